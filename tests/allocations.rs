@@ -225,7 +225,10 @@ fn device(phone: &str) -> Entrance {
 async fn come_call_and_go(hub: &HubHandle, config: &Arc<Config>) {
     let mut people = Vec::new();
     for number in 0..1_000 {
-        let mut client = Client::connect(hub, config, Entrance::Messages).await;
+        let messages = Entrance::Messages {
+            room_ids: || RoomName::from("room 4"),
+        };
+        let mut client = Client::connect(hub, config, messages).await;
         let bind = Model::read(&format!(r#"{{"cmd":1,"msgtype":1,"sender":"{number}"}}"#));
         client.sends(Frame::Binary(bind.bytes())).await;
         people.push(client);

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Instant;
 
+use bytes::Bytes;
+
 use super::Offer;
 use crate::ids::{CallId, DeviceId, PushTarget, RoomName, UserId};
 
@@ -57,6 +59,18 @@ pub enum CallCommand {
         media: CallMedia,
         when_busy: WhenBusy,
         when_absent: WhenAbsent,
+    },
+    /// Call somebody by a message, who can be called by other means, too: refused ([`super::Refusal::NotReachable`]) where calls
+    /// ring at nobody but people who get messages, whom the message reaches without a call. The call and other calls of the
+    /// session go on beside one another; only a call that still rings at the same callee is given up. When the caller then calls
+    /// this callee with an offer from another session, and the callee has accepted and goes into the room, that session takes
+    /// the call over, and this server brings it into the room.
+    InviteByMessage {
+        to: Address,
+        /// Room where the two meet.
+        room: RoomName,
+        /// Message by which the call rings at people who get messages.
+        message: Bytes,
     },
     /// Answer the call that rings here and comes from `from`. If a room is named, only the call whose parties meet in it is
     /// meant. An answer to a call that no longer rings is refused, and accepts no newer call. A session without abilities, at
@@ -142,6 +156,8 @@ pub enum CallEvent {
         to: Address,
         /// Room where the two parties meet, if the callee brings no offer. `None` if the callee has to bring one.
         room: Option<RoomName>,
+        /// Message by which the caller invites, for whoever gets messages.
+        message: Option<Bytes>,
     },
     /// To a caller who goes into a room: a callee has accepted. Of those who have brought an offer, each side's
     /// [`super::Event::Answered`] says so, and the callee is sent theirs first.

@@ -1,7 +1,7 @@
 //! All calls: who calls whom, for how long a call rings, who is in a call with whom, and how each call ends.
 //!
 //! A call has a caller and one or several callees. The caller's side is one session, which may have come by a socket or
-//! without. A callee is an address: while the call rings there, all its sessions may answer, also those that come meanwhile;
+//! without. A session has one call at a time. Only calls that it begins by messages go on beside one another. A callee is an address: while the call rings there, all its sessions may answer, also those that come meanwhile;
 //! with push targets the call rings where no session is. The first callee who answers has the call, and it stops ringing
 //! everywhere else. A party whose session has ended may wait for the next one
 //! ([`Newcomer::Inherits`](super::Newcomer::Inherits)).
@@ -9,23 +9,25 @@
 //! This module decides what is to be done about rooms, and the rules do it ([`Decision`]).
 
 mod by_address;
+mod by_room;
 mod decision;
 mod ending;
 mod entry;
+mod inviting;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use self::by_address::CallsByAddress;
+use self::by_room::CallsByRoom;
 pub(super) use self::decision::Decision;
 use self::decision::send;
 pub(super) use self::ending::Leaving;
 use self::entry::{Call, MediaRoute, Party, State};
-use super::register::{Abilities, Register};
+pub(super) use self::inviting::CallRequest;
+use super::register::Abilities;
 use super::rooms::Guest;
-use super::{
-    Address, CallEnd, CallEvent, CallMedia, Decline, Limits, Offer, Person, Refusal, Side, WhenAbsent, WhenBusy,
-};
+use super::{Address, CallEnd, CallEvent, Decline, Limits, Offer, Person, Refusal, Side};
 use crate::ids::{CallId, RoomId, RoomName, SessionId, UserId};
 use crate::shares::{ClientAddress, Pot};
 
@@ -37,8 +39,7 @@ pub(super) struct Calls {
     limits: Limits,
     by_address: CallsByAddress,
     calls: BTreeMap<CallId, Call>,
-    /// Calls whose parties meet elsewhere, by the room. If two calls have the same room, the newer one.
-    meeting: HashMap<RoomName, CallId>,
+    by_room: CallsByRoom,
     due: BTreeSet<(Instant, CallId)>,
     quota: Pot,
     last_id: u64,
@@ -54,24 +55,13 @@ pub(super) struct Requester {
     pub only_requests: bool,
 }
 
-/// Callees at whom a call does not ring, each with the reason.
-type CalleesLeftOut = Vec<(Address, Refusal)>;
-
-/// Who is to be called, and how.
-pub(super) struct CallRequest {
-    pub to: Vec<Address>,
-    pub media: CallMedia,
-    pub when_busy: WhenBusy,
-    pub when_absent: WhenAbsent,
-}
-
 impl Calls {
     pub fn new(limits: Limits) -> Self {
         Self {
             limits,
             by_address: CallsByAddress::new(limits.calls_per_address),
             calls: BTreeMap::new(),
-            meeting: HashMap::new(),
+            by_room: CallsByRoom::default(),
             due: BTreeSet::new(),
             quota: Pot::new(limits.calls as u64, limits.share(CALLS_AT_LEAST)),
             last_id: 0,
@@ -94,14 +84,14 @@ impl Calls {
 
     /// Whether the parties of a call meet in this room.
     pub(crate) fn meets_in(&self, room: &RoomName) -> bool {
-        self.meeting.contains_key(room)
+        !self.by_room.calls(room).is_empty()
     }
 
     /// Whether a device and somebody who is no device are in an accepted call whose parties meet in this room: people meet in group
     /// rooms. Devices open a page for rooms of two, whomever they talk to.
     pub(crate) fn device_meets_people_in(&self, room: &RoomName) -> bool {
-        let call = self.meeting.get(room).and_then(|id| self.calls.get(id));
-        call.is_some_and(|call| {
+        let mut calls = self.by_room.calls(room).iter().filter_map(|id| self.calls.get(id));
+        calls.any(|call| {
             let caller = &call.caller.address;
             let callee = &call.callee().address;
             call.is_accepted() && caller.user().is_some() != callee.user().is_some()
@@ -110,7 +100,7 @@ impl Calls {
 
     /// Somebody has entered the room where the parties of a call meet.
     pub(crate) fn room_entered(&mut self, room: &RoomName) {
-        if let Some(id) = self.meeting.get(room).copied() {
+        for id in self.by_room.calls(room).to_vec() {
             self.update(id, |call| {
                 if let Some(meeting) = call.meeting_mut() {
                     (meeting.empty_until, meeting.idle_from) = (None, None);
@@ -123,7 +113,7 @@ impl Calls {
     /// Everybody has left that room.
     pub(crate) fn room_emptied(&mut self, now: Instant, room: &RoomName) {
         let until = now + self.limits.room_empty_for;
-        if let Some(id) = self.meeting.get(room).copied() {
+        for id in self.by_room.calls(room).to_vec() {
             self.update(id, |call| {
                 let is_accepted = call.is_accepted();
                 if let Some(meeting) = call.meeting_mut() {
@@ -175,133 +165,6 @@ impl Calls {
                 }
             });
         }
-    }
-
-    pub(crate) fn invite(
-        &mut self,
-        now: Instant,
-        requester: Requester,
-        request: CallRequest,
-        register: &Register,
-    ) -> Result<Vec<Decision>, Refusal> {
-        let begun = self.begun_by(requester.session, Some(&requester.address));
-        let (callees, left_out) = self.choose(now, &requester, &begun, &request, register)?;
-        if begun.is_empty() && self.quota.allows(requester.client, 1).is_err() {
-            return Err(Refusal::TooManyCalls);
-        }
-        let mut decisions = Vec::new();
-        for call in begun {
-            decisions.extend(self.end(now, call, CallEnd::GivenUp, Some(requester.session)));
-        }
-        self.last_id += 1;
-        let id = CallId(self.last_id);
-        let until = now + self.limits.ring_for;
-        let call = Call {
-            caller: Party {
-                address: requester.address,
-                sessions: vec![requester.session],
-                targets: Vec::new(),
-                is_awaited: false,
-                wait_until: None,
-            },
-            callees,
-            media: request.media.into(),
-            begun_from: requester.client,
-            state: State::Ringing { until },
-        };
-        for callee in &call.callees {
-            decisions.extend(callee.ring(&call.incoming(id, callee), until));
-        }
-        decisions.extend(left_out.into_iter().map(|(callee, refusal)| {
-            let reason = match refusal {
-                Refusal::Busy => CallEnd::Declined(Decline::Busy),
-                _ => CallEnd::Lost,
-            };
-            let event = CallEvent::CalleeOut {
-                call: id,
-                callee,
-                reason,
-            };
-            send(requester.session, event)
-        }));
-        self.quota.count(requester.client, 1);
-        self.insert(id, call);
-        Ok(decisions)
-    }
-
-    /// The callees at whom the call can ring, and the others with the reason. Refused if it can ring nowhere.
-    fn choose(
-        &self,
-        now: Instant,
-        requester: &Requester,
-        begun: &[CallId],
-        request: &CallRequest,
-        register: &Register,
-    ) -> Result<(Vec<Party>, CalleesLeftOut), Refusal> {
-        let CallRequest {
-            to,
-            media,
-            when_busy,
-            when_absent,
-        } = request;
-        if to.contains(&requester.address) {
-            return Err(Refusal::CallsItself);
-        }
-        if to.len() > self.limits.callees_per_call {
-            return Err(Refusal::TooManyCallees);
-        }
-        if begun.iter().any(|id| self.is(id, Call::is_accepted)) {
-            return Err(Refusal::InCall);
-        }
-        let (mut callees, mut left_out) = (Vec::<Party>::new(), Vec::new());
-        for (place, address) in to.iter().enumerate() {
-            if to.iter().take(place).any(|before| before == address) {
-                continue;
-            }
-            let party = Party {
-                address: address.clone(),
-                sessions: register.ringing_sessions_at(address, media.into()),
-                targets: register.push_targets(address).to_vec(),
-                is_awaited: *when_absent == WhenAbsent::Ring,
-                wait_until: None,
-            };
-            let refusal = match party.is_reachable() {
-                true => self.check_busy(now, requester.client, address, begun, *when_busy).err(),
-                false => Some(Refusal::NotReachable),
-            };
-            match refusal {
-                Some(refusal) => left_out.push((party.address, refusal)),
-                None => callees.push(party),
-            }
-        }
-        if callees.is_empty() {
-            let is_busy = left_out.iter().any(|(_, refusal)| *refusal == Refusal::Busy);
-            return Err(if is_busy { Refusal::Busy } else { Refusal::NotReachable });
-        }
-        Ok((callees, left_out))
-    }
-
-    fn check_busy(
-        &self,
-        now: Instant,
-        client: ClientAddress,
-        to: &Address,
-        begun: &[CallId],
-        when_busy: WhenBusy,
-    ) -> Result<(), Refusal> {
-        // The callee is not busy because of an invitation that this one replaces, nor because of a call that is idle.
-        let counts = |id: &&CallId| !begun.contains(id) && !self.is(id, |call| call.is_idle(now));
-        let theirs = || self.by_address.calls(to).iter().filter(counts);
-        if theirs().count() >= self.limits.calls_per_address || theirs().count() > 0 && when_busy == WhenBusy::Refuse {
-            return Err(Refusal::Busy);
-        }
-        let from_one = theirs()
-            .filter(|id| self.is(id, |call| call.begun_from == client))
-            .count();
-        if !client.is_this_machine() && from_one >= self.limits.calls_per_address_from_one {
-            return Err(Refusal::Busy);
-        }
-        Ok(())
     }
 
     pub fn accept(
@@ -359,6 +222,7 @@ impl Calls {
             };
             callees = std::mem::replace(&mut call.callees, vec![answered]);
             call.state = State::Accepted;
+            call.message = None;
             if let Some(meeting) = call.meeting_mut() {
                 meeting.idle_from = (!meeting.is_met).then_some(idle_from);
             }
@@ -405,10 +269,8 @@ impl Calls {
                 vec![Decision::SeatInMeeting(id, room, Box::new(guest))]
             }
             (meeting, offer) => {
-                if let Some(room) = meeting.map(|meeting| meeting.room)
-                    && self.meeting.get(&room) == Some(&id)
-                {
-                    self.meeting.remove(&room);
+                if let Some(meeting) = meeting {
+                    self.by_room.remove(&meeting.room, id);
                 }
                 let guests = [
                     guest(callee, Side::Callee, &by, offer.unwrap_or_default()),
@@ -443,7 +305,7 @@ impl Calls {
         }
         self.due.extend(call.due().map(|due| (due, id)));
         if let Some(room) = call.room() {
-            self.meeting.insert(room.clone(), id);
+            self.by_room.add(room, id);
         }
         self.calls.insert(id, call);
     }
@@ -477,6 +339,13 @@ impl Calls {
         let calls = address.map_or(&[][..], |address| self.by_address.calls(address));
         let is_in = |id: &&CallId| self.is(id, |call| call.side_of(session).is_some());
         calls.iter().filter(is_in).copied().collect()
+    }
+
+    /// The calls of the session that a new one takes the place of. Those that go on beside others are not among them.
+    fn occupying(&self, session: SessionId, address: &Address) -> Vec<CallId> {
+        let begun = self.begun_by(session, Some(address)).into_iter();
+        let occupies = |id: &CallId| !self.is(id, |call| call.is_beside_others_of(session));
+        begun.filter(occupies).collect()
     }
 
     /// Whether `so` holds for a call. It does not hold for a call that is over.

@@ -191,6 +191,17 @@ impl Register {
         self.sessions(address, |abilities| abilities.ring_for(ring))
     }
 
+    /// Whether somebody at an address can be called by other means than a message.
+    pub(crate) fn is_called_without_message(&self, address: &Address, ring: Ring) -> bool {
+        let rings = |abilities: Abilities| abilities.ring_for(ring) && !abilities.messages;
+        !self.push_targets(address).is_empty() || !self.sessions(address, rings).is_empty()
+    }
+
+    /// Whether the session gets messages.
+    pub(crate) fn gets_messages(&self, session: SessionId) -> bool {
+        self.user_of(session).is_some()
+    }
+
     pub(crate) fn push_targets(&self, address: &Address) -> &[PushTarget] {
         let push = self.entries.get(address).and_then(|entry| entry.push.as_ref());
         push.map_or(&[], |push| &push.targets)

@@ -102,7 +102,7 @@ async fn groupcall(entering: Entering) -> Result<Response, HttpError> {
 /// A WebSocket (RFC 6455) on which people log in, send messages to one another, and invite to calls.
 #[utoipa::path(get, path = "/ws", tag = "sockets", params(Credentials), responses(Socket), security((), ("token" = []), ("token_in_query" = [])))]
 async fn messages(entering: Entering) -> Result<Response, HttpError> {
-    entering.by(Entrance::Messages).await
+    entering.by(Entrance::Messages { room_ids: random_room }).await
 }
 
 /// A request to enter by a socket.

@@ -234,6 +234,7 @@ mod tests {
                 from: crate::domain::Address::Name("anna".into()),
                 to: crate::domain::Address::Name("ben".into()),
                 room: None,
+                message: None,
             };
             let targets = vec![PushTarget::from("x".repeat(500).as_str()); count];
             Effect::Push(PushNotice {

@@ -106,6 +106,9 @@ fn log_call(session: SessionId, command: &CallCommand) {
                 info!(%session, to = %alias(&callee.to_string()), carried, ?when_busy, "calls");
             }
         }
+        CallCommand::InviteByMessage { to, .. } => {
+            info!(%session, to = %alias(&to.to_string()), "calls by a message");
+        }
         CallCommand::Answer {
             from,
             answer: CallAnswer::Accept(_),

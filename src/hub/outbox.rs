@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
-use crate::domain::{Event, MeetingEvent, MessageEvent};
+use crate::domain::{CallEvent, Event, MeetingEvent, MessageEvent};
 
 /// Unread events. A full room that reconnects at once makes two events for each participant, 1,000 in all; a smaller number
 /// would throw out sessions that are merely waiting for their turn to run.
@@ -133,7 +133,10 @@ pub(crate) fn weight(event: &Event) -> usize {
             | MessageEvent::Unanswered {
                 invitation: message, ..
             },
-        ) => message.len(),
+        )
+        | Event::Call(CallEvent::Incoming {
+            message: Some(message), ..
+        }) => message.len(),
         Event::Message(MessageEvent::WhoIsOnline { users }) => users.len() * size_of::<usize>(),
         Event::Message(MessageEvent::Online { .. } | MessageEvent::OneMore { .. } | MessageEvent::Offline { .. }) => 0,
         Event::Meeting(MeetingEvent::Referred(to)) => to.alias.len() + to.pin.as_ref().map_or(0, |pin| pin.0.len()),

@@ -78,7 +78,10 @@ pub enum Entrance {
     /// `/direct`: as `/groupcall`, for rooms of two.
     Direct,
     /// `/ws`
-    Messages,
+    Messages {
+        /// Maker of the rooms where its callers meet callees of other families, as in [`Entrance::Device`].
+        room_ids: fn() -> RoomName,
+    },
     /// `/socket.io`, with a token that is valid for this device.
     Device {
         device: DeviceRecord,
@@ -92,7 +95,7 @@ impl Entrance {
     pub(crate) fn frame_bytes_max(&self) -> usize {
         match self {
             Entrance::Call { .. } | Entrance::Groupcall | Entrance::Direct => FRAME_BYTES_MAX,
-            Entrance::Messages | Entrance::Device { .. } => SMALL_FRAME_BYTES_MAX,
+            Entrance::Messages { .. } | Entrance::Device { .. } => SMALL_FRAME_BYTES_MAX,
         }
     }
 
@@ -100,7 +103,7 @@ impl Entrance {
         match self {
             Entrance::Call { room_ids } => Box::new(call::CallDialogue::new(room_ids)),
             Entrance::Groupcall | Entrance::Direct => Box::new(groupcall::GroupcallDialogue::default()),
-            Entrance::Messages => Box::new(messages::MessageDialogue::default()),
+            Entrance::Messages { room_ids } => Box::new(messages::MessageDialogue::new(room_ids)),
             Entrance::Device { device, room_ids } => Box::new(devices::DeviceDialogue::new(&device, room_ids)),
         }
     }

@@ -43,6 +43,7 @@ impl Calls {
             None if begun.is_empty() => ringing(),
             None => begun,
         };
+        let meant = self.of_several(meant, session, room);
         let is_late = |with: &Address, room: &RoomName| {
             let is_now = meant.iter().any(|id| self.is(id, |call| call.room() == Some(room)));
             !is_now && self.by_address.has_just_ended(now, address, with, room)
@@ -68,12 +69,21 @@ impl Calls {
         Ok(decisions)
     }
 
-    /// Ends the calls that a session is in or has begun, because it accepts a call of `caller`. If two call one another at the
+    /// Of several calls that the session has begun beside one another, only the one that meets in the named room is meant.
+    fn of_several(&self, meant: Vec<CallId>, session: SessionId, room: Option<&RoomName>) -> Vec<CallId> {
+        let is_named = |id: &CallId| self.is(id, |call| call.is_beside_others_of(session) && call.room() == room);
+        match room.and_then(|_| meant.iter().copied().find(is_named)) {
+            Some(named) => vec![named],
+            None => meant,
+        }
+    }
+
+    /// Ends the calls that keep a session from others, because it accepts a call of `caller`. If two call one another at the
     /// same time, the caller's session is not sent that the other of these calls is over: a client that knows only one call
     /// would take it for the call that has just been accepted. Other sessions at which the other call rings are sent its end.
     pub(super) fn end_others(&mut self, now: Instant, requester: &Requester, caller: SessionId) -> Vec<Decision> {
         let mut decisions = Vec::new();
-        for id in self.begun_by(requester.session, Some(&requester.address)) {
+        for id in self.occupying(requester.session, &requester.address) {
             let Some(call) = self.calls.get(&id) else { continue };
             let reason = hung_up(call, requester.session);
             let rings = !call.is_accepted();
@@ -214,8 +224,8 @@ impl Calls {
         if let MediaRoute::Carried(room) = call.media {
             decisions.push(Decision::Close(room));
         }
-        if let Some(room) = call.room().filter(|room| self.meeting.get(*room) == Some(&id)) {
-            self.meeting.remove(room);
+        if let Some(room) = call.room() {
+            self.by_room.remove(room, id);
         }
         decisions.extend(call.seated_session().map(Decision::Unseat));
         if let Some(session) = call.caller.session().filter(|caller| Some(*caller) != by) {

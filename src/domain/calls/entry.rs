@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use bytes::Bytes;
+
 use super::decision::{Decision, send};
 use crate::domain::register::{Abilities, Ring};
 use crate::domain::{Address, CallEnd, CallEvent, CallMedia, CallOver, Effect, Offer, PushNotice, Side};
@@ -17,6 +19,10 @@ pub(in crate::domain) struct Call {
     /// Client address whose share of calls this call counts against.
     pub(crate) begun_from: ClientAddress,
     pub state: State,
+    /// Whether the call and other calls of the caller's session go on beside one another.
+    pub(crate) is_beside_others: bool,
+    /// Message of the caller that invites to the call, while it rings.
+    pub(crate) message: Option<Bytes>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,6 +153,11 @@ impl Call {
         is_in.then_some(Side::Callee)
     }
 
+    /// Whether that session has begun the call, and may have others beside it.
+    pub(crate) fn is_beside_others_of(&self, session: SessionId) -> bool {
+        self.is_beside_others && self.side_of(session) == Some(Side::Caller)
+    }
+
     pub(crate) fn party_mut(&mut self, side: Side) -> Option<&mut Party> {
         match side {
             Side::Caller => Some(&mut self.caller),
@@ -257,6 +268,7 @@ impl Call {
             from: self.caller.address.clone(),
             to: callee.address.clone(),
             room: self.room().cloned(),
+            message: self.message.clone(),
         }
     }
 

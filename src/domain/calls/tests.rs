@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use super::*;
 use crate::domain::{
-    CallAnswer, CallCommand, Claim, Command, Effect, Event, Newcomer, Registration, Rules, Use, some_instant,
+    CallAnswer, CallCommand, CallMedia, Claim, Command, Effect, Event, Newcomer, Registration, Rules, Use, WhenAbsent,
+    WhenBusy, some_instant,
 };
 use crate::ids::DeviceId;
 use crate::media::description::Description;

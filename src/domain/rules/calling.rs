@@ -4,7 +4,9 @@ use std::time::Instant;
 
 use super::Rules;
 use crate::domain::calls::{CallRequest, Decision, Requester};
-use crate::domain::{CallAnswer, CallCommand, CallEnd, Effect, Offer, Refusal, Subject};
+use crate::domain::{
+    CallAnswer, CallCommand, CallEnd, CallMedia, Effect, Offer, Refusal, Subject, WhenAbsent, WhenBusy,
+};
 use crate::ids::{CallId, PeerId, SessionId};
 
 impl Rules {
@@ -28,6 +30,17 @@ impl Rules {
                     media,
                     when_busy,
                     when_absent,
+                    message: None,
+                };
+                calls.invite(now, requester?, request, &self.register)
+            }
+            CallCommand::InviteByMessage { to, room, message } => {
+                let request = CallRequest {
+                    to: vec![to],
+                    media: CallMedia::Elsewhere(room),
+                    when_busy: WhenBusy::Ring,
+                    when_absent: WhenAbsent::LeaveOut,
+                    message: Some(message),
                 };
                 calls.invite(now, requester?, request, &self.register)
             }

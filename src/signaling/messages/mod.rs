@@ -57,6 +57,14 @@
 //! and `callType`. If a message is too long for all people whom it would reach (`limits.fan_out_kib_per_s`), the socket is
 //! closed with the reason.
 //!
+//! An invitation to somebody who is called by other means than this socket as well (a registered app, a phone whose app is closed)
+//! rings there too, and is a call of the server: the caller gets `agree` when one of the callee's clients accepts (`resSign` and
+//! `sign`, with `groupId`, `reqType` and `vagroupId` of the invitation), and `refuse` when it is declined or nobody answers in time.
+//! `cancel` takes it back, or hangs up. Each invitation is such a call of its own, also several into one room. Who answers it without
+//! this socket goes into the room of `vagroupId`, where the caller meets them, or, where the invitation names none, into a room
+//! without a name: the caller calls them by `/call`, as ever, and is brought there. An invitation into a room that has a password,
+//! or waits for a host, and one of more than 4 KiB, is only a message.
+//!
 //! A `token` of this server ([`super::identity`]) proves that `sender` is one's own. A connection with such a proof always
 //! finds a place: if the user has as many connections as they may, the oldest one without a proof is closed with 4001. If a
 //! token is asked for and missing, the socket is closed with 4401; if it does not prove `sender`, with 4403. A token that this
@@ -65,6 +73,7 @@
 //! are users in the user table, only they may bind: others have their socket closed with the reason. The same happens to a
 //! client that binds under a name of more than 128 characters, or writes to one.
 
+mod begun;
 mod rings;
 mod wire;
 
@@ -77,16 +86,17 @@ use prost::Message;
 use time::OffsetDateTime;
 use time::macros::format_description;
 
+use self::begun::Begun;
 use self::rings::Rings;
 use self::wire::{Incoming, Outgoing};
 use super::client::{Admission, Client};
 use super::dialogue::Dialogue;
 use super::reaction::{Close, Frame, Heartbeat, Reaction};
 use crate::domain::{
-    Abilities, Address, CallAnswer, CallCommand, Command, Event, MessageCommand, MessageEvent, Newcomer, Recipient,
-    Refusal, Registration, Waits,
+    Abilities, Address, CallAnswer, CallCommand, CallEvent, CallOver, Command, Event, MessageCommand, MessageEvent,
+    Newcomer, Recipient, Refusal, Registration, Side, Waits,
 };
-use crate::ids::{CallId, UserId};
+use crate::ids::{CallId, RoomName, UserId};
 use crate::storage::AdmitError;
 use crate::{auth, text};
 
@@ -101,6 +111,9 @@ const HEARTBEAT_ANSWER_MAX: Duration = Duration::from_secs(30);
 /// Text in the `content` of a refusal that the server sends for somebody who is not there.
 const NOT_ONLINE: &str = "not online";
 
+/// Bytes of the longest invitation that is a call. It names two people and a room; a longer one is only a message.
+const INVITATION_BYTES_MAX: usize = 4 * 1024;
+
 /// Users get messages here, among them invitations to a room; so calls ring whose parties meet in a room.
 const ABILITIES: Abilities = Abilities {
     messages: true,
@@ -109,10 +122,12 @@ const ABILITIES: Abilities = Abilities {
 };
 
 /// One client's conversation in this family.
-#[derive(Default)]
 pub(crate) struct MessageDialogue {
+    /// Maker of the rooms where the client meets whom it calls, if its invitation names none.
+    room_ids: fn() -> RoomName,
     user: Option<UserId>,
     rings: Rings,
+    begun: Begun,
 }
 
 impl<A: Admission> Dialogue<A> for MessageDialogue {
@@ -129,7 +144,12 @@ impl<A: Admission> Dialogue<A> for MessageDialogue {
             (Event::Message(event), _) => send(client, event),
             (Event::Call(event), Some(user)) => {
                 let now = (client.clock)();
-                self.rings.send(user, event, now, time_stamp(now))
+                match event {
+                    CallEvent::Accepted { .. } | CallEvent::Over(CallOver { side: Side::Caller, .. }) => {
+                        self.begun.send(user, &event, time_stamp(now))
+                    }
+                    event => self.rings.send(user, event, now, time_stamp(now)),
+                }
             }
             _ => Reaction::none(),
         }
@@ -149,6 +169,15 @@ impl<A: Admission> Dialogue<A> for MessageDialogue {
 }
 
 impl MessageDialogue {
+    pub fn new(room_ids: fn() -> RoomName) -> Self {
+        Self {
+            room_ids,
+            user: None,
+            rings: Rings::default(),
+            begun: Begun::default(),
+        }
+    }
+
     async fn take<A: Admission>(&mut self, client: &Client<A>, frame: Frame) -> Reaction {
         let Frame::Binary(bytes) = frame else {
             return client.ignore("a text");
@@ -233,6 +262,9 @@ impl MessageDialogue {
         if let Some((call, command)) = self.rings.command(&message) {
             return self.about_call(client, call, command).await;
         }
+        if let Some(command) = self.begun.take_back(&message) {
+            return client.silent(client.request(command).await);
+        }
         if self.rings.is_late(&message, (client.clock)()) {
             return client.ignore("an answer to a call that no longer waits for one");
         }
@@ -249,6 +281,11 @@ impl MessageDialogue {
             Some(_) if is_about_a_call => Waits::ForCaller,
             _ => Waits::ForReceiver,
         };
+        if let (Waits::WhileRinging { .. }, Recipient::User(to)) = (&waits, &to)
+            && self.calls(client, to, &message, &sent).await
+        {
+            return Reaction::none();
+        }
         let message = sent;
         let send = MessageCommand::Send { to, message, waits };
         match client.request(send).await {
@@ -260,6 +297,41 @@ impl MessageDialogue {
 }
 
 impl MessageDialogue {
+    /// Lets an invitation ring as a call, if it can ring at anybody who does not get messages. People who get messages are then sent
+    /// it by the call, too.
+    async fn calls<A: Admission>(&mut self, client: &Client<A>, to: &UserId, message: &Incoming, sent: &Bytes) -> bool {
+        let Some(user) = self.user.clone().filter(|_| sent.len() <= INVITATION_BYTES_MAX) else {
+            return false;
+        };
+        let Some(room) = self.room_for(client, &user, message).await else {
+            return false;
+        };
+        let invite = CallCommand::InviteByMessage {
+            to: Address::Name(to.clone()),
+            room: room.clone(),
+            message: sent.clone(),
+        };
+        let rings = client.request(invite).await.is_ok();
+        if rings {
+            self.begun.add(message, room);
+        }
+        rings
+    }
+
+    /// The room where somebody meets whom they invite. `None` if it is not for everybody: who answers is let in without a password.
+    async fn room_for<A: Admission>(&self, client: &Client<A>, user: &UserId, message: &Incoming) -> Option<RoomName> {
+        let named = message.vagroup_id.as_str();
+        if named.is_empty() {
+            return Some((self.room_ids)());
+        }
+        let room = RoomName::from(named);
+        if !text::NAME.holds(named) || room.is_channel() {
+            return None;
+        }
+        let admitted = client.admission.admit(user, &room, None).await.ok()?;
+        (!admitted.needs_host).then_some(room)
+    }
+
     /// Answers a call of the server, or hangs up. Nobody gets this as a message.
     async fn about_call<A>(&mut self, client: &Client<A>, call: CallId, command: CallCommand) -> Reaction {
         let goes_on = matches!(
@@ -275,6 +347,11 @@ impl MessageDialogue {
             Ok(()) if goes_on => self.rings.accepted(now, call),
             Ok(()) => self.rings.ended(now, call),
             Err(_) => {}
+        }
+        // By such an invitation and its answer clients find one another by themselves, also in another call.
+        if goes_on && let Some(hang_up) = self.rings.hang_up_if_by_message(call) {
+            client.request(hang_up).await.ok();
+            self.rings.ended(now, call);
         }
         client.silent(outcome)
     }

@@ -28,6 +28,8 @@ struct Ring {
     from: Address,
     room: RoomName,
     is_accepted: bool,
+    /// Whether the caller has invited by a message.
+    is_by_message: bool,
 }
 
 impl Ring {
@@ -50,15 +52,11 @@ impl Rings {
                 call,
                 from,
                 room: Some(room),
+                message,
                 ..
             } => {
-                let invitation = Outgoing {
-                    group_id: wire::CALL_KINDS[0].to_owned(),
-                    content: Some(wire::Content {
-                        content: wire::CALL_KINDS[0].to_owned(),
-                    }),
-                    ..about(&from, user, time_stamp, &room)
-                };
+                let is_by_message = message.is_some();
+                let invitation = message.unwrap_or_else(|| invitation(&from, user, time_stamp, &room).bytes());
                 let rings = self.rings.iter().enumerate();
                 let mut ringing = rings.filter(|(_, ring)| !ring.is_accepted).map(|(index, _)| index);
                 if let Some(oldest) = ringing.next().filter(|_| ringing.count() + 1 >= RINGS_MAX) {
@@ -70,8 +68,9 @@ impl Rings {
                     from,
                     room,
                     is_accepted,
+                    is_by_message,
                 });
-                Reaction::bytes(invitation.bytes())
+                Reaction::bytes(invitation)
             }
             CallEvent::Over(over) => {
                 let Some(Ring { from, room, .. }) = self.rings.iter().find(|ring| ring.call == over.call) else {
@@ -131,6 +130,14 @@ impl Rings {
         ring.into_iter().for_each(|ring| ring.is_accepted = true);
     }
 
+    /// What ends a call that the client has accepted, if the caller has invited by a message.
+    pub(crate) fn hang_up_if_by_message(&self, call: CallId) -> Option<CallCommand> {
+        let mut rings = self.rings.iter();
+        let ring = rings.find(|ring| ring.call == call && ring.is_accepted && ring.is_by_message)?;
+        let (with, room) = (Some(ring.from.clone()), Some(ring.room.clone()));
+        Some(CallCommand::HangUp { with, room })
+    }
+
     /// The client has declined or ended a call.
     pub fn ended(&mut self, now: SystemTime, call: CallId) {
         self.end(now, |ring| ring.call == call);
@@ -141,6 +148,17 @@ impl Rings {
         self.over.extend(over.map(|ring| (now, ring)));
         let too_many = self.over.len().saturating_sub(RINGS_MAX);
         self.over.drain(..too_many);
+    }
+}
+
+/// The invitation to a call that was begun by other means than this socket.
+fn invitation(from: &Address, user: &UserId, time_stamp: String, room: &RoomName) -> Outgoing {
+    Outgoing {
+        group_id: wire::CALL_KINDS[0].to_owned(),
+        content: Some(wire::Content {
+            content: wire::CALL_KINDS[0].to_owned(),
+        }),
+        ..about(from, user, time_stamp, room)
     }
 }
 
@@ -173,6 +191,7 @@ mod tests {
             from: desk(),
             to: Address::Name("carl".into()),
             room: Some(room.into()),
+            message: None,
         };
         rings.send(&"carl".into(), event, START, String::new());
     }

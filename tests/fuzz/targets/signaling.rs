@@ -120,7 +120,9 @@ impl Family {
             Call => Entrance::Call {
                 room_ids: || RoomName::from("room 2"),
             },
-            Messages => Entrance::Messages,
+            Messages => Entrance::Messages {
+                room_ids: || RoomName::from("room 4"),
+            },
             Device => Entrance::Device {
                 device: DeviceRecord {
                     // Two phones, of which one has three devices.

@@ -229,6 +229,7 @@ async fn a_token_that_is_not_hexadecimal_is_never_part_of_a_path() {
             from: patchbay::domain::Address::Name("anna".into()),
             to: patchbay::domain::Address::Name("ben".into()),
             room: None,
+            message: None,
         },
     };
     for token in ["../../secret", "", "abc?d", "%2e%2e", &"ab".repeat(201)] {

@@ -166,6 +166,7 @@ impl House {
             from: Address::Name(CALLER.into()),
             to: Address::Name(CALLEE.into()),
             room: Some(ROOM.into()),
+            message: None,
         };
         self.notify(service, Some(rings_for), event).await;
     }

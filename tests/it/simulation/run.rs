@@ -344,7 +344,9 @@ impl Run {
             Role::Caller(_) | Role::Callee => Entrance::Call {
                 room_ids: || "room 2".into(),
             },
-            Role::Writer(_) => Entrance::Messages,
+            Role::Writer(_) => Entrance::Messages {
+                room_ids: || "room 4".into(),
+            },
         };
         let conversation = Conversation::new(entrance, session, self.storage.clone(), self.config.clone(), clock);
         let conversation = conversation.with_app(stays::app(), Arc::new(tokio::time::Instant::now));

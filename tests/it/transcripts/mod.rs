@@ -202,7 +202,7 @@ impl Stage {
     /// Sends one message, and lets everything happen that follows from it.
     pub async fn sends_text(&mut self, who: &str, text: &str) {
         let frame = match entrance(who) {
-            Entrance::Messages => Frame::Binary(Model::read(text).bytes()),
+            Entrance::Messages { .. } => Frame::Binary(Model::read(text).bytes()),
             _ => Frame::Text(text.to_owned()),
         };
         self.sends(who, frame).await;
@@ -388,7 +388,9 @@ impl Client {
 
 fn entrance(who: &str) -> Entrance {
     match who.split_once('@') {
-        Some((_, "ws")) => Entrance::Messages,
+        Some((_, "ws")) => Entrance::Messages {
+            room_ids: || RoomName::from("room 4"),
+        },
         Some((_, "call")) => Entrance::Call {
             room_ids: || RoomName::from("room 2"),
         },

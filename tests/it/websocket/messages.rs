@@ -13,6 +13,9 @@ use super::sockets::{Client, Running, start};
 use super::wire::{WireClient, connect_at};
 use crate::transcripts::Model;
 
+const MESSAGES: Entrance = Entrance::Messages {
+    room_ids: || "room 4".into(),
+};
 const HEARTBEAT: [u8; 4] = [0x18, 2, 0x38, 1];
 const HEARTBEAT_ANSWER: [u8; 4] = [0x18, 2, 0x38, 4];
 
@@ -34,7 +37,7 @@ async fn hears(client: &mut WireClient) -> Vec<u8> {
 #[tokio::test(start_paused = true)]
 async fn a_heartbeat_comes_after_forty_silent_seconds_and_again_when_it_is_answered() {
     let hub = start_hub();
-    let mut anna = connect_at(Entrance::Messages, &hub).await;
+    let mut anna = connect_at(MESSAGES, &hub).await;
     anna.incoming
         .send(model(r#"{"cmd":1,"msgtype":1,"sender":"1"}"#))
         .await
@@ -54,7 +57,7 @@ async fn a_heartbeat_comes_after_forty_silent_seconds_and_again_when_it_is_answe
 #[tokio::test(start_paused = true)]
 async fn each_frame_that_is_sent_puts_the_heartbeat_off() {
     let hub = start_hub();
-    let mut anna = connect_at(Entrance::Messages, &hub).await;
+    let mut anna = connect_at(MESSAGES, &hub).await;
     for _ in 0..20 {
         anna.incoming
             .send(model(r#"{"cmd":5,"msgtype":1,"sender":"1","groupId":"g"}"#))
@@ -73,7 +76,7 @@ async fn each_frame_that_is_sent_puts_the_heartbeat_off() {
 #[tokio::test(start_paused = true)]
 async fn a_client_that_answers_pings_but_no_heartbeat_is_closed_after_seventy_seconds() {
     let hub = start_hub();
-    let mut anna = connect_at(Entrance::Messages, &hub).await;
+    let mut anna = connect_at(MESSAGES, &hub).await;
     let since = Instant::now();
     assert_eq!(hears(&mut anna).await, HEARTBEAT);
     loop {
