@@ -10,13 +10,13 @@ use patchbay::shares::ClientAddress;
 use super::Stage;
 
 /// A session at which calls ring whose parties meet in a room, as of a registered account.
-struct Account {
+pub struct Account {
     session: Session,
     events: Events,
 }
 
 impl Account {
-    async fn register(stage: &Stage, user: &str) -> Account {
+    pub async fn register(stage: &Stage, user: &str) -> Account {
         let (session, events) = stage.hub.connect(ClientAddress::THIS_MACHINE).await.expect("a place");
         let registration = Registration {
             address: Address::Name(user.into()),
@@ -44,23 +44,23 @@ impl Account {
         self.request(stage, invite).await;
     }
 
-    async fn request(&self, stage: &mut Stage, command: CallCommand) {
+    pub async fn request(&self, stage: &mut Stage, command: CallCommand) {
         self.session.request(command.into()).await.unwrap();
         stage.hear().await;
     }
 
-    async fn accept(&self, stage: &mut Stage, from: Address) {
+    pub async fn accept(&self, stage: &mut Stage, from: Address) {
         let (room, answer) = (None, CallAnswer::Accept(None));
         self.request(stage, CallCommand::Answer { from, room, answer }).await;
     }
 
-    async fn hang_up(&self, stage: &mut Stage) {
+    pub async fn hang_up(&self, stage: &mut Stage) {
         self.request(stage, CallCommand::HangUp { with: None, room: None })
             .await;
     }
 
     /// The news of calls so far, in words.
-    fn heard(&mut self) -> Vec<String> {
+    pub fn heard(&mut self) -> Vec<String> {
         let mut heard = Vec::new();
         while let Some(event) = self.events.try_next() {
             heard.push(match event {
@@ -74,7 +74,7 @@ impl Account {
     }
 }
 
-fn user(name: &str) -> Address {
+pub fn user(name: &str) -> Address {
     Address::Name(name.into())
 }
 

@@ -47,6 +47,7 @@ mod formats;
 mod groupcall_id;
 mod groupcall_type;
 mod house;
+mod invited;
 mod log;
 mod lost_worker;
 mod media;

@@ -23,14 +23,14 @@ use crate::clients::peer::{OPUS_PAYLOAD_TYPE, Peer, VP8_PAYLOAD_TYPE};
 use crate::conference::{SPEECH, level_extension, send};
 use crate::front::running::{PATIENCE, Running};
 
-const ANNA: u8 = 1;
-const BEN: u8 = 2;
+pub const ANNA: u8 = 1;
+pub const BEN: u8 = 2;
 
 /// A client of `/call`.
-struct Phone(WebSocketStream<MaybeTlsStream<TcpStream>>);
+pub struct Phone(WebSocketStream<MaybeTlsStream<TcpStream>>);
 
 impl Phone {
-    async fn register(running: &Running, name: &str) -> Phone {
+    pub async fn register(running: &Running, name: &str) -> Phone {
         let (socket, _) = connect_async(format!("ws://{}/call", running.address())).await.unwrap();
         let mut phone = Phone(socket);
         phone.sends(json!({ "id": "register", "name": name })).await;
@@ -38,12 +38,12 @@ impl Phone {
         phone
     }
 
-    async fn sends(&mut self, message: Value) {
+    pub async fn sends(&mut self, message: Value) {
         self.0.send(Message::text(message.to_string())).await.unwrap();
     }
 
     /// Receives the next message that is not a candidate; it has to be of this kind.
-    async fn hears(&mut self, id: &str) -> Value {
+    pub async fn hears(&mut self, id: &str) -> Value {
         let next = async {
             loop {
                 let message = self.0.next().await.expect("the socket is open").unwrap();
@@ -61,16 +61,16 @@ impl Phone {
 }
 
 /// A connection that publishes sound and pictures which say whose they are.
-struct Line {
+pub struct Line {
     peer: Peer,
-    offer: String,
+    pub offer: String,
     tracks: Option<(crate::clients::peer::Track, crate::clients::peer::Track)>,
     number: u8,
     sending: Option<JoinHandle<()>>,
 }
 
 impl Line {
-    async fn of(number: u8) -> Line {
+    pub async fn of(number: u8) -> Line {
         let mut peer = Peer::new().await;
         let ssrc = u32::from(number) << 16;
         let tracks = Some((peer.add_audio(ssrc).await, peer.add_video(ssrc + 1).await));
@@ -84,7 +84,7 @@ impl Line {
         }
     }
 
-    async fn begin(&mut self, answer: &str) {
+    pub async fn begin(&mut self, answer: &str) {
         self.peer.accept(answer).await;
         self.peer.connected().await;
         let (audio, video) = self.tracks.take().expect("it begins once");
@@ -92,7 +92,7 @@ impl Line {
         self.sending = Some(tokio::spawn(send(audio, video, extension, self.number, level)));
     }
 
-    async fn hears_and_sees(&mut self, other: u8) {
+    pub async fn hears_and_sees(&mut self, other: u8) {
         let sees = async { while self.peer.packet(VP8_PAYLOAD_TYPE).await.payload.last() != Some(&other) {} };
         assert!(
             timeout(PATIENCE, sees).await.is_ok(),

@@ -1,6 +1,7 @@
 //! Participants of conferences: what their apps send, and what they are sent. Over real HTTP and WebSockets.
 
 mod bad_input;
+mod by_message;
 mod calls;
 mod commands;
 mod dialing;

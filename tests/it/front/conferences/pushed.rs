@@ -21,11 +21,11 @@ use crate::front::running::Running;
 use crate::push::provider::{Authority, Provider};
 
 const CANCELLED: &str = r#"{"command":"call_cancelled"}"#;
-const CANCELLED_BY_APPLE: &str = r#"{"command":"call_cancelled","aps":{}}"#;
+pub const CANCELLED_BY_APPLE: &str = r#"{"command":"call_cancelled","aps":{}}"#;
 
 /// A server with both push services, and the configuration to start it again.
-struct House {
-    running: Running,
+pub struct House {
+    pub running: Running,
     config: Config,
     apns: Provider,
     jpush: Provider,
@@ -33,7 +33,7 @@ struct House {
 }
 
 impl House {
-    async fn open() -> House {
+    pub async fn open() -> House {
         let (folder, authority) = (TempDir::new().unwrap(), Authority::new());
         let apns = Provider::start(&authority, "h2").await;
         let jpush = Provider::start(&authority, "http/1.1").await;
@@ -68,7 +68,7 @@ impl House {
     }
 
     /// Registers Ben with a device. Returns the token.
-    async fn ben(&self, device: &str, kind: &str) -> String {
+    pub async fn ben(&self, device: &str, kind: &str) -> String {
         let request = register(&self.running, "ben").header("Authorization", basic("ben", "123456"));
         let body = json!({ "device_id": device, "device_type": kind }).to_string();
         let answer = json_of(request.body(body).send().await.unwrap()).await;
@@ -76,7 +76,7 @@ impl House {
     }
 
     /// The nth notice that Ben's iPhone gets.
-    async fn to_iphone(&self, number: usize) -> String {
+    pub async fn to_iphone(&self, number: usize) -> String {
         let received = self.apns.received(number).await;
         let request = &received[number - 1];
         assert_eq!(request.path, "/3/device/0a1b");
@@ -133,7 +133,7 @@ fn expected(notice: &str, channel: &str, end: &str) -> String {
     )
 }
 
-const IPHONE: &str = "0a1b__0123456789abcdef0123456789abcdef";
+pub const IPHONE: &str = "0a1b__0123456789abcdef0123456789abcdef";
 const ANDROID: &str = "170976fa8a__appkey";
 
 #[tokio::test]
