@@ -97,8 +97,8 @@ impl fmt::Debug for Pin {
     }
 }
 
-/// What a session is sent about a meeting. All but [`MeetingEvent::Waiting`] go to those only whose stay asks for them
-/// ([`super::Stay::sees_meeting`]).
+/// What a session is sent about a meeting. All but [`MeetingEvent::Waiting`] and [`MeetingEvent::Own`] go to those only whose stay
+/// asks for them ([`super::Stay::sees_meeting`]).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MeetingEvent {
     /// The answer to a join: the session waits until it is let in. [`super::Event::Joined`] follows then. Until then it is in no
@@ -110,7 +110,18 @@ pub enum MeetingEvent {
     /// itself included. [`super::Event::ParticipantArrived`] comes before it for whoever enters, not for whoever waits;
     /// [`super::Event::ParticipantLeft`] ends it for both.
     Participant(ParticipantState),
+    /// What hosts have decided about the session's own participant: after [`super::Event::Joined`], unless they enter as a guest
+    /// who is not muted, and on every change. Only to those who are not sent [`MeetingEvent::Participant`].
+    Own(OwnState),
     Referred(Referral),
+}
+
+/// What hosts have decided about one participant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OwnState {
+    pub role: Role,
+    /// The part of their media that hosts have muted. What they have muted themselves is not in it.
+    pub muted_by_host: Muted,
 }
 
 /// What holds for a meeting as a whole.

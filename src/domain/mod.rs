@@ -16,6 +16,7 @@ mod mailbox;
 mod meeting;
 mod messages;
 mod moderation;
+mod muted;
 mod outline;
 mod playing;
 mod quotas;
@@ -39,7 +40,8 @@ pub use limits::{Limits, SESSIONS_PER_ADDRESS};
 pub(crate) use mailbox::MailboxCommand;
 pub use mailbox::{MailboxStore, MessageSender, StoreError, WaitingMessage};
 pub use meeting::{
-    MeetingCommand, MeetingEvent, MeetingState, Muted, ParticipantState, Pin, Referral, Reported, Role, WithoutHost,
+    MeetingCommand, MeetingEvent, MeetingState, Muted, OwnState, ParticipantState, Pin, Referral, Reported, Role,
+    WithoutHost,
 };
 pub use messages::{MessageCommand, Recipient, Waits};
 pub(crate) use messages::{MessageEvent, announces_somebody};

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::moderation::{Attendance, Moderation};
+use super::muted::MutedWhoLeft;
 use super::speakers::{Speakers, Speaking};
 use super::stage::{FilledSlots, Stage};
 use super::{
-    Claim, ConnectionIdentity, Effect, Event, MediaState, ParticipantOutline, Person, Purpose, RoomKind, RoomOutline,
-    StageSlot, Stay, Use,
+    Claim, ConnectionIdentity, Effect, Event, MediaState, OwnState, ParticipantOutline, Person, Purpose, RoomKind,
+    RoomOutline, StageSlot, Stay, Use,
 };
 use crate::ids::{Feed, ParticipantId, PeerId, RoomId, RoomName, SessionId, SlotId, Turn, UserId};
 use crate::shares::ClientAddress;
@@ -43,6 +44,7 @@ pub(super) struct Room {
     pub speakers: Speakers,
     pub speaking: Speaking,
     pub moderation: Moderation,
+    pub muted_who_left: MutedWhoLeft,
     pub stage: Stage,
 }
 
@@ -86,6 +88,7 @@ impl Room {
             speakers: Speakers::default(),
             speaking: Speaking::default(),
             moderation: Moderation::default(),
+            muted_who_left: MutedWhoLeft::default(),
             stage: Stage::default(),
         }
     }
@@ -182,6 +185,9 @@ impl Room {
         if participant.stay.visible {
             self.by_user.remove(&participant.person.user);
         }
+        let muted = participant.attendance.muted_alone();
+        self.muted_who_left
+            .remember(&participant.person, participant.claim, muted);
         self.speaking.forget(id);
         self.stage.forget(id);
         self.speakers.forget(id, self.speaking.newest());
@@ -269,6 +275,14 @@ impl Participant {
             attendance: Attendance::new(since),
             announced_feeds: Vec::new(),
             peers: Vec::new(),
+        }
+    }
+
+    /// What hosts have decided about the participant.
+    pub(crate) fn own_state(&self) -> OwnState {
+        OwnState {
+            role: self.stay.role,
+            muted_by_host: self.attendance.muted_by_host(),
         }
     }
 

@@ -140,7 +140,9 @@ pub(crate) fn weight(event: &Event) -> usize {
         Event::Message(MessageEvent::WhoIsOnline { users }) => users.len() * size_of::<usize>(),
         Event::Message(MessageEvent::Online { .. } | MessageEvent::OneMore { .. } | MessageEvent::Offline { .. }) => 0,
         Event::Meeting(MeetingEvent::Referred(to)) => to.alias.len() + to.pin.as_ref().map_or(0, |pin| pin.0.len()),
-        Event::Meeting(MeetingEvent::Waiting | MeetingEvent::Changed(_) | MeetingEvent::Participant(_))
+        Event::Meeting(
+            MeetingEvent::Waiting | MeetingEvent::Changed(_) | MeetingEvent::Participant(_) | MeetingEvent::Own(_),
+        )
         | Event::ParticipantArrived { .. }
         | Event::ParticipantLeft { .. }
         | Event::MediaChanged { .. }

@@ -4,7 +4,7 @@ use serde::de::IntoDeserializer;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-use crate::domain::{Candidate, MediaKind, MediaState};
+use crate::domain::{Candidate, MediaKind, MediaState, Muted, Role};
 use crate::ids::Feed;
 
 /// One of the server's ICE candidates, as browsers write it (RTCIceCandidateInit in WebRTC 1.0).
@@ -46,6 +46,21 @@ pub(crate) fn kind_word(kind: MediaKind) -> &'static str {
         MediaKind::Audio => "audio",
         MediaKind::Video => "video",
     }
+}
+
+/// The families' word for a role in a meeting.
+pub(crate) fn role_word(role: Role) -> &'static str {
+    match role {
+        Role::Host => "host",
+        Role::Guest => "guest",
+    }
+}
+
+/// The families' words for what is muted.
+pub(crate) fn muted_words(muted: Muted) -> Vec<&'static str> {
+    let kinds = [(muted.sound, MediaKind::Audio), (muted.camera, MediaKind::Video)];
+    let muted = kinds.into_iter().filter(|(is_muted, _)| *is_muted);
+    muted.map(|(_, kind)| kind_word(kind)).collect()
 }
 
 /// The feed of somebody that is meant. Their camera where the field is missing, as in messages of clients that know of no other

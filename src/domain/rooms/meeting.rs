@@ -108,7 +108,8 @@ impl Rooms {
             return Vec::new();
         };
         owner.stay.role = role;
-        let mut effects = Vec::from_iter(self.announce_participant(target));
+        let mut effects = Vec::from_iter(self.announce_own(target));
+        effects.extend(self.announce_participant(target));
         effects.extend(self.meeting_changed(target));
         effects
     }
@@ -252,6 +253,7 @@ impl Rooms {
             let events = std::iter::once(changed).chain(states);
             effects.extend(events.map(|event| Effect::Send { session, event }));
         }
+        effects.extend(self.announce_own(seat));
         effects.extend(self.announce_meeting(seat.room, Some(newcomer)));
         effects
     }

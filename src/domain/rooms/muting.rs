@@ -1,9 +1,11 @@
 //! Participants whose media the server forwards to nobody.
 
+use std::sync::Arc;
+
 use super::meeting::Asker;
 use super::{Rooms, Seat};
 use crate::domain::moderation::Muting;
-use crate::domain::{Effect, MediaKind, Muted, Refusal, Role};
+use crate::domain::{Effect, Event, MediaKind, MeetingEvent, Muted, Refusal, Role};
 use crate::ids::ParticipantId;
 
 impl Rooms {
@@ -25,8 +27,8 @@ impl Rooms {
             MediaKind::Video => owner.attendance.camera,
         };
         let after = match (muting, muted) {
-            (Muting::Host, true) => Muting::Host,
-            (Muting::Host, false) if !asker.is_host => return Err(Refusal::NotAllowed),
+            (before, false) if before.is_by_host() && !asker.is_host => return Err(Refusal::NotAllowed),
+            (before, true) if before.is_by_host() => before.max(by),
             (_, true) => by,
             (_, false) => Muting::Nobody,
         };
@@ -39,14 +41,17 @@ impl Rooms {
             return Vec::new();
         };
         room.moderation.guests_muted = muted;
+        if !muted {
+            room.muted_who_left.unmute_sounds();
+        }
         let guests = room.participants().filter(|(_, one)| one.stay.role == Role::Guest);
         let guests: Vec<(ParticipantId, Muting)> = guests.map(|(id, one)| (id, one.attendance.sound)).collect();
         let mut effects = Vec::from_iter(self.announce_meeting(seat.room, None));
         for (participant, before) in guests {
             let target = Seat { participant, ..seat };
             let after = match (before, muted) {
-                (_, true) => Muting::Host,
-                (Muting::Host, false) => Muting::Nobody,
+                (before, true) => before.max(Muting::WithGuests),
+                (before, false) if before.is_by_host() => Muting::Nobody,
                 (before, false) => before,
             };
             effects.extend(self.change_muting(target, MediaKind::Audio, after));
@@ -54,15 +59,43 @@ impl Rooms {
         effects
     }
 
-    /// Mutes a guest who has entered a meeting where guests are muted. They have no connection yet.
+    /// Mutes a guest who has entered a meeting where guests are muted, or where they themselves were when they left. They have no
+    /// connection yet.
     pub(super) fn mute_newcomer(&mut self, seat: Seat) {
-        if let Some(room) = self.rooms.get_mut(&seat.room)
-            && room.moderation.guests_muted
-            && let Some(newcomer) = room.participant_mut(seat.participant)
-            && newcomer.stay.role == Role::Guest
-        {
-            newcomer.attendance.sound = Muting::Host;
+        let Some(room) = self.rooms.get_mut(&seat.room) else {
+            return;
+        };
+        let newcomer = room.participant(seat.participant).filter(|one| one.stay.visible);
+        let Some((person, claim)) = newcomer
+            .filter(|one| one.stay.role == Role::Guest)
+            .map(|one| (Arc::clone(&one.person), one.claim))
+        else {
+            return;
+        };
+        let all = room.moderation.guests_muted;
+        let alone = room.muted_who_left.take(&person, claim);
+        if let Some(newcomer) = room.participant_mut(seat.participant) {
+            newcomer.attendance.sound = match (alone.sound, all) {
+                (true, _) => Muting::Host,
+                (false, true) => Muting::WithGuests,
+                (false, false) => Muting::Nobody,
+            };
+            if alone.camera {
+                newcomer.attendance.camera = Muting::Host;
+            }
         }
+    }
+
+    /// Sends a participant what hosts have decided about them, if that has changed.
+    pub(super) fn announce_own(&mut self, seat: Seat) -> Option<Effect> {
+        let owner = self.owner(seat).filter(|owner| !owner.stay.sees_meeting)?;
+        let state = owner.own_state();
+        if std::mem::replace(&mut owner.attendance.announced, state) == state {
+            return None;
+        }
+        let session = owner.session;
+        let event = Event::Meeting(MeetingEvent::Own(state));
+        Some(Effect::Send { session, event })
     }
 
     fn change_muting(&mut self, target: Seat, media: MediaKind, after: Muting) -> Vec<Effect> {
@@ -76,12 +109,14 @@ impl Rooms {
         }
         let muted = owner.attendance.muted();
         if muted == before {
-            return Vec::new();
+            // Whoever has muted themselves is sent that they cannot undo it any longer.
+            return Vec::from_iter(self.announce_own(target));
         }
         let peers = owner.sending_peers();
         let mut effects: Vec<Effect> = peers.map(|peer| Effect::Mute { peer, muted }).collect();
         // Whoever is muted gives up their slots to others.
         effects.extend(self.fill_stage(target.room));
+        effects.extend(self.announce_own(target));
         effects.extend(self.announce_participant(target));
         effects
     }

@@ -74,6 +74,8 @@ enum State<'a> {
     Meeting,
     /// What a meeting knows of a user.
     Participant(&'a UserId),
+    /// What hosts have decided about the session's own participant.
+    Own,
 }
 
 /// The reason why an entry is to be removed instead of being given an event.
@@ -99,6 +101,7 @@ impl<'a> State<'a> {
             }
             Event::Meeting(MeetingEvent::Changed(_)) => Some(State::Meeting),
             Event::Meeting(MeetingEvent::Participant(state)) => Some(State::Participant(&state.person.user)),
+            Event::Meeting(MeetingEvent::Own(_)) => Some(State::Own),
             _ => None,
         }
     }

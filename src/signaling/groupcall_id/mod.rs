@@ -22,6 +22,7 @@
 //! | `speakers` | `names` | other people speak than before: all who speak now, the client's own user included, the earliest speaker first, at most eight. At most four times a second, on entering if somebody speaks, and when somebody who speaks is to be watched anew. Nobody who leaves is announced to be silent. Left out for a client that reads too slowly: what such a client was sent last may then be out of date, until other people speak. Only to clients that joined with `notices` |
 //! | `mediaUndecodable` | `name`, `watcher`, `media` (`audio`, `video`), `codec` | to both of them: what `name` sends is in a format that `watcher` cannot decode, and is not sent to them. Only to clients that joined with `notices` |
 //! | `mediaDecodable` | `name`, `watcher`, `media` | `watcher` can decode it again. Only to clients that joined with `notices` |
+//! | `ownState` | `role`: `host` or `guest`; `mutedByHost`: a list with `audio`, `video`, both or nothing | what hosts of the room have decided about the client's own user has changed; on entering, unless they are a guest who is not muted. Others hear and see nothing of what is muted, whatever the client sends. Only to clients that joined with `notices` |
 //! | `receiveVideoAnswer` | `name`, `sdpAnswer`; `feed` if it is `screen` | at once after the offer, whether or not anything is published yet |
 //! | `iceCandidate` | `name`, `candidate` `{candidate, sdpMid, sdpMLineIndex}`; `feed` if it is `screen` | after that answer, which contains it too |
 //! | `unrecognizedMessage` | `message`: what the client sent, as an object; `reason` | an offer that cannot be answered, or that has no sender or no text. Clients that do not know this message report it and go on |
@@ -51,8 +52,7 @@
 //!
 //! An offer about somebody who is not in the room is ignored: it may cross with a departure. Somebody who publishes over a
 //! part of the server that fails has the socket closed with 1012, and may come again. Chat and files of people in the same room who
-//! speak another family are not sent: this family has no message for them. Somebody whom a host of the room mutes is sent nothing
-//! about that; the server forwards none of their sound.
+//! speak another family are not sent: this family has no message for them.
 
 mod wire;
 
@@ -67,9 +67,9 @@ use super::dialogue::Dialogue;
 use super::join::{Join, enter};
 use super::json::Text;
 use super::reaction::{Close, Frame, Reaction};
-use super::words::{FeedWord, kind_word, media_word, takes_notices};
+use super::words::{FeedWord, kind_word, media_word, muted_words, role_word, takes_notices};
 use super::{json, offer};
-use crate::domain::{Command, DecodingNotice, Event, Person, Refusal, Subject, UserFeed};
+use crate::domain::{Command, DecodingNotice, Event, MeetingEvent, Person, Refusal, Subject, UserFeed};
 use crate::ids::UserId;
 use crate::text;
 
@@ -118,6 +118,10 @@ impl<A: Admission> Dialogue<A> for GroupcallIdDialogue {
                 names: users.iter().map(UserId::as_str).collect(),
             },
             Event::Decoding(decoding) if self.takes_notices => media_notice(decoding),
+            Event::Meeting(MeetingEvent::Own(state)) if self.takes_notices => Outgoing::OwnState {
+                role: role_word(state.role),
+                muted_by_host: muted_words(state.muted_by_host),
+            },
             Event::ConnectionLost { person } => return self.connection_lost(person),
             Event::Answered {
                 subject: Subject::Feed(subject),

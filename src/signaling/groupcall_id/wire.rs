@@ -61,6 +61,10 @@ pub(crate) enum Outgoing<'a> {
     Speakers {
         names: Vec<&'a str>,
     },
+    OwnState {
+        role: &'static str,
+        muted_by_host: Vec<&'static str>,
+    },
     MediaUndecodable {
         name: &'a str,
         watcher: &'a str,

@@ -28,6 +28,7 @@
 //! | `fileUploaded` | `userId`, `fileName`, `fileUrl`; `fileType` if it is known | a file is announced |
 //! | `mediaUndecodable` | `userId`, `watcherId`, `media` (`audio`, `video`), `codec` | to both of them: what `userId` sends is in a format that `watcherId` cannot decode, and is not sent to them. Only to clients that joined with `notices` |
 //! | `mediaDecodable` | `userId`, `watcherId`, `media` | `watcherId` can decode it again. Only to clients that joined with `notices` |
+//! | `ownState` | `role`: `host` or `guest`; `mutedByHost`: a list with `audio`, `video`, both or nothing | what hosts of the room have decided about the client's own user has changed; on entering, unless they are a guest who is not muted. Others hear and see nothing of what is muted, whatever the client sends. Only to clients that joined with `notices` |
 //! | `unrecognizedMessage` | `message`: what the client sent, as an object; `reason` where something is too long | an unknown kind, a field that is missing or too long, a chat or file outside of a room, an offer that concerns nobody there, cannot be answered, or for which there is no place. Where it was no JSON: its text |
 //!
 //! A participant is `{id, userId, name, prefix, postfix, suffix}`: `id` is `userId` and `postfix` is `suffix`, because clients
@@ -45,8 +46,7 @@
 //! token there lets its holder into its room, whatever password that has; what they may not publish is answered with sections that
 //! receive nothing, and when their time is over the socket is closed with 4410. Until then they may join again with a newer token:
 //! they stay as they are, and are sent nothing. A channel (`ch_` and ten letters or digits) is entered with an access token and
-//! with nothing else: 4401 without one. Somebody whom a host of the room removes has the socket closed with 4411. Somebody whom
-//! a host mutes is sent nothing about that; the server forwards none of their sound.
+//! with nothing else: 4401 without one. Somebody whom a host of the room removes has the socket closed with 4411.
 //! Somebody who publishes over a part of the server that fails has the socket closed with 1012, and may come again. Candidates
 //! that concern no connection of the session are ignored: a candidate may cross with a departure.
 
@@ -66,9 +66,9 @@ use super::dialogue::Dialogue;
 use super::join::{Join, enter};
 use super::json::{self, Name, Text, TooLong, fields};
 use super::reaction::{Close, Frame, Reaction};
-use super::words::{FeedWord, kind_word, media_word, takes_notices};
+use super::words::{FeedWord, kind_word, media_word, muted_words, role_word, takes_notices};
 use super::{limits, offer};
-use crate::domain::{Command, DecodingNotice, Event, FileNotice, Person, Refusal, Subject, UserFeed};
+use crate::domain::{Command, DecodingNotice, Event, FileNotice, MeetingEvent, Person, Refusal, Subject, UserFeed};
 use crate::ids::{RoomName, UserId};
 use crate::text::{self, TextLimit};
 
@@ -128,6 +128,10 @@ impl<A: Admission> Dialogue<A> for GroupcallTypeDialogue {
             },
             Event::Speakers { users } if self.takes_notices => Outgoing::Speakers {
                 user_ids: users.iter().map(Id).collect(),
+            },
+            Event::Meeting(MeetingEvent::Own(state)) if self.takes_notices => Outgoing::OwnState {
+                role: role_word(state.role),
+                muted_by_host: muted_words(state.muted_by_host),
             },
             Event::ConnectionLost { person } => return connection_lost(person),
             Event::Answered {

@@ -102,6 +102,10 @@ pub(crate) enum Outgoing<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         file_type: Option<&'a str>,
     },
+    OwnState {
+        role: &'static str,
+        muted_by_host: Vec<&'static str>,
+    },
     MediaUndecodable {
         user_id: Id<'a>,
         watcher_id: Id<'a>,

@@ -152,6 +152,77 @@ async fn whoever_is_muted_goes_on_as_before_and_the_engine_forwards_none_of_it()
         .await;
 }
 
+/// Ben's client does not know the message.
+#[tokio::test(start_paused = true)]
+async fn whoever_is_muted_is_sent_that_if_their_client_takes_notices_and_is_still_muted_when_they_come_back() {
+    let mut stage = Stage::new();
+    let host = Moderator::host(&stage).await;
+    stage
+        .play(
+            r#"
+            anna > {"type":"join","room":"r","userId":1,"notices":true}
+            anna < {"type":"existingParticipants","participants":[{"id":9,"userId":9,"name":"9","prefix":"","postfix":"","suffix":""}]}
+            ben > {"type":"join","room":"r","userId":2}
+            anna < {"type":"newParticipantArrived","participant":{"id":2,"userId":2,"name":"2","prefix":"","postfix":"","suffix":""}}
+            ben < {"type":"existingParticipants","participants":[{"id":9,"userId":9,"name":"9","prefix":"","postfix":"","suffix":""},{"id":1,"userId":1,"name":"1","prefix":"","postfix":"","suffix":""}]}
+            carl > {"id":"joinRoom","name":"3","room":"r","notices":true}
+            anna < {"type":"newParticipantArrived","participant":{"id":3,"userId":3,"name":"3","prefix":"","postfix":"","suffix":""}}
+            ben < {"type":"newParticipantArrived","participant":{"id":3,"userId":3,"name":"3","prefix":"","postfix":"","suffix":""}}
+            carl < {"id":"existingParticipants","data":["9","1","2"]}
+            "#,
+        )
+        .await;
+    for user in ["1", "2", "3"] {
+        host.command(&mut stage, mute(user, MediaKind::Audio, true))
+            .await
+            .unwrap();
+    }
+    for (user, muted) in [("1", true), ("3", true), ("3", false)] {
+        let command = mute(user, MediaKind::Video, muted);
+        host.command(&mut stage, command).await.unwrap();
+    }
+    stage
+        .play(
+            r#"
+            anna < {"type":"ownState","role":"guest","mutedByHost":["audio"]}
+            carl < {"id":"ownState","role":"guest","mutedByHost":["audio"]}
+            anna < {"type":"ownState","role":"guest","mutedByHost":["audio","video"]}
+            carl < {"id":"ownState","role":"guest","mutedByHost":["audio","video"]}
+            carl < {"id":"ownState","role":"guest","mutedByHost":["audio"]}
+            anna > {"type":"leave"}
+            ben < {"type":"participantLeft","userId":1}
+            carl < {"id":"participantLeft","name":"1"}
+            again > {"type":"join","room":"r","userId":1,"notices":true}
+            ben < {"type":"newParticipantArrived","participant":{"id":1,"userId":1,"name":"1","prefix":"","postfix":"","suffix":""}}
+            carl < {"id":"newParticipantArrived","name":"1"}
+            again < {"type":"existingParticipants","participants":[{"id":9,"userId":9,"name":"9","prefix":"","postfix":"","suffix":""},{"id":2,"userId":2,"name":"2","prefix":"","postfix":"","suffix":""},{"id":3,"userId":3,"name":"3","prefix":"","postfix":"","suffix":""}]}
+            again < {"type":"ownState","role":"guest","mutedByHost":["audio","video"]}
+            again > {"type":"receiveVideoFrom","userId":1,"sdpOffer":"@sendonly 1"}
+            media open 1 publish, muted
+            again < {"type":"receiveVideoAnswer","userId":1,"sdpAnswer":"*"}
+            again < {"type":"iceCandidate","userId":1,"candidate":{"candidate":"*","sdpMid":"0","sdpMLineIndex":0},"candicate":{"candidate":"*","sdpMid":"0","sdpMLineIndex":0}}
+            again < {"type":"iceCandidate","userId":1,"candidate":{"candidate":"*","sdpMid":"0","sdpMLineIndex":0},"candicate":{"candidate":"*","sdpMid":"0","sdpMLineIndex":0}}
+            "#,
+        )
+        .await;
+    let role = MeetingCommand::SetRole {
+        user: "3".into(),
+        role: Role::Host,
+    };
+    for command in [mute("1", MediaKind::Audio, false), role] {
+        host.command(&mut stage, command).await.unwrap();
+    }
+    stage
+        .play(
+            r#"
+            media mute camera of 1
+            again < {"type":"ownState","role":"guest","mutedByHost":["video"]}
+            carl < {"id":"ownState","role":"host","mutedByHost":["audio"]}
+            "#,
+        )
+        .await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn whoever_is_removed_is_closed_and_leaves_the_others() {
     let mut stage = Stage::new();

@@ -272,8 +272,8 @@ impl View {
                 changed.then(|| Notice::Status(self.status())).into_iter().collect()
             }
             MeetingEvent::Participant(state) => self.changed(state, at),
-            // Whoever makes its token sends it.
-            MeetingEvent::Referred(_) => Vec::new(),
+            // Whoever makes its token sends a referral. The client's own state comes with those of all.
+            MeetingEvent::Referred(_) | MeetingEvent::Own(_) => Vec::new(),
         }
     }
 
