@@ -74,7 +74,8 @@ impl Run {
             ));
         }
         for other in self.people.iter().filter(is_there).filter(|other| other.publishes) {
-            if watches {
+            // Whoever comes back after the host has left stays without pictures, and knows it.
+            if watches && other.muted != Some(true) {
                 self.missing_of(index, &other.name, other.index, &other.name, since_ms, missing);
             }
             if person.lost.contains(&other.name) {

@@ -21,6 +21,8 @@ pub enum ToClient {
     Refused {
         subject: String,
     },
+    /// A host has taken the client's pictures away, or gives them back.
+    Muted(bool),
     Registered(bool),
     Rings {
         from: String,
@@ -85,6 +87,11 @@ fn text_of(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
+fn muted(message: &Value) -> ToClient {
+    let kinds = message["mutedByHost"].as_array().expect("a list");
+    ToClient::Muted(kinds.iter().any(|kind| kind == "video"))
+}
+
 fn read_id(message: &Value) -> ToClient {
     let name = || text_of(&message["name"]);
     match message["id"].as_str().unwrap_or_default() {
@@ -96,6 +103,7 @@ fn read_id(message: &Value) -> ToClient {
         "participantLeft" => ToClient::Left(name()),
         "participantMedia" if message["media"] == "lost" => ToClient::MediaLost(name()),
         "participantMedia" => ToClient::MediaBack(name()),
+        "ownState" => muted(message),
         "receiveVideoAnswer" => ToClient::Answer {
             subject: name(),
             sdp: text_of(&message["sdpAnswer"]),
@@ -116,6 +124,7 @@ fn read_type(message: &Value) -> ToClient {
         "participantLeft" => ToClient::Left(user()),
         "participantMedia" if message["media"] == "lost" => ToClient::MediaLost(user()),
         "participantMedia" => ToClient::MediaBack(user()),
+        "ownState" => muted(message),
         "receiveVideoAnswer" => ToClient::Answer {
             subject: user(),
             sdp: text_of(&message["sdpAnswer"]),

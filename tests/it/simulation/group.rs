@@ -79,6 +79,10 @@ impl Person {
             ToClient::MediaBack(other) => {
                 self.lost.remove(&other);
             }
+            ToClient::Muted(muted) => {
+                at.tally.muted_again += u64::from(muted && self.muted.is_none());
+                self.muted = Some(muted);
+            }
             ToClient::Answer { subject, sdp } => self.accept(at, &subject, &sdp),
             ToClient::Refused { subject } => {
                 // Only an offer that crossed with a departure is refused.
@@ -101,6 +105,7 @@ impl Person {
             self.room = room;
         }
         self.is_in = true;
+        self.muted = None;
         self.token_read(at);
         assert!(!others.contains(&self.name), "{} meets themselves", self.name);
         let meets_nobody_unseen = others.iter().all(|other| other != UNSEEN);

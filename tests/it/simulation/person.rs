@@ -56,6 +56,8 @@ pub struct Person {
     /// Whether it has entered the room; or is registered, where there are calls.
     pub is_in: bool,
     pub others: BTreeSet<String>,
+    /// Whether a host has taken its pictures away, if it was sent anything about that since it entered.
+    pub muted: Option<bool>,
     /// People whose media are said not to arrive.
     pub lost: BTreeSet<String>,
     pub connections: BTreeMap<String, Connection>,
@@ -112,6 +114,7 @@ impl Person {
             come_at: None,
             is_in: false,
             others: BTreeSet::new(),
+            muted: None,
             lost: BTreeSet::new(),
             connections: BTreeMap::new(),
             unanswered: BTreeMap::new(),

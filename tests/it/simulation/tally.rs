@@ -63,8 +63,10 @@ tally! {
     /// People whom nobody sees: how often they entered, and how often their stay was over.
     unseen_entered,
     unseen_over,
-    /// How often a host saw somebody without pictures, sent people away, and kept people out; and those who waited for a host.
+    /// How often a host saw somebody without pictures, and somebody who had come back was sent that they are; how often hosts sent
+    /// people away, and kept people out; and those who waited for a host.
     muted,
+    muted_again,
     removed,
     locked_out,
     let_in,
