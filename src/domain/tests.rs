@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use super::*;
 
 mod claims;
+mod coming_back;
 mod conference;
 mod lost;
 mod meeting;

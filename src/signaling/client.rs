@@ -24,6 +24,15 @@ pub trait Admission: Send + Sync + 'static {
         password: Option<&str>,
     ) -> impl Future<Output = Result<Admitted, AdmitError>> + Send;
 
+    /// As [`Admission::admit`], for somebody who does not prove their name although names are to be proven. `None` where that lets
+    /// nobody in: in rooms that are no conferences, and in the names of users.
+    fn admit_stranger(
+        &self,
+        user: &UserId,
+        room: &RoomName,
+        password: Option<&str>,
+    ) -> impl Future<Output = Result<Option<Admitted>, AdmitError>> + Send;
+
     /// As [`Admission::admit`], where there is no room to enter.
     fn recognize(&self, user: &UserId) -> impl Future<Output = Result<Person, AdmitError>> + Send;
 }
@@ -31,6 +40,15 @@ pub trait Admission: Send + Sync + 'static {
 impl Admission for RoomAdmission {
     async fn admit(&self, user: &UserId, room: &RoomName, password: Option<&str>) -> Result<Admitted, AdmitError> {
         RoomAdmission::admit(self, user, room, password).await
+    }
+
+    async fn admit_stranger(
+        &self,
+        user: &UserId,
+        room: &RoomName,
+        password: Option<&str>,
+    ) -> Result<Option<Admitted>, AdmitError> {
+        RoomAdmission::admit_stranger(self, user, room, password).await
     }
 
     async fn recognize(&self, user: &UserId) -> Result<Person, AdmitError> {

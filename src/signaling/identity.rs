@@ -2,7 +2,7 @@
 //!
 //! The proof is a token ([`crate::auth`]). It comes in a field of the message that gives the name, or with the request that
 //! opened the socket: `?token=`, or `Authorization: Bearer`. The token in the message goes first. If `auth.required` is set, a
-//! name without a token is refused. If it is not set the name is believed, but nobody takes it from somebody who has proven it.
+//! name without a token is refused, but in a conference, which whoever may enter it enters in a name of no user ([`super::join`]). If it is not set the name is believed, but nobody takes it from somebody who has proven it.
 //! A token that proves nothing, or another name, is refused in either case. A field that may hold the token of another program
 //! is ignored where it does ([`Client::claim_by_shared_field`]).
 //!

@@ -1,10 +1,10 @@
 //! How somebody enters a room, for every family that has rooms.
 
 use super::client::{Admission, Client, admit, shown};
-use super::identity::Ticket;
+use super::identity::{NotBelieved, Ticket};
 use super::json::Text;
 use super::reaction::Close;
-use crate::domain::{Command, Person, Refusal, Role, Stay, WithoutHost};
+use crate::domain::{Claim, Command, Person, Refusal, Role, Stay, WithoutHost};
 use crate::ids::{RoomName, UserId};
 use crate::storage::{AdmitError, Admitted};
 use crate::text;
@@ -35,7 +35,11 @@ pub async fn enter<A: Admission>(client: &Client<A>, join: Join) -> Result<(), C
         connects,
     } = join;
     let token = token.map(|Text(token)| token);
-    let ticket = client.ticket(&user, &room, token.as_deref())?;
+    let ticket = match client.ticket(&user, &room, token.as_deref()) {
+        // Programs that publish or watch need a token wherever names do.
+        Err(NotBelieved::Missing) if !connects => None,
+        ticket => Some(ticket?),
+    };
     let password = password.map(|Text(password)| password);
     if password
         .as_ref()
@@ -45,8 +49,16 @@ pub async fn enter<A: Admission>(client: &Client<A>, join: Join) -> Result<(), C
     }
     let turn = client.session.take_turn();
     let admitted = match ticket {
-        Ticket::Name(_) => admit(client, &user, &room, password.as_deref()).await,
-        Ticket::Access(..) => welcome(client, user).await.map(Admitted::freely),
+        Some(Ticket::Name(_)) => admit(client, &user, &room, password.as_deref()).await,
+        Some(Ticket::Access(..)) => welcome(client, user).await.map(Admitted::freely),
+        None => {
+            let admission = &client.admission;
+            let admitted = admission.admit_stranger(&user, &room, password.as_deref()).await;
+            match admitted.transpose() {
+                Some(admitted) => admitted,
+                None => return Err(NotBelieved::Missing.into()),
+            }
+        }
     };
     let Admitted {
         person,
@@ -61,8 +73,9 @@ pub async fn enter<A: Admission>(client: &Client<A>, join: Join) -> Result<(), C
     };
     let person = shown(person, own_name);
     let (claim, stay) = match ticket {
-        Ticket::Name(claim) => (claim, stay_of(role, needs_host, visible)),
-        Ticket::Access(claim, stay) => (claim, Stay { visible, ..stay }),
+        Some(Ticket::Name(claim)) => (claim, stay_of(role, needs_host, visible)),
+        Some(Ticket::Access(claim, stay)) => (claim, Stay { visible, ..stay }),
+        None => (Claim::Unproven, stay_of(role, needs_host, visible)),
     };
     let kind = client.rooms;
     let command = Command::Join {

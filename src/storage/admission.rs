@@ -68,8 +68,21 @@ impl Records {
 impl RoomAdmission {
     /// Whether `user` may enter `room`, in which role, and the name under which they are shown. A room without a password admits
     /// everybody whom [`Records::recognize`] does. The password of a conference is one of its PINs; without any, they come as a guest.
+    /// A conference admits strangers too: it is its PINs that let people in, whichever way they come.
     pub async fn admit(&self, user: &UserId, room: &RoomName, password: Option<&str>) -> Result<Admitted, AdmitError> {
         let admitted = self.try_admit(user, room, password).await;
+        admitted.inspect_err(report)
+    }
+
+    /// The same as [`RoomAdmission::admit`] where `room` is a conference, and `user` is no user. `None` elsewhere: it is for those
+    /// who prove no name although names are to be proven.
+    pub async fn admit_stranger(
+        &self,
+        user: &UserId,
+        room: &RoomName,
+        password: Option<&str>,
+    ) -> Result<Option<Admitted>, AdmitError> {
+        let admitted = self.try_admit_stranger(user, room, password).await;
         admitted.inspect_err(report)
     }
 
@@ -79,10 +92,12 @@ impl RoomAdmission {
     }
 
     async fn try_admit(&self, user: &UserId, room: &RoomName, password: Option<&str>) -> Result<Admitted, AdmitError> {
-        let person = self.records.try_recognize(user).await?;
-        if let Some(conference) = self.records.conference_row(room.as_str(), room.as_str()).await? {
+        if let Some(conference) = self.conference(room).await? {
+            let person = self.records.user(user).await?;
+            let person = person.unwrap_or_else(|| Person::unnamed(user.clone()));
             return self.admit_to_conference(person, &conference, password).await;
         }
+        let person = self.records.try_recognize(user).await?;
         let Some(hash) = self.records.password_hash(room).await? else {
             return Ok(Admitted::freely(person));
         };
@@ -94,6 +109,27 @@ impl RoomAdmission {
         let passwords = &self.records.passwords;
         passwords.verify(attempt, &hash, password, &self.clock).await?;
         Ok(Admitted::freely(person))
+    }
+
+    async fn try_admit_stranger(
+        &self,
+        user: &UserId,
+        room: &RoomName,
+        password: Option<&str>,
+    ) -> Result<Option<Admitted>, AdmitError> {
+        let Some(conference) = self.conference(room).await? else {
+            return Ok(None);
+        };
+        if self.records.user(user).await?.is_some() {
+            return Ok(None);
+        }
+        let stranger = Person::unnamed(user.clone());
+        let admitted = self.admit_to_conference(stranger, &conference, password).await;
+        admitted.map(Some)
+    }
+
+    async fn conference(&self, room: &RoomName) -> Result<Option<ConferenceRow>, sqlx::Error> {
+        self.records.conference_row(room.as_str(), room.as_str()).await
     }
 
     async fn admit_to_conference(

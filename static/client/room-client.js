@@ -24,6 +24,7 @@
  * - `connection` {participant | null}: a media connection changed state; null is one's own. Also when the server hears
  *   nothing any more of what a participant sends (their `isLost`), or hears it again
  * - `speakers` {ids}: the people who speak now, as the server hears them, in the order in which they began; perhaps oneself too
+ * - `own` {before}: what hosts have decided about oneself (`own`) has changed
  * - `decoding` {participant}: the formats of its media that this browser cannot decode have changed, see Participant.undecodable
  * - `text` {id, name, mine, text, at}
  * - `file` {id, name, mine, fileName, url, fileType, at}
@@ -34,6 +35,7 @@ import { Publisher } from './publisher.js';
 import { SignalingSocket } from './signaling-socket.js';
 import { outgoing, readMessage } from './wire.js';
 
+/** @typedef {{isHost: boolean, muted: {audio: boolean, video: boolean}}} OwnState of what is muted, the others get nothing */
 /** @typedef {'idle' | 'connecting' | 'joined' | 'reconnecting' | 'refused' | 'left'} RoomState */
 
 /** The close code with which the server ends a session whose user joined again elsewhere. */
@@ -56,6 +58,8 @@ const CLOSE_REASONS = {
 };
 /** After a refusal the server closes the socket; the client waits this long for it. */
 const REFUSAL_CLOSE_MS = 1000;
+/** Somebody about whom hosts have decided nothing. @type {OwnState} */
+const GUEST = { isHost: false, muted: { audio: false, video: false } };
 /** A longer message would be refused as a whole; longer text is for a file. */
 export const MAX_TEXT_LENGTH = 4000;
 
@@ -70,6 +74,8 @@ export class RoomClient extends EventTarget {
   joinSentAt = 0;
   /** @type {string[]} the people who speak now, as the server hears them, in the order in which they began */
   speakers = [];
+  /** What hosts have decided about oneself. */
+  own = GUEST;
 
   #options;
   #socket;
@@ -82,6 +88,7 @@ export class RoomClient extends EventTarget {
     left: (message) => this.#onLeft(message),
     media: (message) => this.#onMedia(message),
     speakers: ({ ids }) => this.#setSpeakers(ids),
+    own: ({ isHost, muted }) => this.#setOwn({ isHost, muted }, this.own),
     answer: (message) => this.#onAnswer(message),
     candidate: (message) => this.#onCandidate(message),
     decoding: (message) => this.#onDecoding(message),
@@ -189,6 +196,8 @@ export class RoomClient extends EventTarget {
     // A joiner waits for others' media, so these come first; starting the encoders takes more time.
     for (const person of participants) if (person.id !== this.userId) this.#subscribe(person, true);
     this.#publish();
+    // If hosts have decided something, the next message says so. Nothing has changed by coming back.
+    this.#setOwn(GUEST, GUEST);
   }
 
   #onArrived({ participant }) {
@@ -209,6 +218,11 @@ export class RoomClient extends EventTarget {
   #setSpeakers(ids) {
     this.speakers = ids;
     this.#emit('speakers', { ids });
+  }
+
+  #setOwn(own, before) {
+    this.own = own;
+    this.#emit('own', { before });
   }
 
   #onAnswer({ id, sdp }) {

@@ -72,6 +72,10 @@ const READERS = {
   participantLeft: ({ userId }) => ({ kind: 'left', id: String(userId) }),
   participantMedia: ({ userId, media }) => ({ kind: 'media', id: String(userId), isLost: media === 'lost' }),
   speakers: ({ userIds }) => ({ kind: 'speakers', ids: Array.isArray(userIds) ? userIds.map(String) : [] }),
+  ownState: ({ role, mutedByHost }) => {
+    const muted = Array.isArray(mutedByHost) ? mutedByHost : [];
+    return { kind: 'own', isHost: role === 'host', muted: { audio: muted.includes('audio'), video: muted.includes('video') } };
+  },
   receiveVideoAnswer: ({ userId, sdpAnswer }) => ({ kind: 'answer', id: String(userId), sdp: String(sdpAnswer) }),
   // The protocol's document spells the field `candicate`.
   iceCandidate: ({ userId, candidate, candicate }) => ({

@@ -439,7 +439,7 @@ export const en = {
   'missing.text': 'This address leads to no page, or to a file that has expired.',
   'password.title': 'This room has a password',
   'password.text': 'Enter the password of “{room}”, or the PIN of the meeting.',
-  'password.wrong': 'That password is not right for “{room}”. Try again.',
+  'password.wrong': 'That password or PIN is not right for “{room}”. Try again. Guests who need none leave it empty.',
   'password.label': 'Password',
   'guesses.title': 'Too many wrong passwords',
   'guesses.text': 'From your network there were too many wrong passwords for “{room}”. Wait a minute, then try again.',

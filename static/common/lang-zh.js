@@ -436,7 +436,7 @@ export const zh = {
   'missing.text': '此地址没有对应的页面，或文件已过期。',
   'password.title': '此房间需要密码',
   'password.text': '请输入“{room}”的密码或会议 PIN。',
-  'password.wrong': '“{room}”的密码不正确，请重试。',
+  'password.wrong': '“{room}”的密码或 PIN 不正确，请重试。来宾无需密码时可留空。',
   'password.label': '密码',
   'guesses.title': '密码错误次数过多',
   'guesses.text': '您所在的网络对“{room}”输错密码的次数过多。请等一分钟后再试。',

@@ -33,6 +33,7 @@ export class CallEvents {
     on('stream', ({ participant }) => this.#stream(participant));
     on('connection', ({ participant }) => this.#connection(participant));
     on('speakers', ({ ids }) => this.#speakers(ids));
+    on('own', ({ before }) => call.decided(before));
     on('decoding', ({ participant }) => this.#decoding(participant));
     on('text', (detail) => this.#text(detail));
     on('file', (detail) => this.#file(detail));

@@ -13,6 +13,7 @@ import { DeviceNotices } from './device-notices.js';
 import { inviteLink, isChannel } from './entry.js';
 import { FileTransfer } from './file-transfer.js';
 import { explainProblem } from './help-dialog.js';
+import { HostDecisions } from './host-decisions.js';
 import { MoreMenu } from './more-menu.js';
 import { Notices } from './notices.js';
 import { Panels } from './panels.js';
@@ -39,6 +40,7 @@ export class Call {
   #menu;
   #statsPanel;
   #deviceNotices;
+  #decisions;
   #running = false;
   #resolve = () => {};
   #selfStream = { track: null, stream: null };
@@ -66,7 +68,9 @@ export class Call {
     new FileTransfer(this.chat, (file) => client.announceFile(file));
     this.#monitor = new StatsMonitor(client);
     this.#statsPanel = new StatsPanel({ client, monitor: this.#monitor, onCopy: () => this.#copyStats() });
-    this.#activity = new Activity({ client, media, stage: this.stage, onMutedTalk: () => this.notices.toast('toast.mutedTalk') });
+    this.#decisions = new HostDecisions({ client, media, notices: this.notices });
+    const onMutedTalk = () => this.#decisions.forbids('audio') || this.notices.toast('toast.mutedTalk');
+    this.#activity = new Activity({ client, media, stage: this.stage, onMutedTalk });
     this.#deviceNotices = new DeviceNotices(media, this.notices);
     new CallEvents(this, this.#monitor);
     media.addEventListener('change', () => this.#mediaChanged());
@@ -154,12 +158,20 @@ export class Call {
     byId('alone').hidden = this.client.state !== 'joined' || this.client.participants.size > 0;
   }
 
+  /** Call when hosts have decided something about this person. */
+  decided(before) {
+    this.#decisions.changed(before);
+    this.#mediaChanged();
+    this.people.render();
+  }
+
   async #toggleDevice(kind) {
     const { media } = this;
     if (media.wanted[kind] && media.tracks[kind]) {
       await media.setWanted(kind, false);
       return;
     }
+    if (this.#decisions.forbids(kind)) return;
     await media.setWanted(kind, true);
     const problem = media.problems[kind];
     if (problem) explainProblem(problem, () => media.open());
@@ -170,7 +182,7 @@ export class Call {
       this.media.stopScreen();
       return;
     }
-    if (!this.media.canShareScreen) return;
+    if (!this.media.canShareScreen || this.#decisions.forbids('video')) return;
     const problem = await this.media.startScreen();
     if (problem === 'deniedBySystem') explainProblem(problem, () => this.#toggleScreen());
     // A person who closes the browser's own picker has decided so; it is no fault.
@@ -200,8 +212,9 @@ export class Call {
   #mediaChanged() {
     const { client, media, notices } = this;
     const on = { audio: Boolean(media.sendingAudio), video: Boolean(media.wanted.video && media.tracks.video) };
-    this.#toolbar.setMic({ on: on.audio, problem: media.problems.audio });
-    this.#toolbar.setCamera({ on: on.video, problem: media.problems.video });
+    const { muted } = client.own;
+    this.#toolbar.setMic({ on: on.audio, problem: media.problems.audio, isForbidden: muted.audio });
+    this.#toolbar.setCamera({ on: on.video, problem: media.problems.video, isForbidden: muted.video });
     this.#toolbar.setShare({ on: Boolean(media.screenTrack), possible: media.canShareScreen });
     if (!this.#running) return;
     client.setAudio(media.sendingAudio);

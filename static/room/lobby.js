@@ -15,7 +15,7 @@ const METER_MS = 60;
 /**
  * @param {import('../client/local-media.js').LocalMedia} media
  * @param {{name: string, room: string}} entry the values that are known already
- * @returns {Promise<{name: string, room: string}>} when the person joins
+ * @returns {Promise<{name: string, room: string, pin: string}>} when the person joins; the PIN only of hosts
  */
 export async function runLobby(media, entry) {
   const [name, room] = [byId('lobby-name'), byId('lobby-room')];
@@ -25,6 +25,15 @@ export async function runLobby(media, entry) {
 
   const view = new Preview(media, () => name.value);
   name.addEventListener('input', () => view.showAvatar());
+  const [isHost, pin] = [byId('lobby-host'), byId('lobby-pin')];
+  const askPin = () => {
+    byId('lobby-pin-field').hidden = !isHost.checked;
+    pin.required = isHost.checked;
+    pin.value = '';
+    if (isHost.checked) pin.focus();
+  };
+  isHost.checked = false;
+  isHost.addEventListener('change', askPin);
   if (!isFromElsewhere) media.open();
 
   return new Promise((resolve) => {
@@ -35,7 +44,10 @@ export async function runLobby(media, entry) {
       remember('name', name.value.trim());
       remember('microphone', media.wanted.audio ? 'on' : 'off');
       remember('camera', media.wanted.video ? 'on' : 'off');
-      resolve({ name: name.value.trim(), room: room.value.trim() });
+      const entered = isHost.checked ? pin.value.trim() : '';
+      // Nobody needs it in the page any longer.
+      pin.value = '';
+      resolve({ name: name.value.trim(), room: room.value.trim(), pin: entered });
     };
   });
 }

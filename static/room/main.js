@@ -42,7 +42,7 @@ else entry = await throughLobby(entry);
 const firstToken = ownToken(entry.userId);
 client = new RoomClient({ room: entry.room, userId: entry.userId, name: entry.name, token: firstToken });
 call = new Call({ client, media, entry });
-let options = { token: firstToken };
+let options = { token: firstToken, password: entry.pin };
 for (;;) {
   showOnly(byId('call'), SCREENS);
   media.open();
@@ -65,12 +65,12 @@ function question({ room, name, userId, audioOnly }) {
 
 async function throughLobby(opened) {
   showOnly(byId('lobby'), SCREENS);
-  const { name, room } = await runLobby(media, opened);
+  const { name, room, pin } = await runLobby(media, opened);
   // A reload comes back to the lobby with everything filled in.
   const address = new URL(location.href);
   address.searchParams.set('groupId', room);
   history.replaceState(null, '', address);
-  return { ...opened, name, room, userId: opened.userId || tokenOwner() || guestId() };
+  return { ...opened, name, room, pin, userId: opened.userId || tokenOwner() || guestId() };
 }
 
 /** Says why the call ended and asks what is needed to enter again. */
@@ -79,7 +79,8 @@ async function afterwards(ending, { password, token, userId = entry.userId }) {
   switch (ending) {
     case 'permissionDenied': {
       const textKey = password ? 'password.wrong' : 'password.text';
-      const field = { labelKey: 'password.label', type: 'password' };
+      // Who was wrong may be a guest who needs none.
+      const field = { labelKey: 'password.label', type: 'password', isOptional: Boolean(password) };
       return { userId, token, password: await askOnNotice({ titleKey: 'password.title', textKey, values, primaryKey: 'lobby.join', field }) };
     }
     case 'userNotFound': {
@@ -108,7 +109,11 @@ async function afterwards(ending, { password, token, userId = entry.userId }) {
       await askOnNotice({ titleKey: 'guesses.title', textKey: 'guesses.text', values, primaryKey: 'again' });
       return { token, userId };
     case 'locked':
-    case 'hostAbsent':
+    case 'hostAbsent': {
+      const field = { labelKey: 'host.ownPin', type: 'password', isOptional: true };
+      const pin = await askOnNotice({ titleKey: `${ending}.title`, textKey: `${ending}.text`, values, primaryKey: 'again', field });
+      return { password: pin || password, token, userId };
+    }
     case 'removed':
       await askOnNotice({ titleKey: `${ending}.title`, textKey: `${ending}.text`, values, primaryKey: 'again' });
       return { password, token, userId };

@@ -8,7 +8,7 @@ import { say } from '../common/i18n.js';
  * @param {object} notice
  * @param {string} notice.titleKey @param {string} notice.textKey @param {Record<string, any>} [notice.values]
  * @param {string} notice.primaryKey
- * @param {{labelKey: string, type?: string, value?: string}} [notice.field]
+ * @param {{labelKey: string, type?: string, value?: string, isOptional?: boolean}} [notice.field]
  * @returns {Promise<string>} the text that was entered, when the primary button is pressed
  */
 export function askOnNotice({ titleKey, textKey, values, primaryKey, field }) {
@@ -17,7 +17,7 @@ export function askOnNotice({ titleKey, textKey, values, primaryKey, field }) {
   say(byId('notice-primary'), primaryKey);
   const input = byId('notice-input');
   byId('notice-field').hidden = !field;
-  input.required = Boolean(field);
+  input.required = Boolean(field) && !field.isOptional;
   input.type = field?.type ?? 'text';
   input.value = field?.value ?? '';
   if (field) say(byId('notice-label'), field.labelKey);

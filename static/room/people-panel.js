@@ -21,9 +21,9 @@ export class PeoplePanel {
   }
 
   render() {
-    const { participants, userId, name } = this.#client;
+    const { participants, userId, name, own } = this.#client;
     byId('people-count').textContent = participants.size + 1;
-    const rows = [this.#row(userId, name, t('tile.you', { name }))];
+    const rows = [this.#row(userId, name, t(own.isHost ? 'host.you' : 'tile.you', { name }))];
     for (const participant of participants.values()) rows.push(this.#row(participant.id, participant.name, participant.name));
     const invite = h('button.button', { type: 'button', data: { action: 'invite' } }, icon('link'), say(h('span'), 'invite.copy'));
     this.#root.replaceChildren(h('ul.people', {}, ...rows), invite);

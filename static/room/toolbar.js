@@ -43,15 +43,16 @@ export class Toolbar {
     });
   }
 
-  /** @param {{on: boolean, problem: string | null}} state */
-  setMic({ on, problem }) {
-    this.#set('mic', { iconName: on ? 'mic' : 'micOff', key: problem ? 'mic.problem' : on ? 'mic.mute' : 'mic.unmute', off: !on, problem });
+  /** @param {{on: boolean, problem: string | null, isForbidden?: boolean}} state isForbidden: a host has muted them */
+  setMic({ on, problem, isForbidden = false }) {
+    const key = isForbidden ? 'meet.isMuted' : problem ? 'mic.problem' : on ? 'mic.mute' : 'mic.unmute';
+    this.#set('mic', { iconName: on ? 'mic' : 'micOff', key, off: !on, problem });
   }
 
-  setCamera({ on, problem }) {
+  setCamera({ on, problem, isForbidden = false }) {
     this.#set('camera', {
       iconName: on ? 'camera' : 'cameraOff',
-      key: problem ? 'camera.problem' : on ? 'camera.stop' : 'camera.start',
+      key: isForbidden ? 'host.cameraIsOff' : problem ? 'camera.problem' : on ? 'camera.stop' : 'camera.start',
       off: !on,
       problem,
     });

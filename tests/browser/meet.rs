@@ -1,5 +1,6 @@
 //! The page of meetings and of calls to accounts.
 
+mod doors;
 mod hosts;
 mod voices;
 

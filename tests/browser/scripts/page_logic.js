@@ -232,6 +232,14 @@ export const cases = {
     equal(read('anna'), { kind: 'speakers', ids: [] });
   },
 
+  'what hosts have decided is read, and nonsense as nothing'() {
+    const read = (message) => readMessage(JSON.stringify({ type: 'ownState', ...message }));
+    const guest = { kind: 'own', isHost: false, muted: { audio: false, video: false } };
+    equal(read({ role: 'guest', mutedByHost: ['audio'] }), { ...guest, muted: { audio: true, video: false } });
+    equal(read({ role: 'host', mutedByHost: ['video', 'smell'] }), { ...guest, isHost: true, muted: { audio: false, video: true } });
+    equal([read({}), read({ role: 7, mutedByHost: 'audio' })], [guest, guest]);
+  },
+
   'whoever leaves no longer counts as speaking, and comes again silent'() {
     const real = globalThis.WebSocket;
     let socket;

@@ -46,6 +46,10 @@ impl Admission for Storage {
         self.recognize(user).await.map(Admitted::freely)
     }
 
+    async fn admit_stranger(&self, _: &UserId, _: &RoomName, _: Option<&str>) -> Result<Option<Admitted>, AdmitError> {
+        Ok(None)
+    }
+
     async fn recognize(&self, user: &UserId) -> Result<Person, AdmitError> {
         let person = |_: &mut State| Person::unnamed(user.clone());
         self.answer(person).await.map_err(AdmitError::Storage)

@@ -4,11 +4,12 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use patchbay::domain::Role;
+use patchbay::domain::{Person, Role};
+use patchbay::ids::UserId;
 use patchbay::shares::ClientAddress;
 use patchbay::storage::{
-    AdmitError, Conference, ConferenceChange, Entry, Guests, NewConference, NewGuests, NoEntry, RecordError, Records,
-    RoomAdmission, ShownPin,
+    AdmitError, Admitted, Conference, ConferenceChange, Entry, Guests, NewConference, NewGuests, NoEntry, RecordError,
+    Records, RoomAdmission, ShownPin,
 };
 
 use super::{Place, admission, on_both, room, user};
@@ -23,6 +24,7 @@ on_both!(
     what_contradicts_itself_is_not_recorded,
     a_room_and_a_conference_do_not_have_one_name,
     the_room_of_a_conference_is_entered_with_its_pins_in_every_family,
+    strangers_enter_the_room_of_a_conference_as_they_enter_the_conference,
     ten_wrong_pins_a_minute_are_answered_and_others_enter_all_the_same,
     hostile_aliases_and_pins_are_just_wrong,
     a_failure_of_storage_is_no_refusal,
@@ -303,6 +305,45 @@ async fn the_room_of_a_conference_is_entered_with_its_pins_in_every_family(place
     );
     records.remove_conference(&room("board")).await.unwrap();
     assert_eq!(enters("board", None).await, (Role::Guest, false));
+}
+
+async fn strangers_enter_the_room_of_a_conference_as_they_enter_the_conference(place: &Place) {
+    let records = place.open().await;
+    records.add_user(&Person::unnamed("anna".into())).await.unwrap();
+    records.add_conference(new("board", with_guest_pin())).await.unwrap();
+    records.add_conference(new("open", NewGuests::Anybody)).await.unwrap();
+    let here = admission(&records);
+    let stranger = UserId::from("7");
+    let short = |outcome: Result<Admitted, AdmitError>| match outcome {
+        Ok(admitted) => {
+            assert_eq!(admitted.person, Person::unnamed(stranger.clone()));
+            format!("{:?}", admitted.role)
+        }
+        Err(error) => format!("{error:?}"),
+    };
+    for (alias, pin, expected) in [
+        ("board", Some(GUEST), "Guest"),
+        ("board", Some(HOST), "Host"),
+        ("board", None, "WrongPassword"),
+        ("board", Some("0816"), "WrongPassword"),
+        ("open", None, "Guest"),
+        ("open", Some(HOST), "Host"),
+    ] {
+        let named = here.admit(&stranger, &room(alias), pin).await;
+        assert_eq!(short(named), expected, "{alias} {pin:?}");
+        let nameless = here.admit_stranger(&stranger, &room(alias), pin).await;
+        assert_eq!(short(nameless.map(Option::unwrap)), expected, "{alias} {pin:?}");
+        let shown = pin.map_or(ShownPin::AsGuest, ShownPin::Pin);
+        let by_app = role(&records, alias, shown).await;
+        let by_app = by_app.map_or("WrongPassword".to_owned(), |role| format!("{role:?}"));
+        assert_eq!(by_app, expected, "{alias} {pin:?}");
+    }
+    let elsewhere = here.admit(&stranger, &room("lounge"), Some(GUEST)).await;
+    assert!(matches!(elsewhere, Err(AdmitError::UnknownUser)), "{elsewhere:?}");
+    for (name, alias) in [("7", "lounge"), ("anna", "board"), ("anna", "open")] {
+        let admitted = here.admit_stranger(&name.into(), &room(alias), Some(HOST)).await;
+        assert!(matches!(admitted, Ok(None)), "{name} in {alias}: {admitted:?}");
+    }
 }
 
 async fn ten_wrong_pins_a_minute_are_answered_and_others_enter_all_the_same(place: &Place) {

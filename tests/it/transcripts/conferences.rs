@@ -125,3 +125,41 @@ async fn guests_of_a_conference_that_waits_are_refused_until_a_host_is_there() {
         )
         .await;
 }
+
+/// As they enter the conference by an app.
+#[tokio::test(start_paused = true)]
+async fn whoever_shows_a_pin_enters_also_where_only_users_may_and_in_nobody_elses_name() {
+    let house = House::default()
+        .with_user("1", "Anna", "", "")
+        .with_conference("7", Guests::WithPin, false);
+    let mut config = Config::default();
+    let mut open = Stage::with(house.clone(), config.clone());
+    config.auth.required = true;
+    let mut strict = Stage::with(house, config);
+    for stage in [&mut open, &mut strict] {
+        stage
+            .play(
+                r#"
+                anna > {"type":"join","room":"7","userId":1,"pw":"4711","token":"@token 1"}
+                anna < {"type":"existingParticipants","participants":[]}
+                ben > {"type":"join","room":"7","userId":2,"personName":"Ben","pw":"0815"}
+                anna < {"type":"newParticipantArrived","participant":{"id":2,"userId":2,"name":"Ben","prefix":"","postfix":"","suffix":""}}
+                ben < {"type":"existingParticipants","participants":[{"id":1,"userId":1,"name":"Anna","prefix":"","postfix":"","suffix":""}]}
+                none > {"type":"join","room":"7","userId":3}
+                none < {"type":"permisionDeny","userId":3,"roomId":7}
+                none x 1008 the room's password is missing or wrong
+                wrong > {"id":"joinRoom","room":"7","name":"3","pw":"0816"}
+                wrong x 1008 the room's password is missing or wrong
+                "#,
+            )
+            .await;
+    }
+    let other = r#"
+        other > {"type":"join","room":"7","userId":1,"pw":"0815"}
+        other < {"type":"permisionDeny","userId":1,"roomId":7}
+        other x 4401
+        room > {"id":"joinRoom","room":"8","name":"2","pw":"0815"}
+        room x 4401
+    "#;
+    strict.play(other).await;
+}

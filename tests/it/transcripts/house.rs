@@ -88,25 +88,52 @@ impl Pins {
     }
 }
 
+impl House {
+    /// What a conference says, if the room is one.
+    fn conference(
+        &self,
+        user: &UserId,
+        room: &RoomName,
+        password: Option<&str>,
+    ) -> Result<Option<Admitted>, AdmitError> {
+        let Some(pins) = self.conferences.get(room.as_str()) else {
+            return Ok(None);
+        };
+        let person = self.users.get(user.as_str()).cloned();
+        let role = pins.role(password).ok_or(AdmitError::WrongPassword)?;
+        Ok(Some(Admitted {
+            person: person.unwrap_or_else(|| Person::unnamed(user.clone())),
+            role,
+            needs_host: pins.conference.waits_for_host && role == Role::Guest,
+        }))
+    }
+}
+
 impl Admission for House {
     async fn admit(&self, user: &UserId, room: &RoomName, password: Option<&str>) -> Result<Admitted, AdmitError> {
+        if let Some(admitted) = self.conference(user, room, password)? {
+            return Ok(admitted);
+        }
         let person = self.recognize(user).await?;
         if self.guessed.iter().any(|guessed| guessed == room.as_str()) {
             let wait = std::time::Duration::from_secs(8);
             return Err(AdmitError::TooManyGuesses { wait });
         }
-        if let Some(pins) = self.conferences.get(room.as_str()) {
-            let role = pins.role(password).ok_or(AdmitError::WrongPassword)?;
-            let needs_host = pins.conference.waits_for_host && role == Role::Guest;
-            return Ok(Admitted {
-                person,
-                role,
-                needs_host,
-            });
-        }
         match self.passwords.get(room.as_str()) {
             Some(wanted) if password != Some(wanted) => Err(AdmitError::WrongPassword),
             _ => Ok(Admitted::freely(person)),
+        }
+    }
+
+    async fn admit_stranger(
+        &self,
+        user: &UserId,
+        room: &RoomName,
+        password: Option<&str>,
+    ) -> Result<Option<Admitted>, AdmitError> {
+        match self.users.contains_key(user.as_str()) {
+            true => Ok(None),
+            false => self.conference(user, room, password),
         }
     }
 
