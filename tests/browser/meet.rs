@@ -1,6 +1,7 @@
 //! The page of meetings and of calls to accounts.
 
 mod doors;
+mod four;
 mod hosts;
 mod voices;
 

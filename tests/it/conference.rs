@@ -50,7 +50,7 @@ pub struct Publisher {
 }
 
 impl Publisher {
-    /// Publishes silence, and pictures whose last bytes are `number`, over a connection that is up.
+    /// Publishes silence, and pictures, over a connection that is up. The last bytes of both are `number`.
     pub fn start(peer: Peer, (audio, video): (Track, Track), extension: u8, number: u8) -> Publisher {
         let level = Arc::new(AtomicU8::new(SILENCE));
         let sending = tokio::spawn(send(audio, video, extension, number, level.clone()));
@@ -73,6 +73,7 @@ impl Drop for Publisher {
 }
 
 pub async fn send(audio: Track, video: Track, extension: u8, number: u8, level: Arc<AtomicU8>) {
+    let sound = Bytes::from([&[0xfc][..], &[number; 59]].concat());
     let mut tick = interval(Duration::from_millis(20));
     for count in 0u32.. {
         tick.tick().await;
@@ -86,7 +87,7 @@ pub async fn send(audio: Track, video: Track, extension: u8, number: u8, level: 
         header
             .set_extension(extension, Bytes::copy_from_slice(&[level]))
             .unwrap();
-        audio.write_with(header, Bytes::from_static(&[0xfc; 60])).await;
+        audio.write_with(header, sound.clone()).await;
         if count.is_multiple_of(5) {
             let picture = count / 5;
             video

@@ -34,7 +34,7 @@ fn tone(pitch_hz: u32) -> String {
 }
 
 /// A script by which a page tells the pitch of each track of the sound that arrives, where there is a tone.
-const EARS: &str = "(() => {
+pub(super) const EARS: &str = "(() => {
     const context = new AudioContext();
     const ears = new Map();
     const earOf = (track) => {
@@ -71,7 +71,7 @@ const RECOVER: &str = "
 /// The name by which the server knows the connection's way to it.
 const UFRAG: &str = "/a=ice-ufrag:(.*)/.exec(probe.alive()[0].remoteDescription.sdp)[1].trim()";
 
-async fn meeting() -> Server {
+pub(super) async fn meeting() -> Server {
     let server = Server::start().await;
     let settings = ["--host-pin", "471147", "--guests", "anybody"];
     server
@@ -92,11 +92,15 @@ async fn guest(chromium: &Chromium, server: &Server, name: &str, script: &str) -
 
 impl Page {
     async fn enter_as_guest(&self, server: &Server, name: &str) {
+        self.enter_with_pin(server, name, "").await;
+    }
+
+    pub(super) async fn enter_with_pin(&self, server: &Server, name: &str, pin: &str) {
         self.go(&server.page("/meet?lang=en")).await;
         self.until("it asks who is there", SIGNAL_PATIENCE, ASKS).await;
         self.fill("guest-name", name).await;
         self.ask_for("4711").await;
-        self.enter("").await;
+        self.enter(pin).await;
     }
 
     /// Waits until both tones are heard in the same moment, each by a track of its own, and both are played.

@@ -165,6 +165,11 @@ impl Peer {
         self.receive_all(std::iter::repeat_n(RtpCodecKind::Video, count)).await;
     }
 
+    /// Asks for so many tracks of audio.
+    pub async fn receive_audios(&self, count: usize) {
+        self.receive_all(std::iter::repeat_n(RtpCodecKind::Audio, count)).await;
+    }
+
     async fn receive_all(&self, kinds: impl IntoIterator<Item = RtpCodecKind>) {
         for kind in kinds {
             let init = RTCRtpTransceiverInit {

@@ -6,12 +6,14 @@ mod calls;
 mod commands;
 mod dialing;
 mod entering;
+mod families;
 mod media;
 mod together;
 
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use patchbay::config::Config;
 use patchbay::storage::{NewConference, NewGuests};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -28,7 +30,11 @@ const GUEST_PIN: &str = "2222";
 /// A server with four conferences: `open` lets guests in without a PIN, `closed` with one, `other` is as `open`, and in `patient`
 /// guests wait for a host.
 async fn start() -> Running {
-    let running = start_adjusted(|_| {}).await;
+    start_with(|_| {}).await
+}
+
+async fn start_with(adjust: impl FnOnce(&mut Config)) -> Running {
+    let running = start_adjusted(adjust).await;
     let records = records(&running).await;
     for (alias, guests, waits_for_host) in [
         ("open", NewGuests::Anybody, false),

@@ -8,14 +8,15 @@ use crate::clients::peer::{OPUS_PAYLOAD_TYPE, Peer, VP8_PAYLOAD_TYPE};
 use crate::clients::scenarios::Media;
 use crate::clients::signaling::Signaling;
 
-/// Offers a connection in the room, for what this user publishes.
-async fn negotiate(signaling: &mut Signaling, user: &str, peer: &mut Peer) {
+/// Offers a connection in the room, for what this user publishes. Returns the offer.
+pub(super) async fn negotiate(signaling: &mut Signaling, user: &str, peer: &mut Peer) -> String {
     let offer = peer.offer().await;
-    let message = json!({ "type": "receiveVideoFrom", "userId": user, "sdpOffer": offer });
+    let message = json!({ "type": "receiveVideoFrom", "userId": user, "sdpOffer": &offer });
     signaling.send(message).await;
     let answer = signaling.receive("receiveVideoAnswer").await;
     peer.accept(answer["sdpAnswer"].as_str().unwrap()).await;
     peer.connected().await;
+    offer
 }
 
 async fn publisher(ssrc: u32) -> (Peer, Media) {

@@ -8,11 +8,13 @@ use crate::front::running::Running;
 
 /// Somebody who is in the room of the conference by a WebSocket of rooms.
 pub(super) async fn roommate(running: &Running, user: &str) -> Signaling {
+    roommate_with(running, json!({ "type": "join", "room": "open", "userId": user })).await
+}
+
+pub(super) async fn roommate_with(running: &Running, join: Value) -> Signaling {
     let url = format!("ws://{}/groupcall", running.address());
     let mut signaling = Signaling::connect(&url, Family::Type).await;
-    signaling
-        .send(json!({ "type": "join", "room": "open", "userId": user }))
-        .await;
+    signaling.send(join).await;
     signaling
 }
 
