@@ -115,7 +115,7 @@ impl Participants {
         };
         self.table().seats.insert(token, seat);
         let first = self.desk.events(token, FIRST_WITHIN).await;
-        let taken = first.and_then(|events| self.take_in(token, events).map_err(|Behind| NotDone::UnknownToken));
+        let taken = first.and_then(|events| self.take_in(token, events).map_err(|_| NotDone::UnknownToken));
         if let Err(error) = taken {
             self.table().seats.remove(&token);
             self.desk.close(token);
@@ -192,7 +192,7 @@ impl Participants {
             let layout = seat.view.answered(kind, answer.slots.clone(), at);
             layout.map_or(Ok(()), |layout| seat.put(layout))
         })?;
-        put.map_err(|Behind| NotDone::UnknownToken)
+        put.map_err(|_| NotDone::UnknownToken)
     }
 
     fn take_in(&self, token: Token, events: Vec<Event>) -> Result<(), Behind> {
@@ -227,7 +227,7 @@ impl Participants {
     /// Takes the events of a session until it ends.
     async fn follow(self, token: Token) {
         while let Ok(events) = self.desk.events(token, ASK_FOR).await {
-            if let Err(Behind) = self.take_in(token, events) {
+            if self.take_in(token, events).is_err() {
                 tracing::info!("a client does not read the events of its conference: its session ends");
                 self.desk.close(token);
                 break;
@@ -267,7 +267,14 @@ impl Seat {
     fn put(&mut self, notice: Notice) -> Result<(), Behind> {
         let put = self.outbox.put(notice);
         self.arrival.send_replace(());
-        put
+        match put {
+            Err(Behind::Reader) => {
+                tracing::debug!("a client reads the events of its conference too slowly: its stream ends");
+                self.stream.cancel();
+                Ok(())
+            }
+            put => put,
+        }
     }
 }
 
@@ -276,6 +283,13 @@ impl Reader {
     pub async fn next(&mut self) -> Option<Vec<(u64, Notice)>> {
         let end = self.end.clone();
         end.run_until_cancelled(self.await_next()).await?
+    }
+
+    /// Whether the stream has ended because its client read too slowly. Its session goes on.
+    pub fn is_behind(&self) -> bool {
+        let table = self.participants.table();
+        let seat = table.seats.get(&self.token);
+        seat.is_some_and(|seat| !seat.is_over && !seat.outbox.is_read())
     }
 
     async fn await_next(&mut self) -> Option<Vec<(u64, Notice)>> {

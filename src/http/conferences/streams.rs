@@ -38,7 +38,7 @@ pub(super) fn server_sent(reader: Reader) -> impl Stream<Item = Result<Sent, Inf
 
 /// Sends the client its events until its session ends, it begins another stream, or it is gone.
 pub(super) async fn converse(mut socket: WebSocket, mut reader: Reader, clock: MonotonicClock) {
-    let is_over = serve(&mut socket, &mut reader, &clock).await;
+    let is_over = serve(&mut socket, &mut reader, &clock).await && !reader.is_behind();
     drop(reader);
     if is_over {
         let goodbye = async {

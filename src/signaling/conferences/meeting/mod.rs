@@ -14,7 +14,8 @@
 //!
 //! **Events**, by one stream at a time: a WebSocket at `/wapi/services/CONFERENCE/wsevents?token=`, with frames
 //! `{"_command":"event","_eventName":KIND,"_eventId":NUMBER,"data":DATA}` and `{"_command":"bye"}` at the end, or server-sent events at
-//! `GET events?token=`. A stream begins with the whole state.
+//! `GET events?token=`. A stream begins with the whole state. Whoever reads too slowly misses texts, and their stream ends without `bye`:
+//! they begin another one.
 //!
 //! | event | data |
 //! |---|---|

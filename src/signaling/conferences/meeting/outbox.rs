@@ -2,12 +2,16 @@
 //!
 //! A client reads them by one stream at a time. What says how something is now is only kept while somebody reads: whoever begins to
 //! read is sent the whole state first. Everything else waits for a reader.
+//!
+//! A client that reads too slowly, or not at all, keeps its session: texts are left out, and its stream ends, so that it begins
+//! another one with the whole state.
 
 use std::collections::VecDeque;
 
 use super::wire::Notice;
 
-/// Events that wait: everybody in a room of 300 arrives, and changes something at once. A client that is further behind ends.
+/// Events that wait: everybody in a room of 300 arrives, and changes something at once. The stream of a client that is further behind
+/// ends.
 const NOTICES_MAX: usize = 1_024;
 
 /// Bytes of these together: as many as the desk keeps for one client.
@@ -15,7 +19,12 @@ const BYTES_MAX: usize = 256 * 1024;
 
 /// The client reads too slowly, or does not read at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Behind;
+pub(crate) enum Behind {
+    /// Whoever read does so no longer. What was the state is forgotten.
+    Reader,
+    /// There is no place even for what cannot be said later.
+    Client,
+}
 
 #[derive(Default)]
 pub(crate) struct Outbox {
@@ -32,12 +41,30 @@ impl Outbox {
         if self.reader.is_none() && notice.is_state() {
             return Ok(());
         }
+        if notice.gives_way() && self.is_half_full(notice.weight()) {
+            metrics::counter!("patchbay_texts_left_out_total").increment(1);
+            return Ok(());
+        }
         self.bytes += notice.weight();
         self.waiting.push_back(notice);
-        match self.waiting.len() > NOTICES_MAX || self.bytes > BYTES_MAX {
-            true => Err(Behind),
-            false => Ok(()),
+        if !self.is_full() {
+            return Ok(());
         }
+        let was_read = self.reader.take().is_some();
+        self.forget_state();
+        match was_read && !self.is_full() {
+            true => Err(Behind::Reader),
+            false => Err(Behind::Client),
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.waiting.len() > NOTICES_MAX || self.bytes > BYTES_MAX
+    }
+
+    /// The other half is left to what a client needs.
+    fn is_half_full(&self, with: usize) -> bool {
+        self.waiting.len() >= NOTICES_MAX / 2 || self.bytes + with > BYTES_MAX / 2
     }
 
     /// Somebody begins to read, in the place of whoever read before. They are sent the state, and then what has waited. Returns
@@ -71,6 +98,11 @@ impl Outbox {
         let taken: Vec<(u64, Notice)> = (first..).zip(self.waiting.drain(..)).collect();
         self.last_event += taken.len() as u64;
         taken
+    }
+
+    /// Whether somebody reads.
+    pub fn is_read(&self) -> bool {
+        self.reader.is_some()
     }
 
     /// Whether anything waits but the state.
@@ -124,28 +156,54 @@ mod tests {
         assert_eq!(outbox.take(third), []);
     }
 
+    fn referred() -> Notice {
+        Notice::Referred {
+            alias: "other".to_owned(),
+            token: String::new(),
+        }
+    }
+
     #[test]
-    fn what_waits_is_bounded_in_number_and_in_bytes_and_what_was_read_does_not_count() {
+    fn texts_that_nobody_reads_are_left_out_before_there_is_no_place_for_anything_else() {
         let mut outbox = Outbox::default();
-        for _ in 0..2 * NOTICES_MAX {
-            assert_eq!(outbox.put(gone("x")), Ok(()), "nobody reads the state");
-        }
-        for _ in 0..NOTICES_MAX {
-            outbox.put(text("")).unwrap();
-        }
-        assert_eq!(outbox.put(text("")), Err(Behind));
-        let reader = outbox.begin(Vec::new());
-        outbox.take(reader);
-        let long = "x".repeat(BYTES_MAX / 4);
-        for _ in 0..10 {
-            for _ in 0..3 {
-                outbox.put(text(&long)).unwrap();
-            }
-            outbox.take(reader);
-        }
-        for _ in 0..3 {
+        let long = "x".repeat(BYTES_MAX / 8);
+        for _ in 0..100 {
             outbox.put(text(&long)).unwrap();
         }
-        assert_eq!(outbox.put(text(&long)), Err(Behind));
+        assert_eq!(outbox.waiting.len(), 3, "of half the bytes");
+        let mut outbox = Outbox::default();
+        for _ in 0..2 * NOTICES_MAX {
+            outbox.put(text("")).unwrap();
+        }
+        for _ in 0..NOTICES_MAX / 2 {
+            outbox.put(referred()).unwrap();
+        }
+        assert_eq!(outbox.put(referred()), Err(Behind::Client));
+    }
+
+    #[test]
+    fn of_whoever_reads_too_slowly_the_stream_ends_and_another_one_begins_with_the_state() {
+        let mut outbox = Outbox::default();
+        let slow = outbox.begin(Vec::new());
+        outbox.put(text("early")).unwrap();
+        for _ in 1..NOTICES_MAX {
+            outbox.put(gone("x")).unwrap();
+        }
+        assert_eq!(outbox.put(gone("x")), Err(Behind::Reader));
+        assert_eq!((outbox.is_read(), outbox.take(slow)), (false, Vec::new()));
+        outbox.put(gone("x")).unwrap();
+        let next = outbox.begin(vec![Notice::SyncEnd {}]);
+        assert_eq!(outbox.take(next), [(1, Notice::SyncEnd {}), (2, text("early"))]);
+    }
+
+    #[test]
+    fn what_was_read_does_not_count() {
+        let mut outbox = Outbox::default();
+        let reader = outbox.begin(Vec::new());
+        let long = "x".repeat(BYTES_MAX / 4);
+        for _ in 0..10 {
+            outbox.put(text(&long)).unwrap();
+            assert_eq!(outbox.take(reader).len(), 1);
+        }
     }
 }

@@ -433,6 +433,11 @@ impl Notice {
         )
     }
 
+    /// Whether it is left out where a client is far behind.
+    pub fn gives_way(&self) -> bool {
+        matches!(self, Notice::Message { .. })
+    }
+
     /// Roughly the bytes that it takes.
     pub fn weight(&self) -> usize {
         match self {

@@ -8,6 +8,7 @@ mod dialing;
 mod entering;
 mod families;
 mod media;
+mod slow;
 mod together;
 
 use std::time::Duration;
