@@ -49,7 +49,7 @@
 //! An account has eight registrations at most; one more ends the oldest, and one more of the same device ends the older one.
 
 mod fields;
-pub(crate) mod meeting;
+pub mod meeting;
 mod proof;
 mod wire;
 

@@ -1,4 +1,7 @@
-//! Requests of an enterprise SDK's apps: their fields however they are sent, credentials in headers, and names in paths.
+//! Requests of an enterprise SDK's apps: their fields however they are sent, credentials in headers, names in paths, and what a
+//! participant asks of a conference.
+
+mod participants;
 
 use patchbay::signaling::conferences::{Fields, credentials, name_in_path};
 
@@ -8,7 +11,10 @@ const FIELDS: [&str; 6] = ["account", "pwd", "token", "device_id", "device_type"
 
 pub const CONFERENCES: Target = Target {
     name: "conferences",
-    seeds: || SEEDS.iter().map(|seed| seed.as_bytes().to_vec()).collect(),
+    seeds: || {
+        let seeds = SEEDS.iter().chain(participants::SEEDS);
+        seeds.map(|seed| seed.as_bytes().to_vec()).collect()
+    },
     prepare,
 };
 
@@ -35,11 +41,16 @@ fn prepare() -> Run {
                 texts.into_iter().all(|text| !text.is_empty()),
                 "an empty text counts as none"
             );
+            participants::ask(&fields);
         }
         if let Some(found) = credentials(&text) {
             assert!(!found.user.contains(':'), "the password begins at the first colon");
         }
         let name = name_in_path(&text);
         assert!(name.len() <= text.len() && !name.contains("%40"), "{name}");
+        let (command, body) = text.split_once('\n').unwrap_or((&text, ""));
+        if let Ok(fields) = Fields::read(body.as_bytes(), "") {
+            participants::command(command, &fields);
+        }
     })
 }

@@ -13,9 +13,9 @@ use bytes::Bytes as Message;
 use patchbay::domain::{
     Abilities, Address, CallAnswer, CallCommand, CallMedia, Claim, Command, Conference, Decline, Effect, FileNotice,
     MediaKind, MessageCommand, Newcomer, Offer, Person, Play, PublishRights, Recipient, Registration, RoomKind, Rules,
-    Stay, UserFeed, Waits, WhenAbsent, WhenBusy,
+    Side, Stay, Subject, UserFeed, Waits, WhenAbsent, WhenBusy,
 };
-use patchbay::ids::{Feed, PeerId, PushTarget, SessionId, Turn};
+use patchbay::ids::{CallId, Feed, PeerId, PushTarget, SessionId, Turn};
 use patchbay::media::description::Description;
 use patchbay::shares::ClientAddress;
 use patchbay::sound::Recording;
@@ -127,9 +127,21 @@ fn stay(bytes: &mut Bytes<'_>, now: Instant) -> Stay {
     }
 }
 
+fn subject(bytes: &mut Bytes<'_>) -> Subject {
+    match bytes.below(4) {
+        0 => Subject::Conference,
+        1 => Subject::Presentation,
+        2 => Subject::Call {
+            call: CallId(bytes.below(4) as u64),
+            side: bytes.pick(&[Side::Caller, Side::Callee]),
+        },
+        _ => Subject::Feed(user_feed(bytes)),
+    }
+}
+
 #[expect(clippy::too_many_lines, reason = "one arm a command")]
 fn command(bytes: &mut Bytes<'_>, now: Instant) -> Command {
-    match bytes.below(26) {
+    match bytes.below(27) {
         0 => join(bytes, Stay::default()),
         1 => Command::Leave,
         2 => Command::Offer {
@@ -234,6 +246,9 @@ fn command(bytes: &mut Bytes<'_>, now: Instant) -> Command {
         }
         23 => Command::Meeting(meeting::command(bytes, &NAMES)),
         12 => Command::Call(CallCommand::Renew { offer: offer(bytes) }),
+        26 => Command::EndConnection {
+            subject: subject(bytes),
+        },
         15 => Command::OfferConference {
             conference: conference(bytes),
             offer: offer(bytes),
@@ -301,6 +316,10 @@ fn commands(input: &[u8]) {
                     }
                     _ => false,
                 };
+                let ended = match &command {
+                    Command::EndConnection { subject } => Some(subject.clone()),
+                    _ => None,
+                };
                 let moves = matches!(command, Command::Join { .. } | Command::Leave);
                 if let Ok(effects) = rules.handle(now, *who, command) {
                     let is_overtaken = matches!(effects[..], [Effect::Dismiss { session, .. }] if session == *who);
@@ -312,6 +331,10 @@ fn commands(input: &[u8]) {
                     }
                     let offers = effects.iter().any(|effect| matches!(effect, Effect::Negotiate(_)));
                     open.take(effects);
+                    if let Some(subject) = ended {
+                        let again = rules.handle(now, *who, Command::EndConnection { subject });
+                        assert_eq!(again, Ok(Vec::new()), "a connection ends once");
+                    }
                     // Otherwise the engine's word about the offer comes later.
                     if offers && at / 8 % 4 != 3 {
                         open.take(rules.offer_answered(*who));

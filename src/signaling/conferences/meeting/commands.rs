@@ -22,7 +22,7 @@ const WITHOUT_EFFECT: [&str; 9] = [
 
 /// What a request is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Requested {
+pub enum Requested {
     Meeting(MeetingCommand),
     /// It is answered, and changes nothing.
     Nothing,
@@ -30,7 +30,7 @@ pub(crate) enum Requested {
 
 /// What a client says about a call, or asks of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum CallStep {
+pub enum CallStep {
     Update,
     HangUp,
     /// It is answered, and changes nothing.
@@ -39,7 +39,7 @@ pub(crate) enum CallStep {
 
 /// Why there is no command in a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum NoCommand {
+pub enum NoCommand {
     #[error("there is no such command here")]
     Unknown,
     #[error("a field of the command is missing, or has a value that it cannot have")]
@@ -47,7 +47,7 @@ pub(crate) enum NoCommand {
 }
 
 /// A command about the conference.
-pub(crate) fn about_conference(name: &str) -> Result<Requested, NoCommand> {
+pub fn about_conference(name: &str) -> Result<Requested, NoCommand> {
     Ok(Requested::Meeting(match name {
         "lock" => MeetingCommand::Lock(true),
         "unlock" => MeetingCommand::Lock(false),
@@ -60,7 +60,7 @@ pub(crate) fn about_conference(name: &str) -> Result<Requested, NoCommand> {
 }
 
 /// A command about a participant.
-pub(crate) fn about_participant(name: &str, user: UserId, fields: CommandFields) -> Result<Requested, NoCommand> {
+pub fn about_participant(name: &str, user: UserId, fields: CommandFields) -> Result<Requested, NoCommand> {
     let mute = |user, media, muted| MeetingCommand::Mute { user, media, muted };
     let role = || {
         let role = fields.role.as_deref().and_then(words::role_named);
@@ -94,7 +94,7 @@ pub(crate) fn about_participant(name: &str, user: UserId, fields: CommandFields)
 }
 
 /// What a client says of its own microphone and camera.
-pub(crate) fn local_status(fields: &CommandFields) -> MeetingCommand {
+pub fn local_status(fields: &CommandFields) -> MeetingCommand {
     MeetingCommand::Report {
         muted: fields.ismute.or(fields.local_audio.map(|is_on| !is_on)),
         video_muted: fields.local_camera.map(|is_on| !is_on),
@@ -102,11 +102,11 @@ pub(crate) fn local_status(fields: &CommandFields) -> MeetingCommand {
 }
 
 /// Whether the command says something of the client's own microphone and camera.
-pub(crate) fn is_local_status(name: &str) -> bool {
+pub fn is_local_status(name: &str) -> bool {
     name == "changeLocalStatus"
 }
 
-pub(crate) fn call_step(name: &str) -> Result<CallStep, NoCommand> {
+pub fn call_step(name: &str) -> Result<CallStep, NoCommand> {
     match name {
         // Media flow as soon as the connection is up.
         "ack" | "clayout" => Ok(CallStep::Nothing),

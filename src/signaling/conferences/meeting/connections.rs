@@ -7,7 +7,7 @@ use crate::ids::{Feed, RoomName, SlotId, UserId};
 
 /// What a connection of a session is there for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum CallKind {
+pub enum CallKind {
     /// Publishes camera and microphone, and receives the others.
     Main,
     /// Publishes a screen.

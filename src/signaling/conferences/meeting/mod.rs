@@ -58,18 +58,18 @@ mod words;
 
 use std::sync::Arc;
 
-pub(crate) use self::commands::{
+pub use self::commands::{
     CallStep, NoCommand, Requested, about_conference, about_participant, call_step, is_local_status, local_status,
 };
-pub(crate) use self::connections::CallKind;
+pub use self::connections::CallKind;
 pub(crate) use self::outbox::{Behind, Outbox};
 use self::uuids::participant_uuid;
 pub(crate) use self::view::{Moment, View};
 use self::wire::{ByeFrame, EventFrame};
 pub(crate) use self::wire::{
-    Call, Called, ChatText, CommandFields, Dialed, Dialing, Entering, Everybody, NotAdmitted, Notice, Session,
-    SessionRefreshed, Status,
+    Call, Called, ChatText, Dialed, Everybody, NotAdmitted, Notice, Session, SessionRefreshed, Status,
 };
+pub use self::wire::{CommandFields, Dialing, Entering};
 pub(crate) use self::words::{Service, pin_needed};
 use super::fields::Fields;
 use super::version;
@@ -101,7 +101,7 @@ pub(crate) const TOO_LONG_OR_NO_TEXT: &str = "the payload is missing, or has mor
 pub(crate) const NO_OFFER: &str = "the sdp is missing, or has more than 65536 bytes";
 
 /// The name that the client gives itself, cut where it is too long.
-pub(crate) fn own_name(entering: &Entering) -> Option<String> {
+pub fn own_name(entering: &Entering) -> Option<String> {
     let name = entering.display_name.as_deref()?.trim();
     let name: String = name
         .chars()
@@ -138,14 +138,14 @@ pub(crate) fn session_refreshed(view: &View, token: String, lasts_s: u64) -> Ses
 }
 
 /// A chat text in a request. `None` if there is none, or it is too long.
-pub(crate) fn chat_text(fields: &Fields) -> Option<Command> {
+pub fn chat_text(fields: &Fields) -> Option<Command> {
     let ChatText { payload } = ChatText::read(fields)?;
     let text = Arc::from(payload.as_str());
     limits::TEXT.holds(&payload).then_some(Command::SendText { text })
 }
 
 /// An offer, and what it is for.
-pub(crate) struct Offered {
+pub struct Offered {
     pub kind: CallKind,
     /// People who are to be seen at once.
     pub pictures: u8,
@@ -153,7 +153,7 @@ pub(crate) struct Offered {
 }
 
 /// The offer in a request. `None` if there is none, or it is too long.
-pub(crate) fn offered(fields: &Fields) -> Option<Offered> {
+pub fn offered(fields: &Fields) -> Option<Offered> {
     let Call {
         sdp,
         present,
@@ -191,7 +191,7 @@ fn pictures_of(layout: &str) -> Option<u8> {
 
 /// What goes over the main connection: the participant's camera and microphone, everybody's sound, and the pictures of so many. Who
 /// is sent several gets the screen of whoever presents as well.
-pub(crate) fn main_connection(pictures: u8) -> Conference {
+pub fn main_connection(pictures: u8) -> Conference {
     Conference {
         publish: Some(Feed::Camera),
         sound_slots: VOICES,
@@ -210,7 +210,7 @@ pub(crate) fn presentation() -> Conference {
 }
 
 /// What a caller says about the call.
-pub(crate) fn details(entering: &Entering, is_known: bool) -> Details {
+pub fn details(entering: &Entering, is_known: bool) -> Details {
     let bounded = |text: &Option<String>| text.clone().filter(|text| DETAIL.holds(text));
     Details {
         occasion: Occasion::Call,
@@ -222,7 +222,7 @@ pub(crate) fn details(entering: &Entering, is_known: bool) -> Details {
 }
 
 /// What the host of a conference says about a call into it.
-pub(crate) fn invitation(dialing: &Dialing, name: String) -> Details {
+pub fn invitation(dialing: &Dialing, name: String) -> Details {
     let role = dialing.role.as_deref().and_then(words::role_named);
     Details {
         occasion: Occasion::Meeting {

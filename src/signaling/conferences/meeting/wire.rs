@@ -23,7 +23,7 @@ fn flag(fields: &Fields, name: &str) -> Option<bool> {
 
 /// Who enters, and how. Apps also send what they measure of their screen and of the network, which is ignored.
 #[derive(Default, ToSchema)]
-pub(crate) struct Entering {
+pub struct Entering {
     /// Name that the others are shown.
     #[schema(max_length = 128)]
     pub display_name: Option<String>,
@@ -193,7 +193,7 @@ impl ChatText {
 
 /// Whom a host calls. Apps also name a protocol, which is ignored.
 #[derive(ToSchema)]
-pub(crate) struct Dialing {
+pub struct Dialing {
     /// User, with a domain or without.
     #[schema(max_length = 256)]
     pub destination: String,
@@ -234,7 +234,7 @@ pub(crate) struct Everybody {
 
 /// What a command about a participant may need.
 #[derive(ToSchema)]
-pub(crate) struct CommandFields {
+pub struct CommandFields {
     /// For `role` and `transfer`: `chair` or `guest`.
     pub role: Option<String>,
     /// For `transfer`: the conference to go to.

@@ -2,11 +2,13 @@
 
 /// Inputs that each begin with the usual limits.
 pub fn evenings() -> Vec<Vec<u8>> {
-    // Two people in a room, who publish and watch one another; the media of one come and go; the engine loses the room.
-    let room: [&[u8]; 9] = [
+    // Two people in a room, who publish and watch one another; one ends a connection and publishes anew; the media of one come and go;
+    // the engine loses the room.
+    let room: [&[u8]; 10] = [
         &[0],
         &[0, 0, 0, 0, 0, 0, 1, 0, 1, 0, 0, 0],
         &[0, 2, 0, 0, 1, 2, 1, 1, 1, 2, 0, 2],
+        &[0, 26, 3, 0, 0, 0, 2, 0, 0, 1],
         &[0, 4, 1, 13],
         &[192, 4, 0, 192, 5, 0, 192, 4, 0, 192, 6, 1],
         &[192, 0, 1, 160, 10],
