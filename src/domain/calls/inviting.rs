@@ -205,8 +205,10 @@ impl Calls {
         begun: &[CallId],
         when_busy: WhenBusy,
     ) -> Result<(), Refusal> {
-        // The callee is not busy because of an invitation that this one replaces, nor because of a call that is idle.
-        let counts = |id: &&CallId| !begun.contains(id) && !self.is(id, |call| call.is_idle(now));
+        // The callee is not busy because of an invitation that this one replaces, nor because of a call that is idle, nor because of
+        // those that they have begun beside others.
+        let keeps_free = |call: &Call| call.is_idle(now) || call.is_beside_others && call.caller.address == *to;
+        let counts = |id: &&CallId| !begun.contains(id) && !self.is(id, keeps_free);
         let theirs = || self.by_address.calls(to).iter().filter(counts);
         if theirs().count() >= self.limits.calls_per_address || theirs().count() > 0 && when_busy == WhenBusy::Refuse {
             return Err(Refusal::Busy);

@@ -3,6 +3,7 @@
 mod across;
 mod any_order;
 mod bounds;
+mod by_message;
 mod meeting;
 mod several;
 

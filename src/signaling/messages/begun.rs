@@ -1,7 +1,6 @@
 //! Calls of the server that one client has begun by invitations.
 
 use super::super::reaction::Reaction;
-use super::NOT_ONLINE;
 use super::wire::{self, Incoming, Outgoing};
 use crate::domain::{Address, CallCommand, CallEnd, CallEvent};
 use crate::ids::{RoomName, UserId};
@@ -109,7 +108,7 @@ impl Begun {
                     return Reaction::none();
                 }
                 let content = match over.reason {
-                    CallEnd::TimedOut | CallEnd::Lost => NOT_ONLINE,
+                    CallEnd::TimedOut | CallEnd::Lost => wire::NOT_ONLINE,
                     _ => &call.kind,
                 };
                 Reaction::bytes(call.answer(user, wire::REFUSE, content, time_stamp).bytes())

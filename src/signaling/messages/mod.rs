@@ -108,9 +108,6 @@ const HEARTBEAT_AFTER: Duration = Duration::from_secs(40);
 /// its browser answers pings.
 const HEARTBEAT_ANSWER_MAX: Duration = Duration::from_secs(30);
 
-/// Text in the `content` of a refusal that the server sends for somebody who is not there.
-const NOT_ONLINE: &str = "not online";
-
 /// Bytes of the longest invitation that is a call. It names two people and a room; a longer one is only a message.
 const INVITATION_BYTES_MAX: usize = 4 * 1024;
 
@@ -402,7 +399,7 @@ fn unanswered(callee: UserId, invitation: Incoming, time_stamp: String) -> Outgo
         time_stamp,
         sign: wire::REFUSE.to_owned(),
         content: Some(wire::Content {
-            content: NOT_ONLINE.to_owned(),
+            content: wire::NOT_ONLINE.to_owned(),
         }),
         res_sign: wire::REFUSE.to_owned(),
         req_type: invitation.req_type,

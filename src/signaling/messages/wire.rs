@@ -30,6 +30,9 @@ pub(crate) const REFUSE: &str = "refuse";
 /// `resSign` of a message that takes an invitation back; this server's own.
 pub(crate) const CANCEL: &str = "cancel";
 
+/// Text in the `content` of a refusal that the server sends for somebody who is not there.
+pub(crate) const NOT_ONLINE: &str = "not online";
+
 /// `resSign` of an invitation that has not been delivered in time; this server's own.
 const MISSED: &str = "missed";
 

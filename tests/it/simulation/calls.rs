@@ -41,7 +41,7 @@ impl Person {
     pub fn stop(&mut self, at: &mut Surroundings) {
         if matches!(self.phase, Phase::Calling | Phase::Accepting | Phase::Talking) {
             self.send(at, &family::stop());
-            self.over(at, self.leaving_ms());
+            self.over(at, self.leaving_ms(at.now));
         }
     }
 

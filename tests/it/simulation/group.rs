@@ -27,7 +27,7 @@ impl Person {
     }
 
     pub fn leave_room(&mut self, at: &mut Surroundings, family: Family) {
-        self.part_all(at, self.leaving_ms());
+        self.part_all(at, self.leaving_ms(at.now));
         self.send(at, &family.leave());
     }
 

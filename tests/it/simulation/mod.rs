@@ -5,12 +5,13 @@
 //! A run has three parts. First everything happens that the plan wants. Then nothing fails any longer, and within a limit of
 //! time everybody has to be where they want to be, to know who else is there, and to get media. At last everybody leaves, and
 //! nothing may be left. Meanwhile each packet, message and count is judged, and the insides of the workers are checked.
-//! `judge.rs`, `person.rs`, `engines.rs`, `run.rs`, `audit.rs`, `silence.rs` and `expectations.rs` say why what they demand
+//! `judge.rs`, `person.rs`, `account.rs`, `engines.rs`, `run.rs`, `audit.rs`, `silence.rs` and `expectations.rs` say why what they demand
 //! must hold. Each check must have had something to judge at least once over all runs (`tally.rs`).
 //!
 //! `PATCHBAY_SIMULATION_SEED=17 cargo test --test it simulation -- --nocapture` repeats one run, and prints all that happens in
 //! it. `PATCHBAY_SIMULATION_RUNS` says how many seeds are tried.
 
+mod account;
 mod asker;
 mod audit;
 mod calls;
@@ -134,6 +135,9 @@ async fn settle(run: &mut Run, random: &mut StdRng) {
         let all_ring = run.go_on(RINGS_WITHIN, |run| run.not_rung().is_empty()).await;
         assert!(all_ring, "not within {RINGS_WITHIN:?}: {:#?}", run.not_rung());
         run.at.tally.calls_that_rang_at_all += 1;
+        run.invite_account();
+        let all_agreed = run.go_on(RINGS_WITHIN, |run| run.not_agreed().is_empty()).await;
+        assert!(all_agreed, "not within {RINGS_WITHIN:?}: {:#?}", run.not_agreed());
     }
 }
 
@@ -141,6 +145,7 @@ async fn settle(run: &mut Run, random: &mut StdRng) {
 async fn leave(run: &mut Run, random: &mut StdRng) {
     run.at.note("leaving");
     run.ask(Ask::Leave).await;
+    run.account.leave();
     for index in 0..run.people.len() {
         match random.random_range(0..5) {
             0 => run.act(index, Deed::Vanish),

@@ -9,6 +9,7 @@ use axum::extract::ws::Message;
 use patchbay::media::peer::dtls::DtlsIdentity;
 use patchbay::media::worker::SUSPENDED_MAX;
 
+use super::account::Invitations;
 use super::calls::Phase;
 use super::connection::{Accepted, Arrived, Connection};
 use super::disturbance::{soil, stream_of};
@@ -79,9 +80,15 @@ pub struct Person {
     /// The newest message that it has written, and that it has got.
     pub written: u32,
     pub read: u32,
+    /// The newest message that it has got from each socket of the writer.
+    pub read_of: BTreeMap<String, u32>,
+    /// The number of its sockets on `/ws` so far.
+    pub binds: u32,
     pub writes_at: Instant,
     /// The room of the newest call that has rung on `/ws`.
     pub rung: Option<String>,
+    /// Invitations of the account by the present socket.
+    pub invitations: Invitations,
 }
 
 /// A connection that is over for the client.
@@ -129,8 +136,11 @@ impl Person {
             tenure: Tenure::default(),
             written: 0,
             read: 0,
+            read_of: BTreeMap::new(),
+            binds: 0,
             writes_at: now,
             rung: None,
+            invitations: Invitations::new(),
         }
     }
 
@@ -157,7 +167,7 @@ impl Person {
             connection.source = Some(Source::new(at.now, self.index as u8, number));
         }
         connection.sink = watched.map(|publisher| Sink::of(publisher as u8));
-        self.part(at, of, self.leaving_ms());
+        self.part(at, of, self.leaving_ms(at.now));
         self.connections.insert(of.to_owned(), connection);
         self.link_up(at, address);
         self.offer(at, of)
@@ -248,13 +258,14 @@ impl Person {
         }
     }
 
-    /// The time until the worker has heard of what the client wishes now. The server reads the client's messages in their order, and
-    /// asks storage in between whether they may enter.
-    pub fn leaving_ms(&self) -> u64 {
-        match self.unanswered.contains_key(ENTERING) {
+    /// The time until the worker has heard of what the client wishes now. The server reads the client's messages in their order,
+    /// asks storage in between whether they may enter, and reads nothing of a client that does not read what it is sent.
+    pub fn leaving_ms(&self, now: Instant) -> u64 {
+        let at_once = match self.unanswered.contains_key(ENTERING) {
             true => ENTERED_WITHIN.as_millis() as u64,
             false => LEAVING_MS,
-        }
+        };
+        at_once + self.reads_again_at.saturating_duration_since(now).as_millis() as u64
     }
 
     /// Ends a connection: by the client's wish, or because the server has said so.
@@ -294,7 +305,7 @@ impl Person {
             socket.close(at.now);
             self.old_sockets.push(socket);
         }
-        self.part_all(at, self.leaving_ms());
+        self.part_all(at, self.leaving_ms(at.now));
     }
 
     /// Nothing arrives from the client any more, and nothing reaches it. The server has to find that out.
@@ -316,7 +327,7 @@ impl Person {
         let slack_ms = if is_replaced {
             ENTERED_WITHIN.as_millis() as u64
         } else {
-            self.leaving_ms()
+            self.leaving_ms(at.now)
         };
         self.part_all(at, slack_ms);
         self.entries = 0;

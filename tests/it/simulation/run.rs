@@ -23,6 +23,7 @@ use rand::rngs::StdRng;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use super::account::Account;
 use super::asker::Asker;
 use super::engines::{Engines, WORKERS};
 use super::gauges::Gauges;
@@ -49,6 +50,7 @@ pub struct Run {
     pub at: Surroundings,
     pub people: Vec<Person>,
     pub asker: Asker,
+    pub account: Account,
     pub engines: Engines,
     gauges: Arc<Gauges>,
     pub hub: HubHandle,
@@ -103,6 +105,7 @@ impl Run {
             at: Surroundings::new(start, seed, servers, log),
             people: plan.people.iter().enumerate().map(person).collect(),
             asker: Asker::default(),
+            account: Account::default(),
             engines,
             gauges,
             hub,
@@ -122,6 +125,7 @@ impl Run {
 
     /// Does everything in the plan, up to the time from which nothing fails any more.
     pub async fn follow(&mut self, plan: &Plan) {
+        self.account_comes().await;
         for (due, event) in &plan.events {
             self.until(*due).await;
             self.happen(event).await;
@@ -266,6 +270,7 @@ impl Run {
             person.handle_timeout(&mut self.at);
         }
         self.asker.hear(&mut self.at);
+        self.account.hear(&mut self.at);
         self.look_after_unseen();
         self.look_after_host();
         let next = self.next(is_busy || !may_report).min(until.max(self.at.now + STEP));
@@ -328,7 +333,7 @@ impl Run {
             socket.arrive(now);
             return true;
         }
-        false
+        self.answer_as_account().await
     }
 
     async fn connect(&mut self, index: usize) {

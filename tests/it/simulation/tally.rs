@@ -57,6 +57,12 @@ tally! {
     callees_out,
     calls_accepted,
     calls_that_rang_at_all,
+    /// Calls that rang at an account by the invitation of somebody on `/ws`; those that it accepted and were then over; and its
+    /// answers that reached the caller.
+    calls_across,
+    calls_across_over,
+    agreed_across,
+    refused_across,
     /// Stays that were over when they had to be, and that were renewed before.
     stays_over,
     stays_renewed,

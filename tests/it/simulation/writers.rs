@@ -6,10 +6,10 @@ use axum::extract::ws::Message;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::asker;
 use super::person::Person;
 use super::plan::Role;
 use super::surroundings::Surroundings;
+use super::{account, asker};
 use crate::transcripts::Model;
 
 const WRITES_EVERY: Duration = Duration::from_millis(600);
@@ -27,6 +27,8 @@ impl Person {
         self.write(at, json!({"cmd": BIND, "msgtype": ASKS, "sender": self.name}));
         // There is no answer.
         self.is_in = true;
+        self.invitations.clear();
+        self.binds += 1;
         self.writes_at = at.now + WRITES_EVERY;
     }
 
@@ -40,9 +42,20 @@ impl Person {
             let (receiver, number) = ((reader + 1).to_string(), self.written.to_string());
             self.write(
                 at,
-                json!({"cmd": MESSAGE, "msgtype": ASKS, "sender": self.name, "receiver": receiver, "version": number}),
+                json!({"cmd": MESSAGE, "msgtype": ASKS, "sender": self.name, "receiver": receiver, "version": number,
+                    "deviceId": self.binds.to_string()}),
             );
+            match self.written % 5 {
+                0 | 3 => self.invite_account(at),
+                4 => self.write(at, self.taking_back()),
+                _ => {}
+            }
         }
+    }
+
+    pub fn invite_account(&mut self, at: &Surroundings) {
+        let invitation = self.invitation();
+        self.write(at, invitation);
     }
 
     fn write(&mut self, at: &Surroundings, message: Value) {
@@ -63,6 +76,7 @@ impl Person {
             (HEARTBEAT, ASKS) => self.write(at, json!({"cmd": HEARTBEAT, "msgtype": ANSWERS})),
             (ONLINE | OFFLINE, _) => {}
             (MESSAGE, _) if message["sender"] == asker::NAME => self.hear_invitation(at, &message),
+            (MESSAGE, _) if message["sender"] == account::NAME => self.hear_account(at, &message),
             (MESSAGE, _) => self.hear_number(at, &message),
             _ => panic!("{} gets what it has not asked for: {message}", self.name),
         }
@@ -107,9 +121,12 @@ impl Person {
             .as_str()
             .and_then(|text| text.parse().ok())
             .expect("a number");
-        // They come in the order in which they were sent, the waiting ones first. Each comes once, unless storage
-        // could not delete it.
-        let is_new = number > self.read;
+        // Those of one socket come in the order in which they were sent, the waiting ones first. Each comes once, unless storage
+        // could not delete it. The server may read the writer's last socket later than the present one.
+        let socket = message["deviceId"].as_str().expect("a number").to_owned();
+        let read = self.read_of.entry(socket).or_default();
+        let is_new = number > *read;
+        *read = number.max(*read);
         assert!(
             is_new || at.storage_failed,
             "{} gets {number} after {}",
