@@ -8,6 +8,7 @@ mod budget;
 mod capacity;
 mod effects;
 mod input;
+mod layouts;
 mod log;
 mod mailbox;
 mod meters;

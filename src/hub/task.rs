@@ -15,6 +15,7 @@ use super::effects::{EffectFailure, Errands, Executor};
 #[cfg(debug_assertions)]
 use super::input::HubFault;
 use super::input::{Input, Reply};
+use super::layouts::Layouts;
 use super::log::log_request;
 use super::meters::HubMeters;
 use super::outbox::{Lost, Outbox};
@@ -55,6 +56,7 @@ pub(super) struct Hub {
     connected: HashSet<SessionId>,
     /// Bytes that each session may cost others.
     budgets: Budgets,
+    layouts: Layouts,
     meters: HubMeters,
     pulse: Pulse,
 }
@@ -80,6 +82,7 @@ impl Hub {
             ),
             connected: HashSet::new(),
             budgets: Budgets::new(capacity.fan_out_bytes_per_s),
+            layouts: Layouts::default(),
             meters: HubMeters::new(),
             pulse,
         }
@@ -115,6 +118,10 @@ impl Hub {
                 () = until(self.rules.poll_timeout()) => {
                     let effects = self.rules.handle_timeout(now());
                     self.carry_out_all(effects);
+                }
+                () = until(self.layouts.poll_timeout()) => {
+                    let effects = self.layouts.handle_timeout(now());
+                    self.carry_out(effects);
                 }
             }
             self.end_what_is_lost();
@@ -211,6 +218,7 @@ impl Hub {
         self.connected.remove(&session);
         self.budgets.close(session);
         self.executor.remove_session(session);
+        self.layouts.forget(session);
         let effects = self.rules.leave(now(), session);
         self.carry_out_all(effects);
     }
@@ -273,9 +281,15 @@ impl Hub {
         Ok((effects, price))
     }
 
-    /// Carries out the effects, and the effects that follow from what failed. Returns why an offer could not be answered, if
-    /// one could not.
-    fn carry_out_all(&mut self, mut effects: Vec<Effect>) -> Option<OfferError> {
+    /// Carries out the effects of the rules, but for layouts that come too soon after others. Returns why an offer could not be
+    /// answered, if one could not.
+    fn carry_out_all(&mut self, effects: Vec<Effect>) -> Option<OfferError> {
+        let effects = self.layouts.pace(now(), effects);
+        self.carry_out(effects)
+    }
+
+    /// Carries out the effects, and the effects that follow from what failed. Layouts among the first have been paced.
+    fn carry_out(&mut self, mut effects: Vec<Effect>) -> Option<OfferError> {
         let mut bad_offer = None;
         while !effects.is_empty() {
             let failures = self.executor.carry_out(effects);
@@ -302,6 +316,7 @@ impl Hub {
                     }
                 }
             }
+            effects = self.layouts.pace(now(), effects);
         }
         bad_offer
     }

@@ -129,7 +129,7 @@ pub(super) async fn command(
 ///
 /// For hosts: `disconnect`, `mute`, `unmute`, `hard_vmute`, `hard_uvmute`, `spotlighton`, `spotlightoff`, `unlock` (lets somebody in
 /// who waits), `role`, `transfer`. For everybody about themselves: `changeLocalStatus`, `mute`, `unmute`, `disconnect`. Commands about
-/// layouts, texts over pictures and tones are answered and change nothing.
+/// layouts, texts over pictures, tones, and whom somebody hears or whose screen they receive are answered and change nothing.
 #[utoipa::path(
     post,
     path = "/api/services/{conference}/participants/{participant}/{command}",

@@ -7,14 +7,18 @@ use crate::ids::UserId;
 use crate::text;
 
 /// Requests that are answered, and change nothing. No picture is composed here, so there is no layout and no text over it; nobody
-/// hears tones; everybody may receive screens; nothing is delayed.
-const WITHOUT_EFFECT: [&str; 9] = [
+/// hears tones; everybody may hear all others, and receive screens; nothing is delayed. That nothing has changed is seen in what
+/// participants are sent of one another: each of them still has `"rx_presentation_policy":"ALLOW"`.
+const WITHOUT_EFFECT: [&str; 12] = [
     "allowrxpresentation",
     "cancel_delay",
     "clayout",
+    "denyrxpresentation",
     "dtmf",
+    "mutear",
     "overlaytext",
     "override_layout",
+    "resume_delay",
     "set_presentation_policy",
     "stick",
     "unstick",
@@ -181,7 +185,13 @@ mod tests {
         let long = format!("role=guest&conference_alias={}", "x".repeat(129));
         assert_eq!(about("transfer", &long), Err(NoCommand::BadField));
         assert_eq!(about("dtmf", "digits=1"), Ok(Requested::Nothing));
-        for name in ["denyrxpresentation", "mutear", "resume_delay", "lock", "x"] {
+        for name in WITHOUT_EFFECT {
+            assert_eq!(about(name, ""), Ok(Requested::Nothing), "{name}");
+        }
+        for name in ["denyrxpresentation", "mutear", "resume_delay"] {
+            assert!(WITHOUT_EFFECT.contains(&name), "the document has {name}");
+        }
+        for name in ["lock", "start_service", "x"] {
             assert_eq!(about(name, ""), Err(NoCommand::Unknown), "{name}");
         }
     }

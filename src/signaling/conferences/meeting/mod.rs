@@ -46,7 +46,7 @@
 //! `hard_uvmute`, `spotlighton`, `spotlightoff`, `unlock` (lets somebody in), `role` (`role`: `chair` or `guest`), `transfer` (`role`,
 //! `conference_alias`, `pin`). Below one's own id also without being a host: `changeLocalStatus` (`ismute`, `local_audio`,
 //! `local_camera`), `mute`, `unmute`, `disconnect`. They answer true. So do requests that have no effect here, because no picture is
-//! composed, nobody hears tones and everybody may receive screens (`WITHOUT_EFFECT` in `commands.rs`). Others are 404.
+//! composed, nobody hears tones, and everybody may hear everybody and receive screens (`WITHOUT_EFFECT` in `commands.rs`). Others are 404.
 
 mod commands;
 mod connections;
