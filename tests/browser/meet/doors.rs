@@ -118,6 +118,7 @@ async fn whom_a_host_mutes_in_a_room_is_shown_that_also_after_a_reload() {
 
     gast.reload().await;
     gast.submit("lobby-form").await;
+    gast.shows("notice-title", "This room has a password").await;
     gast.answers("0815").await;
     gast.warns("The host has muted you.").await;
     gast.until("the microphone is off", SIGNAL_PATIENCE, MICROPHONE_OFF)

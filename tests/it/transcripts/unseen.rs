@@ -139,3 +139,73 @@ async fn a_robot_leaves_a_room_in_which_nobody_is_left_who_is_seen() {
     pass(&mut stage, Duration::from_secs(61)).await;
     stage.play("media play 2\nmedia close 2").await;
 }
+
+/// Who is in the slots of a connection, as its session was sent it since the last call.
+fn layouts(events: &mut Events) -> Vec<Vec<Option<String>>> {
+    let sent = std::iter::from_fn(|| events.try_next());
+    let layout = |event| match event {
+        Event::Layout { slots, .. } => {
+            let user = |feed: UserFeed| feed.user.to_string();
+            Some(slots.into_iter().map(|(_, feed)| feed.map(user)).collect())
+        }
+        _ => None,
+    };
+    sent.filter_map(layout).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_viewer_is_sent_who_is_in_their_slots_four_times_a_second_at_most_and_then_the_newest() {
+    let mut stage = Stage::new();
+    let (viewer, mut events) = viewer(&stage).await;
+    for user in ["1", "2", "3"] {
+        let (session, events) = stage.hub.connect(ClientAddress::THIS_MACHINE).await.unwrap();
+        let join = Command::Join {
+            turn: session.take_turn(),
+            kind: RoomKind::Group,
+            room: "r".into(),
+            person: Person::unnamed(user.into()),
+            claim: Claim::Unproven,
+            stay: Stay::default(),
+            connects: false,
+        };
+        session.request(join).await.unwrap();
+        let offer = offer("sendonly", user.parse().unwrap());
+        session.request(of(user, offer)).await.unwrap();
+        stage.hear().await;
+        stage.play(&format!("media open {user} publish")).await;
+        stage.media.connect(user.parse().unwrap()).await;
+        stage.hear().await;
+        // They stay.
+        std::mem::forget((session, events));
+    }
+    let conference = Conference {
+        sound_slots: 1,
+        ..Conference::default()
+    };
+    let offer = offer("recvonly", 9);
+    viewer
+        .request(Command::OfferConference { conference, offer })
+        .await
+        .unwrap();
+    stage.hear().await;
+    stage.play("media open 4 watch").await;
+    let first = |user: &str| vec![Some(user.to_owned())];
+    assert_eq!(layouts(&mut events), [first("1")], "with the answer");
+    pass(&mut stage, Duration::from_millis(300)).await;
+    let mut sent = Vec::new();
+    for round in 0..50 {
+        for what in ["speaks", "hushes"] {
+            stage.media.reports(what, 1 + round % 3).await;
+            stage.hear().await;
+        }
+        // The slot is filled at once.
+        while stage.media.next().is_some() {}
+        pass(&mut stage, Duration::from_millis(20)).await;
+        sent.extend(layouts(&mut events));
+    }
+    // One at once, and one after each quarter of the second.
+    assert!((4..=5).contains(&sent.len()), "{sent:?}");
+    pass(&mut stage, Duration::from_millis(300)).await;
+    sent.extend(layouts(&mut events));
+    assert_eq!(sent.last(), Some(&first("2")), "whoever spoke last");
+}
