@@ -207,6 +207,28 @@ fn whoever_waits_is_in_no_room_and_may_go() {
 }
 
 #[test]
+fn whoever_waits_at_another_door_has_left_the_room_where_they_were() {
+    let mut rules = room_of(&[("anna", HOST), ("ben", GUEST)]);
+    let other = joining((RoomKind::Group, "s"), "ben", Claim::Unproven, WAITS);
+    let moved = lines(&rules.handle(now(), SessionId(2), other).unwrap());
+    assert_eq!(moved, ["send 1: ben left", "send 2: wait"]);
+    assert_eq!((rules.participant_count(), rules.waiting_count()), (1, 1));
+}
+
+#[test]
+fn nobody_is_sent_that_somebody_waits_whom_nobody_is_to_see() {
+    let mut rules = room_of(&[("anna", HOST)]);
+    command(&mut rules, 1, MeetingCommand::Lock(true)).unwrap();
+    let unseen = Stay {
+        sees_meeting: true,
+        ..Stay::UNSEEN
+    };
+    assert_eq!(enter(&mut rules, 2, "ben", unseen).unwrap(), ["send 2: wait"]);
+    let gone = rules.handle(now(), SessionId(2), Command::Leave).unwrap();
+    assert_eq!(lines(&gone), Vec::<String>::new());
+}
+
+#[test]
 fn a_name_has_one_holder_inside_or_at_the_door() {
     let mut rules = room_of(&[("anna", HOST)]);
     command(&mut rules, 1, MeetingCommand::Lock(true)).unwrap();

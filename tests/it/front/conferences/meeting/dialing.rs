@@ -4,7 +4,7 @@ use reqwest::Response;
 use serde_json::{Value, json};
 
 use super::super::{ben, post};
-use super::{Events, Participant, new_session, start};
+use super::{Events, HOST_PIN, Participant, new_session, start};
 use crate::front::running::{PATIENCE, Running};
 
 /// The next event of a registration: its kind and its data.
@@ -84,7 +84,10 @@ async fn a_user_is_called_and_answers_by_the_one_time_token_and_the_end_reaches_
             (&incoming["remote_display_name"], &incoming["service_type"]),
             (&json!("Caller"), &json!("gateway"))
         );
-        assert_eq!(incoming["bsskey"], "key");
+        assert_eq!(
+            (&incoming["bsskey"], &incoming["owner"]),
+            (&json!("key"), &json!("there.example"))
+        );
         let alias = match place {
             "remote_alias" => format!("{}@127.0.0.1", incoming[place].as_str().unwrap()),
             place => incoming[place].as_str().unwrap().to_owned(),
@@ -192,4 +195,24 @@ async fn a_host_calls_a_user_into_the_conference_who_enters_without_a_pin() {
     assert_eq!(dialed, json!([result["participant_uuid"]]));
     assert_eq!(events.until("participant_create").await["uri"], "ben");
     assert_eq!(new_session(&running, place, None, body).await.0, 403, "used up");
+}
+
+#[tokio::test]
+async fn a_guest_who_was_called_into_a_conference_comes_as_a_guest_and_need_not_wait_for_the_host_who_has_left() {
+    let running = start().await;
+    let registration = ben(&running).await;
+    let url = running.url(&format!("/api/registrations/ben/events?token={registration}"));
+    let mut stream = (reqwest::Client::new().get(url).send().await.unwrap(), String::new());
+    let host = Participant::enter(&running, "patient", HOST_PIN, "Host").await;
+    host.ask("dial", json!({ "destination": "ben" })).await;
+    let (_, incoming) = event(&mut stream.0, &mut stream.1).await;
+    host.ask("end_session", json!({})).await;
+    let body = json!({ "token": incoming["token"] });
+    let (status, answer) = new_session(&running, "patient", None, body).await;
+    assert_eq!(status, 200, "{answer}");
+    let result = &answer["result"];
+    assert_eq!(
+        (&result["role"], &result["current_service_type"]),
+        (&json!("GUEST"), &json!("conference"))
+    );
 }
