@@ -15,6 +15,8 @@ export const meet = {
   'meet.call': 'Call',
   'meet.callsYou': 'calls you',
   'meet.invitesYou': 'invites you to a meeting',
+  'meet.callsMeanwhile': 'calls you while you are in this meeting',
+  'meet.answerInstead': 'Leave and answer',
   'meet.calling': 'Calling …',
   'meet.noAnswer': '{name} did not take the call.',
   'meet.notAnswered': 'The call from {name} could not be answered. It may be over.',

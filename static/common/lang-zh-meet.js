@@ -15,6 +15,8 @@ export const meet = {
   'meet.call': '呼叫',
   'meet.callsYou': '来电',
   'meet.invitesYou': '邀请您参加会议',
+  'meet.callsMeanwhile': '在您开会时来电',
+  'meet.answerInstead': '离开会议并接听',
   'meet.calling': '正在呼叫…',
   'meet.noAnswer': '{name} 未接听。',
   'meet.notAnswered': '无法接听 {name} 的来电，通话可能已结束。',

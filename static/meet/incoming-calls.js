@@ -5,6 +5,12 @@ import { RingingDialog } from '../calling/ringing-dialog.js';
 
 /** @typedef {import('../client/registration.js').IncomingCall} IncomingCall */
 
+/** What is said where it rings meanwhile. */
+const MEANWHILE = {
+  call: { sentence: 'calls.callsMeanwhile', agreeKey: 'calls.answerInstead' },
+  meeting: { sentence: 'meet.callsMeanwhile', agreeKey: 'meet.answerInstead' },
+};
+
 export class IncomingCalls {
   #dialog = new RingingDialog();
   /** @type {Map<string, IncomingCall>} by token, the oldest first */
@@ -12,16 +18,16 @@ export class IncomingCalls {
   /** Token of the call about which it asks; empty without one. */
   #asked = '';
   #onAnswer;
-  #isBusy;
+  #busyWith;
 
   /**
    * @param {object} handlers
    * @param {(call: IncomingCall, answer: 'agree' | 'refuse' | null) => void} handlers.onAnswer null if it stopped ringing
-   * @param {() => boolean} handlers.isBusy whether this page is in a call
+   * @param {() => 'call' | 'meeting' | null} handlers.busyWith what this page is in
    */
-  constructor({ onAnswer, isBusy }) {
+  constructor({ onAnswer, busyWith }) {
     this.#onAnswer = onAnswer;
-    this.#isBusy = isBusy;
+    this.#busyWith = busyWith;
   }
 
   add(call) {
@@ -48,9 +54,9 @@ export class IncomingCalls {
     this.#asked = call?.token ?? '';
     if (!call) return;
     const sentence = call.isMeeting ? 'meet.invitesYou' : 'meet.callsYou';
-    const isBusy = this.#isBusy();
-    const words = isBusy ? { agreeKey: 'calls.answerInstead', isOverCall: true } : {};
-    const answer = await this.#dialog.ask(call.name, isBusy ? 'calls.callsMeanwhile' : sentence, 'camera', words);
+    const meanwhile = MEANWHILE[this.#busyWith()];
+    const words = meanwhile ? { agreeKey: meanwhile.agreeKey, isOverCall: true } : {};
+    const answer = await this.#dialog.ask(call.name, meanwhile?.sentence ?? sentence, 'camera', words);
     this.#ringing.delete(call.token);
     this.#onAnswer(call, answer);
     this.#askNext();

@@ -39,7 +39,7 @@ const media = new LocalMedia({
 });
 const meeting = new Meeting(media);
 const history = new HistoryList(byId('history'));
-const incoming = new IncomingCalls({ onAnswer: answered, isBusy: () => client !== null });
+const incoming = new IncomingCalls({ onAnswer: answered, busyWith: () => client && (client.isCall ? 'call' : 'meeting') });
 const account = new Account({
   onIncoming: (call) => incoming.add(call),
   onCancelled: (token) => incoming.remove(token),

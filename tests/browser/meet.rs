@@ -288,6 +288,14 @@ async fn a_meeting_with_a_pin_is_entered_by_its_host_a_guest_and_somebody_on_the
         page.shows("people-count", "3").await;
         page.has_no_errors().await;
     }
+    call(&server, "chen@example.org", "anna").await;
+    anna.until("a call is told in the meeting", SIGNAL_PATIENCE, RINGS)
+        .await;
+    for words in ["while you are in this meeting", "Leave and answer"] {
+        anna.shows("ringing", words).await;
+    }
+    anna.click("[data-action='refuse']").await;
+    anna.until("it is told no longer", SIGNAL_PATIENCE, SILENT).await;
     ben.press("leave").await;
     ben.shows("news", "You left the meeting 4711.").await;
     anna.shows_tiles(2, SIGNAL_PATIENCE).await;
@@ -327,6 +335,7 @@ async fn two_accounts_call_refuse_give_up_answer_and_see_one_another_until_one_h
     // Somebody else calls meanwhile, and is refused.
     call(&server, "chen@example.org", "anna").await;
     anna.until("another call is told", SIGNAL_PATIENCE, RINGS).await;
+    anna.shows("ringing", "while you are in this call").await;
     anna.click("[data-action='refuse']").await;
     anna.until("it is told no longer", SIGNAL_PATIENCE, SILENT).await;
     assert!(anna.eval::<bool>(INSIDE).await, "the call goes on");
