@@ -64,13 +64,7 @@ pub async fn enter<A: Admission>(client: &Client<A>, join: Join) -> Result<(), C
         person,
         role,
         needs_host,
-    } = match admitted {
-        Ok(admitted) => admitted,
-        Err(AdmitError::UnknownUser) => return Err(Close::UNKNOWN_USER),
-        Err(AdmitError::WrongPassword) => return Err(Close::WRONG_PASSWORD),
-        Err(AdmitError::TooManyGuesses { .. }) => return Err(Close::TOO_MANY_GUESSES),
-        Err(AdmitError::Storage(_)) => return Err(Close::STORAGE_FAILED),
-    };
+    } = admitted.map_err(not_admitted)?;
     let person = shown(person, own_name);
     let (claim, stay) = match ticket {
         Some(Ticket::Name(claim)) => (claim, stay_of(role, needs_host, visible)),
@@ -99,6 +93,15 @@ pub async fn enter<A: Admission>(client: &Client<A>, join: Join) -> Result<(), C
             client.ignore(&refusal.to_string());
             Ok(())
         }
+    }
+}
+
+fn not_admitted(error: AdmitError) -> Close {
+    match error {
+        AdmitError::UnknownUser => Close::UNKNOWN_USER,
+        AdmitError::WrongPassword => Close::WRONG_PASSWORD,
+        AdmitError::TooManyGuesses { .. } => Close::TOO_MANY_GUESSES,
+        AdmitError::Storage(_) => Close::STORAGE_FAILED,
     }
 }
 
