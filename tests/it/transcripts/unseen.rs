@@ -188,7 +188,7 @@ async fn a_viewer_is_sent_who_is_in_their_slots_four_times_a_second_at_most_and_
         .await
         .unwrap();
     stage.hear().await;
-    stage.play("media open 4 watch").await;
+    while stage.media.next().is_some() {}
     let first = |user: &str| vec![Some(user.to_owned())];
     assert_eq!(layouts(&mut events), [first("1")], "with the answer");
     pass(&mut stage, Duration::from_millis(300)).await;
@@ -196,7 +196,7 @@ async fn a_viewer_is_sent_who_is_in_their_slots_four_times_a_second_at_most_and_
     for round in 0..50 {
         for what in ["speaks", "hushes"] {
             stage.media.reports(what, 1 + round % 3).await;
-            stage.hear().await;
+            stage.settle().await;
         }
         // The slot is filled at once.
         while stage.media.next().is_some() {}
