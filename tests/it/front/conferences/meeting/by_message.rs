@@ -16,6 +16,9 @@ use crate::clients::signaling::{Family, Signaling};
 use crate::front::running::{PATIENCE, Running};
 use crate::transcripts::Model;
 
+/// Time in which a message of Anna reaches Ben; the ringing is over by itself later.
+const AT_ONCE: std::time::Duration = std::time::Duration::from_secs(8);
+
 /// Anna's client of `/ws`.
 pub struct MessageSocket(WebSocketStream<MaybeTlsStream<TcpStream>>);
 
@@ -146,7 +149,7 @@ async fn an_account_comes_into_the_room_of_a_group_and_is_seen_there() {
     assert_eq!(there["participants"][0]["userId"], "ben", "{there}");
     let mut events = Events::of(&running, &app.alias, &app.token).await;
     anna.takes_back().await;
-    events.until("disconnect").await;
+    timeout(AT_ONCE, events.until("disconnect")).await.expect("the end");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -165,7 +168,8 @@ async fn a_refusal_reaches_the_caller_and_an_invitation_that_is_taken_back_stops
     let (_, incoming) = stream.event().await;
     anna.takes_back().await;
     let cancelled = ("incoming_cancelled".to_owned(), json!({ "token": incoming["token"] }));
-    assert_eq!(stream.event().await, cancelled);
+    let event = timeout(AT_ONCE, stream.event()).await;
+    assert_eq!(event.expect("before the ringing is over by itself"), cancelled);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -191,5 +195,9 @@ async fn a_phone_whose_app_is_closed_is_woken_and_sent_that_it_is_over() {
         (&json!("our-room"), &json!("anna@example.org"))
     );
     anna.takes_back().await;
-    assert_eq!(house.to_iphone(2).await, pushed::CANCELLED_BY_APPLE);
+    let notice = timeout(AT_ONCE, house.to_iphone(2)).await;
+    assert_eq!(
+        notice.expect("before the ringing is over by itself"),
+        pushed::CANCELLED_BY_APPLE
+    );
 }
