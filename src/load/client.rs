@@ -9,7 +9,9 @@ use super::error::LoadError;
 use super::figures::Totals;
 use super::pattern::Mark;
 use super::reception::Reception;
+use super::sdp::Terms;
 use super::source::{PacketInFrame, Source, marked_from};
+use super::watching::Watching;
 use crate::media::codec::Kind;
 use crate::media::peer::srtp::{Profile, Rejected};
 use crate::media::rtcp::{self, Block, Packet, SenderInfo};
@@ -18,13 +20,27 @@ use crate::media::rtp::Header;
 /// Time between two reports of each end (libwebrtc: once a second for video).
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 /// The SSRC in reports of a client that sends nothing.
-const REPORTER: u32 = 1;
+pub(super) const REPORTER: u32 = 1;
 /// Streams of one connection: more than a meeting's, and a bound on what a server can make us keep.
-const STREAMS_MAX: usize = 512;
+pub(super) const STREAMS_MAX: usize = 512;
 
 /// Bytes of the longest packet with the padding bit that may be nothing but padding: at most 255 bytes of padding (RFC
 /// 3550 §5.1), and header and tag below 64.
 const MAX_PADDING_PACKET: usize = 255 + 64;
+
+/// What all connections share: the sources of what they send, and the sums of what they receive.
+pub(crate) struct Shared {
+    pub(crate) sources: Vec<Source>,
+    pub(crate) totals: Totals,
+    pub(crate) verify_every: u64,
+}
+
+/// The time of a datagram's arrival: on the tester's clock, and in microseconds on the clock of send times.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Arrival {
+    pub(crate) at: Instant,
+    pub(crate) wall_us: u64,
+}
 
 pub enum Heard {
     Nothing,
@@ -41,7 +57,11 @@ pub struct Client {
     /// The first packet that counts here, for each source of the tester.
     pub since: Vec<u64>,
     came_late: bool,
-    connection: Connection,
+    pub(super) connection: Connection,
+    /// What a subscriber behind a link has besides; `None` without a link, and where nothing is received.
+    pub(super) watching: Option<Box<Watching>>,
+    /// RTCP that is ready to be sent.
+    pub(super) answers: Vec<Vec<u8>>,
     transport_sequence: u16,
     next_report: Instant,
     report: Vec<u8>,
@@ -65,6 +85,8 @@ impl Client {
             since: Vec::new(),
             came_late,
             connection,
+            watching: None,
+            answers: Vec::new(),
             transport_sequence: 0,
             next_report,
             report: Vec::new(),
@@ -88,11 +110,33 @@ impl Client {
         self.receptions.iter().map(|reception| reception.counts.delivered).sum()
     }
 
+    /// Makes this a subscriber behind a link.
+    pub(crate) fn watch_through_link(&mut self, now: Instant) {
+        self.watching = Some(Box::new(Watching::new(now)));
+    }
+
     /// Begins the measurement: packets sent from now on count.
-    pub fn begin(&mut self, sources: &[Source]) {
+    pub fn begin(&mut self, now: Instant, sources: &[Source]) {
+        if let Some(watching) = &mut self.watching {
+            watching.begin(now);
+        }
         self.since = sources.iter().map(|source| source.sent).collect();
         for reception in &mut self.receptions {
             reception.begin();
+        }
+    }
+
+    /// Ends the measurement.
+    pub(crate) fn end(&mut self, now: Instant) {
+        if let Some(watching) = &mut self.watching {
+            watching.end(now);
+        }
+    }
+
+    /// Takes in what a description says about the packets that are received.
+    pub(crate) fn learn(&mut self, terms: &Terms) {
+        if let Some(watching) = &mut self.watching {
+            watching.learn(terms);
         }
     }
 
@@ -101,7 +145,9 @@ impl Client {
     }
 
     pub(crate) fn take_outgoing(&mut self) -> Vec<Vec<u8>> {
-        self.connection.take_outgoing()
+        let mut outgoing = self.connection.take_outgoing();
+        outgoing.append(&mut self.answers);
+        outgoing
     }
 
     pub fn close(&mut self, now: Instant) {
@@ -114,36 +160,33 @@ impl Client {
     }
 
     /// Processes one datagram.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "a step of the packet path; a struct would be filled and emptied here"
-    )]
-    pub fn receive(
+    pub(crate) fn receive(
         &mut self,
         now: Instant,
-        arrived_us: u64,
+        arrival: Arrival,
         datagram: &mut [u8],
-        sources: &mut [Source],
-        totals: &mut Totals,
-        verify_every: u64,
+        shared: &mut Shared,
     ) -> Result<Heard, LoadError> {
         match self.connection.receive(now, datagram)? {
             Input::Nothing => Ok(Heard::Nothing),
             Input::Connected => Ok(Heard::Connected),
             Input::Closed => Err(LoadError::MediaEnded(self.connection.address())),
             Input::Rtcp => {
-                self.receive_rtcp(datagram, sources);
+                self.receive_rtcp(arrival.at, datagram, &mut shared.sources);
                 Ok(Heard::Nothing)
             }
             Input::Rtp => {
-                self.receive_rtp(now, arrived_us, datagram, sources, totals, verify_every);
+                match self.watching {
+                    None => self.receive_rtp(now, arrival.wall_us, datagram, shared),
+                    Some(_) => self.receive_through_link(arrival, datagram, shared),
+                };
                 Ok(Heard::Nothing)
             }
         }
     }
 
-    /// Processes the server's requests to a publisher: key frames.
-    fn receive_rtcp(&mut self, datagram: &mut [u8], sources: &mut [Source]) {
+    /// Processes the server's requests to a publisher: key frames. A subscriber behind a link takes in sender reports.
+    fn receive_rtcp(&mut self, at: Instant, datagram: &mut [u8], sources: &mut [Source]) {
         let Some(inbound) = &mut self.connection.inbound else {
             return;
         };
@@ -158,24 +201,22 @@ impl Client {
             match packet {
                 Packet::Pli { media_ssrc } => wanted(media_ssrc),
                 Packet::Fir { entries } => rtcp::fir_ssrcs(entries).for_each(&mut wanted),
+                Packet::SenderReport { ssrc, ntp, .. } => {
+                    if let Some(watching) = &mut self.watching {
+                        watching.reported(at, &self.receptions, ssrc, ntp);
+                    }
+                }
                 _ => {}
             }
         }
     }
 
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "a step of the packet path; a struct would be filled and emptied here"
-    )]
-    fn receive_rtp(
-        &mut self,
-        now: Instant,
-        arrived_us: u64,
-        datagram: &mut [u8],
-        sources: &[Source],
-        totals: &mut Totals,
-        verify_every: u64,
-    ) -> Option<()> {
+    fn receive_rtp(&mut self, now: Instant, arrived_us: u64, datagram: &mut [u8], shared: &mut Shared) -> Option<()> {
+        let Shared {
+            sources,
+            totals,
+            verify_every,
+        } = shared;
         let header = Header::parse(datagram)?;
         let known = self.find(header.ssrc);
         let inbound = self.connection.inbound.as_mut()?;
@@ -184,7 +225,7 @@ impl Client {
             None => {
                 // Probes and padding have SSRCs of their own: only a packet with a mark begins a stream of media.
                 let len = inbound.open_rtp(datagram, &header).ok()?;
-                let mark = media(&header, &datagram[..len])?.0;
+                let (_, mark, _) = media(datagram[..len].get(header.payload(&datagram[..len])?)?)?;
                 if self.receptions.len() >= STREAMS_MAX {
                     return None;
                 }
@@ -200,7 +241,7 @@ impl Client {
         let bytes = datagram.len();
         let reception = &mut self.receptions[at];
         let may_be_padding = header.padding && bytes <= MAX_PADDING_PACKET;
-        let verified = may_be_padding || u64::from(header.sequence).is_multiple_of(verify_every);
+        let verified = may_be_padding || u64::from(header.sequence).is_multiple_of(*verify_every);
         if !verified {
             let extended = reception.received(now, header.sequence)?;
             let (source, number) = reception.number(extended)?;
@@ -231,7 +272,8 @@ impl Client {
             return None;
         }
         reception.counts.compared += 1;
-        let Some((mark, intact)) = media(&header, &datagram[..len]) else {
+        let payload = header.payload(&datagram[..len]).and_then(|range| datagram.get(range));
+        let Some((_, mark, intact)) = payload.and_then(media) else {
             reception.counts.corrupt += 1;
             return None;
         };
@@ -312,8 +354,12 @@ impl Client {
         }
         if self.sources.is_empty() {
             // A full report has 31 streams.
-            let blocks: Vec<Block> = self.receptions.iter().take(31).map(Reception::block).collect();
-            rtcp::write_receiver_report(&mut self.report, REPORTER, &blocks);
+            let blocks: Vec<Block> = match &mut self.watching {
+                Some(watching) => watching.blocks(now, &self.receptions),
+                None => self.receptions.iter().map(Reception::block).collect(),
+            };
+            let blocks = &blocks[..blocks.len().min(31)];
+            rtcp::write_receiver_report(&mut self.report, REPORTER, blocks);
         }
         outbound.seal_rtcp(&mut self.report);
         Some(&self.report)
@@ -321,19 +367,19 @@ impl Client {
 }
 
 /// Whether a packet was sent since the counting began. Sources that began later count from their first packet.
-fn counts(since: &[u64], source: u32, number: u64) -> bool {
+pub(super) fn counts(since: &[u64], source: u32, number: u64) -> bool {
     since.get(source as usize).is_none_or(|since| number >= *since)
 }
 
-/// The mark of an opened packet, and whether all of it is as it was sent. `None` for packets that are not the tester's
-/// media.
-fn media(header: &Header, packet: &[u8]) -> Option<(Mark, bool)> {
-    let payload = &packet[header.payload(packet)?];
+/// The kind and the mark of an opened packet's payload, and whether all of it is as it was sent. `None` for packets that are
+/// not the tester's media.
+pub(super) fn media(payload: &[u8]) -> Option<(Kind, Mark, bool)> {
     // Audio begins with the Opus byte of the tester's packets; anything else is video.
     let kinds = [Kind::Audio, Kind::Video];
-    kinds
-        .into_iter()
-        .find_map(|kind| Mark::read(payload.get(marked_from(kind, payload)?..)?))
+    kinds.into_iter().find_map(|kind| {
+        let (mark, intact) = Mark::read(payload.get(marked_from(kind, payload)?..)?)?;
+        Some((kind, mark, intact))
+    })
 }
 
 /// The NTP time: 32.32 fixed point seconds since 1900 (RFC 5905 §6), from microseconds since 1970.

@@ -6,6 +6,8 @@ use super::client::Client;
 use super::error::LoadError;
 use super::figures::{Delivery, Totals};
 use super::source::Source;
+use super::watching::Watching;
+use crate::media::codec::Kind;
 
 impl Totals {
     /// Adds the counts of one connection. `publishers` has the sources of each publisher.
@@ -23,10 +25,30 @@ impl Totals {
             });
         }
         self.profile = client.profile().or(self.profile);
+        if let Some(watching) = client.watching.take() {
+            self.take_in_watched(client, &watching, sources, publishers);
+        }
         let all = client.watches.iter().filter_map(|publisher| publishers.get(publisher));
         for &source in all.flatten() {
             self.take_in_losses(client, &sources[source as usize]);
         }
+    }
+
+    fn take_in_watched(
+        &mut self,
+        client: &Client,
+        watching: &Watching,
+        sources: &[Source],
+        publishers: &HashMap<usize, Vec<u32>>,
+    ) {
+        let is_video = |id: &u32| sources[*id as usize].encoding.kind == Kind::Video;
+        let sends_video = |publisher: &&usize| publishers.get(publisher).is_some_and(|ids| ids.iter().any(is_video));
+        let expected = match client.came_late() {
+            true => 0,
+            false => client.watches.iter().filter(sends_video).count(),
+        };
+        self.watched.add(watching.counts());
+        self.freezes.extend(watching.freezes(expected));
     }
 
     fn take_in_losses(&mut self, client: &Client, source: &Source) {

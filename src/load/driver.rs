@@ -17,10 +17,12 @@ use quinn_udp::{RecvMeta, UdpSocketState};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::oneshot;
 
-use super::client::{Client, Heard};
+use super::client::{Arrival, Client, Heard, Shared};
 use super::connection::Connection;
 use super::error::LoadError;
 use super::figures::{Progress, Totals};
+use super::link::{Links, Way};
+use super::sdp::Terms;
 use super::source::{Encoding, Source};
 
 const WAKE: Token = Token(usize::MAX);
@@ -32,6 +34,8 @@ const SLOTS: usize = 4;
 const SOCKET_BUFFER_BYTES: usize = 1024 * 1024;
 /// Time between two checks of each connection's timers.
 const TICK: Duration = Duration::from_millis(20);
+/// The greatest age of a datagram when it is read. An older stamp is one from before a step of the system's clock.
+const READ_AGE_MAX: Duration = Duration::from_secs(1);
 /// Time after which a connection that is not up has failed.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
@@ -50,6 +54,7 @@ pub(crate) struct Setup {
 enum Command {
     Add(Box<Setup>),
     Leave(usize, oneshot::Sender<()>),
+    Learn(usize, Terms),
     Measure,
     StopSending,
     Progress(oneshot::Sender<Progress>),
@@ -76,11 +81,12 @@ pub fn socket(to: SocketAddr) -> Result<UdpSocket, LoadError> {
 }
 
 impl MediaHandle {
-    pub fn start(seed: u64, verify_every: u64) -> Result<MediaHandle, LoadError> {
+    /// Starts the thread. With `links`, whatever subscribers receive goes through them.
+    pub(crate) fn start(seed: u64, verify_every: u64, links: Option<Links>) -> Result<MediaHandle, LoadError> {
         let poll = Poll::new().map_err(LoadError::Socket)?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKE).map_err(LoadError::Socket)?);
         let (commands, receiver) = mpsc::channel();
-        let thread = Thread::new(poll, receiver, seed, verify_every);
+        let thread = Thread::new(poll, receiver, seed, verify_every, links);
         std::thread::Builder::new()
             .name("load-media".to_owned())
             .spawn(move || thread.run())
@@ -97,6 +103,11 @@ impl MediaHandle {
         let (sender, receiver) = oneshot::channel();
         self.send(Command::Leave(participant, sender))?;
         receiver.await.map_err(|_| LoadError::ThreadEnded)
+    }
+
+    /// Tells what a description says about the packets that a participant receives.
+    pub(crate) fn learn(&self, participant: usize, terms: Terms) -> Result<(), LoadError> {
+        self.send(Command::Learn(participant, terms))
     }
 
     pub(crate) fn measure(&self) -> Result<(), LoadError> {
@@ -130,6 +141,8 @@ struct ClientSocket {
     socket: UdpSocket,
     state: UdpSocketState,
     client: Client,
+    /// Whether what is received comes through a link.
+    is_linked: bool,
     deadline: Instant,
     connected: Option<oneshot::Sender<Result<(), LoadError>>>,
 }
@@ -138,15 +151,13 @@ struct Thread {
     poll: Poll,
     commands: mpsc::Receiver<Command>,
     seed: u64,
-    verify_every: u64,
     places: Vec<Option<ClientSocket>>,
-    sources: Vec<Source>,
+    shared: Shared,
+    links: Option<Links>,
     /// The place from which each source sends.
     senders: Vec<usize>,
-    /// The sources, by the time of their next frame.
-    due: BinaryHeap<Reverse<(Instant, usize)>>,
+    due: Due,
     sending: bool,
-    totals: Totals,
     buffer: Vec<u8>,
     packet: Box<[u8; 2_048]>,
     publishers: HashMap<usize, Vec<u32>>,
@@ -172,18 +183,27 @@ fn wall_us() -> u64 {
 }
 
 impl Thread {
-    fn new(poll: Poll, commands: mpsc::Receiver<Command>, seed: u64, verify_every: u64) -> Thread {
+    fn new(
+        poll: Poll,
+        commands: mpsc::Receiver<Command>,
+        seed: u64,
+        verify_every: u64,
+        links: Option<Links>,
+    ) -> Thread {
         Thread {
             poll,
             commands,
             seed,
-            verify_every,
             places: Vec::new(),
-            sources: Vec::new(),
+            shared: Shared {
+                sources: Vec::new(),
+                totals: Totals::default(),
+                verify_every,
+            },
+            links,
             senders: Vec::new(),
             due: BinaryHeap::new(),
             sending: true,
-            totals: Totals::default(),
             buffer: vec![0; SLOT_BYTES * SLOTS],
             packet: Box::new([0; 2_048]),
             publishers: HashMap::new(),
@@ -199,6 +219,8 @@ impl Thread {
                 .due
                 .peek()
                 .map_or(next_tick, |Reverse((due, _))| (*due).min(next_tick));
+            let crosses = self.links.as_ref().and_then(Links::next);
+            let due = crosses.map_or(due, |crosses| crosses.min(due));
             let polled = self.poll.poll(&mut events, Some(due.saturating_duration_since(now)));
             if polled.is_err_and(|error| error.kind() != io::ErrorKind::Interrupted) {
                 return;
@@ -208,6 +230,7 @@ impl Thread {
                     self.receive(event.token().0);
                 }
             }
+            self.let_cross();
             self.send_due();
             loop {
                 match self.commands.try_recv() {
@@ -233,35 +256,73 @@ impl Thread {
         match command {
             Command::Add(setup) => self.add(now, *setup),
             Command::Leave(participant, done) => {
-                for index in 0..self.places.len() {
-                    let mine = self.places[index]
-                        .as_ref()
-                        .is_some_and(|place| place.client.participant == participant);
-                    if mine && let Some(mut place) = self.places[index].take() {
-                        self.totals.take_in(&mut place.client, &self.sources, &self.publishers);
-                        place.client.close(now);
-                        flush(&mut place);
-                        let fd = place.socket.as_raw_fd();
-                        let _ = self.poll.registry().deregister(&mut SourceFd(&fd));
-                    }
-                }
+                self.leave(now, participant);
                 let _ = done.send(());
             }
+            Command::Learn(participant, terms) => {
+                let clients = self.places.iter_mut().flatten().map(|place| &mut place.client);
+                for client in clients.filter(|client| client.participant == participant) {
+                    client.learn(&terms);
+                }
+            }
             Command::Measure => {
-                self.totals.begin(&self.sources);
+                self.shared.totals.begin(&self.shared.sources);
                 for place in self.places.iter_mut().flatten() {
-                    place.client.begin(&self.sources);
+                    place.client.begin(now, &self.shared.sources);
+                }
+                if let Some(links) = &mut self.links {
+                    links.begin();
                 }
             }
             Command::StopSending => {
                 self.sending = false;
-                self.totals.end(&self.sources);
+                self.end_measurement(now);
             }
             Command::Progress(reply) => {
                 let counts = self.places.iter().flatten().map(|place| place.client.received());
-                let _ = reply.send(self.totals.progress(counts.sum(), &self.sources));
+                let _ = reply.send(self.shared.totals.progress(counts.sum(), &self.shared.sources));
             }
             Command::Finish(_) => {}
+        }
+    }
+
+    fn leave(&mut self, now: Instant, participant: usize) {
+        for index in 0..self.places.len() {
+            let mine = self.places[index]
+                .as_ref()
+                .is_some_and(|place| place.client.participant == participant);
+            if mine && let Some(mut place) = self.places[index].take() {
+                self.take_in(now, &mut place);
+                let fd = place.socket.as_raw_fd();
+                let _ = self.poll.registry().deregister(&mut SourceFd(&fd));
+            }
+        }
+        if let Some(links) = &mut self.links {
+            links.remove(participant);
+        }
+    }
+
+    /// Adds up the counts of a connection, and ends it.
+    fn take_in(&mut self, now: Instant, place: &mut ClientSocket) {
+        place.client.end(now);
+        let shared = &mut self.shared;
+        shared
+            .totals
+            .take_in(&mut place.client, &shared.sources, &self.publishers);
+        place.client.close(now);
+        // Nobody waits for what would still be on its way.
+        for datagram in place.client.take_outgoing() {
+            let _ = place.socket.send(&datagram);
+        }
+    }
+
+    fn end_measurement(&mut self, now: Instant) {
+        self.shared.totals.end(&self.shared.sources);
+        for place in self.places.iter_mut().flatten() {
+            place.client.end(now);
+        }
+        if let Some(links) = &mut self.links {
+            links.end();
         }
     }
 
@@ -280,29 +341,35 @@ impl Thread {
                 return;
             }
         };
-        let first = self.sources.len();
+        let first = self.shared.sources.len();
         for encoding in setup.publishes {
-            let id = self.sources.len() as u32;
-            self.sources.push(Source::new(now, id, encoding, self.seed));
+            let id = self.shared.sources.len() as u32;
+            self.shared.sources.push(Source::new(now, id, encoding, self.seed));
             self.senders.push(index);
             self.publishers.entry(setup.participant).or_default().push(id);
         }
-        let own = first..self.sources.len();
+        let own = first..self.shared.sources.len();
+        let mut client = Client::new(
+            setup.participant,
+            setup.connection,
+            setup.watches,
+            own.clone(),
+            self.shared.totals.is_measuring(),
+        );
+        let is_linked = self.links.is_some() && own.is_empty();
+        if is_linked {
+            client.watch_through_link(now);
+        }
         let mut place = ClientSocket {
             socket: setup.socket,
             state,
-            client: Client::new(
-                setup.participant,
-                setup.connection,
-                setup.watches,
-                own,
-                self.totals.is_measuring(),
-            ),
+            client,
+            is_linked,
             deadline: now + CONNECT_TIMEOUT,
             connected: Some(setup.connected),
         };
         place.client.handle_timeout(now).ok();
-        flush(&mut place);
+        flush(now, index, &mut place, &mut self.links);
         self.places.push(Some(place));
     }
 
@@ -325,35 +392,54 @@ impl Thread {
             for (slot, meta) in meta[..count].iter().enumerate() {
                 let arrived_us = meta.timestamp.map_or_else(wall_us, |stamp| stamp.as_micros() as u64);
                 let bytes = &mut self.buffer[slot * SLOT_BYTES..slot * SLOT_BYTES + meta.len];
-                for datagram in bytes.chunks_mut(meta.stride.max(1)) {
-                    let heard = place.client.receive(
-                        now,
-                        arrived_us,
-                        datagram,
-                        &mut self.sources,
-                        &mut self.totals,
-                        self.verify_every,
-                    );
-                    match heard {
-                        Ok(Heard::Nothing) => {}
-                        Ok(Heard::Connected) => {
-                            for source in place.client.sources.clone() {
-                                self.sources[source].due = now;
-                                self.due.push(Reverse((now, source)));
-                            }
-                            if let Some(connected) = place.connected.take() {
-                                let _ = connected.send(Ok(()));
-                            }
+                match self.links.as_mut().filter(|_| place.is_linked) {
+                    Some(links) => {
+                        let age = Duration::from_micros(wall_us().saturating_sub(arrived_us));
+                        let came = now.checked_sub(age.min(READ_AGE_MAX)).unwrap_or(now);
+                        for datagram in bytes.chunks(meta.stride.max(1)) {
+                            links.to_subscriber(came, place.client.participant, index, datagram);
                         }
-                        Err(error) => fail(place, &mut self.totals, error),
+                    }
+                    None => {
+                        let arrival = Arrival {
+                            at: now,
+                            wall_us: arrived_us,
+                        };
+                        for datagram in bytes.chunks_mut(meta.stride.max(1)) {
+                            hear(now, arrival, datagram, place, (&mut self.shared, &mut self.due));
+                        }
                     }
                 }
             }
-            flush(place);
+            flush(now, index, place, &mut self.links);
             if count < SLOTS {
                 // Events are edge-triggered: the socket is read once more, and later packets make an event.
                 continue;
             }
+        }
+    }
+
+    /// Delivers the datagrams that have come to the end of a link.
+    fn let_cross(&mut self) {
+        let now = clock();
+        while let Some(mut crossed) = self.links.as_mut().and_then(|links| links.pop(now)) {
+            let Some(Some(place)) = self.places.get_mut(crossed.connection) else {
+                continue;
+            };
+            if crossed.way == Way::ToServer {
+                let _ = place.socket.send(&crossed.datagram);
+                continue;
+            }
+            // The link says when it arrived, whenever this thread comes to it.
+            let late = now.saturating_duration_since(crossed.at).as_micros() as u64;
+            let arrival = Arrival {
+                at: crossed.at,
+                wall_us: wall_us().saturating_sub(late),
+            };
+            let datagram = &mut crossed.datagram;
+            hear(now, arrival, datagram, place, (&mut self.shared, &mut self.due));
+            place.client.answer(now);
+            flush(now, crossed.connection, place, &mut self.links);
         }
     }
 
@@ -374,7 +460,7 @@ impl Thread {
             if !self.sending {
                 continue;
             }
-            let source = &mut self.sources[index];
+            let source = &mut self.shared.sources[index];
             place
                 .client
                 .send_frame(now, source, &mut self.packet[..], wall_us, |packet| {
@@ -386,7 +472,8 @@ impl Thread {
     }
 
     fn look_after(&mut self, now: Instant) {
-        for place in self.places.iter_mut().flatten() {
+        for (index, place) in self.places.iter_mut().enumerate() {
+            let Some(place) = place else { continue };
             let late = !place.client.is_connected() && now >= place.deadline;
             let looked_after = match late {
                 true => Err(LoadError::NoMedia {
@@ -396,25 +483,29 @@ impl Thread {
                 false => place.client.handle_timeout(now),
             };
             if let Err(error) = looked_after {
-                fail(place, &mut self.totals, error);
+                fail(place, &mut self.shared.totals, error);
                 place.deadline = now + Duration::from_secs(3_600);
             }
-            if let Some(reports) = place.client.reports(now, wall_us(), &self.sources) {
-                let _ = place.socket.send(reports);
+            if let Some(reports) = place.client.reports(now, wall_us(), &self.shared.sources) {
+                match self.links.as_mut().filter(|_| place.is_linked) {
+                    Some(links) => links.to_server(now, index, reports),
+                    None => drop(place.socket.send(reports)),
+                }
             }
-            flush(place);
+            place.client.answer(now);
+            flush(now, index, place, &mut self.links);
         }
     }
 
     fn finish(&mut self) -> Totals {
         let now = clock();
-        self.totals.end(&self.sources);
+        self.end_measurement(now);
         for mut place in std::mem::take(&mut self.places).into_iter().flatten() {
-            self.totals.take_in(&mut place.client, &self.sources, &self.publishers);
-            place.client.close(now);
-            flush(&mut place);
+            self.take_in(now, &mut place);
         }
-        std::mem::take(&mut self.totals)
+        let mut totals = std::mem::take(&mut self.shared.totals);
+        totals.links = self.links.as_ref().map(Links::totals);
+        totals
     }
 }
 
@@ -427,8 +518,38 @@ fn fail(place: &mut ClientSocket, totals: &mut Totals, error: LoadError) {
     }
 }
 
-fn flush(place: &mut ClientSocket) {
+/// The sources by the time of their next frame.
+type Due = BinaryHeap<Reverse<(Instant, usize)>>;
+
+/// Lets a connection process a datagram.
+fn hear(
+    now: Instant,
+    arrival: Arrival,
+    datagram: &mut [u8],
+    place: &mut ClientSocket,
+    (shared, due): (&mut Shared, &mut Due),
+) {
+    match place.client.receive(now, arrival, datagram, shared) {
+        Ok(Heard::Nothing) => {}
+        Ok(Heard::Connected) => {
+            for source in place.client.sources.clone() {
+                shared.sources[source].due = now;
+                due.push(Reverse((now, source)));
+            }
+            if let Some(connected) = place.connected.take() {
+                let _ = connected.send(Ok(()));
+            }
+        }
+        Err(error) => fail(place, &mut shared.totals, error),
+    }
+}
+
+/// Sends what a connection has ready, through its link if it has one.
+fn flush(now: Instant, index: usize, place: &mut ClientSocket, links: &mut Option<Links>) {
     for datagram in place.client.take_outgoing() {
-        let _ = place.socket.send(&datagram);
+        match links.as_mut().filter(|_| place.is_linked) {
+            Some(links) => links.to_server(now, index, &datagram),
+            None => drop(place.socket.send(&datagram)),
+        }
     }
 }

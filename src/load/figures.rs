@@ -6,7 +6,10 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 
 use super::error::LoadError;
+use super::link::LinkTotals;
+use super::playback::Freezes;
 use super::source::Source;
+use super::watching::WatchCounts;
 use crate::media::peer::srtp::Profile;
 
 /// The longest delay that is distinguished, in steps of a thousandth; longer ones count as this. A packet a
@@ -46,6 +49,11 @@ pub struct Totals {
     pub errors: HashMap<String, u64>,
     /// The SRTP profile of the media.
     pub profile: Option<Profile>,
+    /// The figures of the simulated links, if there are any.
+    pub(crate) links: Option<LinkTotals>,
+    /// Repairs and feedback of subscribers behind links, and the freezes of each of their pictures.
+    pub(crate) watched: WatchCounts,
+    pub(crate) freezes: Vec<Freezes>,
     pub(super) measuring: bool,
     pub(super) sent_before: Vec<u64>,
     pub(super) sent_after: Option<Vec<u64>>,
@@ -65,6 +73,9 @@ impl Default for Totals {
             deliveries: Vec::new(),
             errors: HashMap::new(),
             profile: None,
+            links: None,
+            watched: WatchCounts::default(),
+            freezes: Vec::new(),
             measuring: false,
             sent_before: Vec::new(),
             sent_after: None,

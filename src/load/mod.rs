@@ -8,6 +8,9 @@
 //!         driver ─► client ─► connection, source, reception (pure) ─► figures ─► report
 //! ```
 //!
+//! With `--link`, what a subscriber receives and sends crosses a simulated link (`link`) between driver and client, and the
+//! client does what a browser does about losses and congestion (`watching`; `repair` and `playback` follow each stream).
+//!
 //! The tester measures the time that others take, so it reads clocks in more than one place. The code that counts and
 //! decides is given the time.
 
@@ -17,16 +20,20 @@ mod counting;
 mod driver;
 mod error;
 mod figures;
+mod link;
 mod options;
 mod pattern;
 mod plan;
+mod playback;
 mod process;
 mod reception;
+mod repair;
 mod report;
 mod sdp;
 mod servers;
 mod socket;
 mod source;
+mod watching;
 
 use std::io::IsTerminal;
 use std::sync::Arc;
@@ -39,6 +46,7 @@ use tokio_util::sync::CancellationToken;
 use self::driver::MediaHandle;
 pub(crate) use self::error::LoadError;
 use self::figures::Totals;
+use self::link::Links;
 pub use self::options::Options;
 use self::options::Scenario;
 use self::plan::Plan;
@@ -50,8 +58,6 @@ use crate::media::peer::srtp::Profile;
 
 /// Time for servers to settle after the last join.
 const SETTLE: Duration = Duration::from_secs(2);
-/// Time for the last packet to arrive.
-const DRAIN: Duration = Duration::from_millis(700);
 /// Time for the last connections to come up.
 const JOIN_TIMEOUT: Duration = Duration::from_secs(20);
 /// Time that a visitor stays in a join storm.
@@ -117,7 +123,8 @@ impl Run {
             Some(pid) => process::usage(pid)?.rss_bytes,
             None => 0,
         };
-        let media = MediaHandle::start(options.seed, options.verify_every())?;
+        let links = options.link.map(|settings| Links::new(settings, options.seed));
+        let media = MediaHandle::start(options.seed, options.verify_every(), links)?;
         let identity = DtlsIdentity::generate_offering(&PROFILES)
             .map_err(|_| LoadError::Handshake("no certificate can be made"))?;
         let (failed, failures) = mpsc::unbounded_channel();
@@ -240,7 +247,8 @@ impl Run {
         }
         let measured = began.elapsed();
         self.context.media.stop_sending()?;
-        tokio::time::sleep(DRAIN).await;
+        let drain = options.drain();
+        tokio::time::sleep(drain).await;
         // If the server has ended by now, the failure says why.
         let after = options.server_pid.map(process::usage).and_then(Result::ok);
         let usage = before.zip(after);
@@ -279,7 +287,7 @@ impl Run {
             let cpu_ns = after.cpu_ns.saturating_sub(before.cpu_ns) as f64;
             ServerUse {
                 cpu_ns_per_delivered_packet: cpu_ns / totals.delivered.max(1) as f64,
-                cpu_share: cpu_ns / (measured + DRAIN).as_nanos().max(1) as f64,
+                cpu_share: cpu_ns / (measured + self.context.options.drain()).as_nanos().max(1) as f64,
                 rss_bytes: after.rss_bytes,
                 rss_bytes_per_participant: after.rss_bytes.saturating_sub(self.rss_before) as f64 / participants as f64,
             }

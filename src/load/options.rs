@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use super::error::LoadError;
+use super::link::LinkSettings;
 
 /// The participants of a run, and their roles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
@@ -81,6 +82,11 @@ pub struct Options {
     /// headers
     #[arg(long, default_value_t = 20, value_name = "PERCENT", value_parser = clap::value_parser!(u64).range(1..=100))]
     pub(crate) verify_percent: u64,
+    /// A simulated link in front of each subscriber: bit rate, delay in each direction, random loss of media. Packets wait for
+    /// 200 ms at most. Subscribers then send congestion feedback and ask for lost packets, as browsers do; to have that
+    /// without a narrow link, write 1000000
+    #[arg(long, value_name = "KBIT[,DELAY_MS[,LOSS_PERCENT]]")]
+    pub(crate) link: Option<LinkSettings>,
     /// The room's name; for several rooms, the beginning of their names [default: made from seed and time]
     #[arg(long, value_name = "NAME")]
     pub room: Option<String>,
@@ -112,6 +118,8 @@ pub struct Options {
     pub(crate) livekit_key: String,
 }
 
+/// Time for the last packet to arrive where no link delays it.
+const DRAIN: Duration = Duration::from_millis(700);
 /// Participants of a run. More would need much memory, and would show no more about a server.
 const PARTICIPANTS_MAX: usize = 20_000;
 const BITRATE_KBPS_MAX: u64 = 50_000;
@@ -152,10 +160,18 @@ impl Options {
         Duration::from_secs(self.duration_s)
     }
 
-    /// The distance between two opened packets. With simulcast every packet is opened: the streams behind a subscription
-    /// change.
+    /// The distance between two opened packets. With simulcast and behind a link every packet is opened: the streams behind
+    /// a subscription change, and parts of them are left out.
     pub(crate) fn verify_every(&self) -> u64 {
-        if self.simulcast { 1 } else { 100 / self.verify_percent }
+        match self.simulcast || self.link.is_some() {
+            true => 1,
+            false => 100 / self.verify_percent,
+        }
+    }
+
+    /// Time for the last packet to arrive.
+    pub(crate) fn drain(&self) -> Duration {
+        DRAIN + self.link.map_or(Duration::ZERO, |link| link.longest_way())
     }
 
     pub fn check(&self) -> Result<(), LoadError> {

@@ -83,6 +83,32 @@ impl Reception {
 
     /// Counts a packet by its header. Returns its extended sequence number; `None` for a duplicate.
     pub fn received(&mut self, now: Instant, sequence: u16) -> Option<u64> {
+        let before = self.highest;
+        let Some(extended) = self.place(now, sequence) else {
+            self.counts.duplicates += 1;
+            return None;
+        };
+        self.counts.reordered += u64::from(extended <= before);
+        Some(extended)
+    }
+
+    /// Counts a packet that was sent once more: it is neither late nor a duplicate. Returns its extended sequence number;
+    /// `None` if it was there already.
+    pub(crate) fn received_again(&mut self, now: Instant, sequence: u16) -> Option<u64> {
+        self.place(now, sequence)
+    }
+
+    /// Whether no packet has a higher number.
+    pub(crate) fn is_newest(&self, extended: u64) -> bool {
+        extended == self.highest
+    }
+
+    /// The highest extended sequence number.
+    pub(crate) fn highest(&self) -> u64 {
+        self.highest
+    }
+
+    fn place(&mut self, now: Instant, sequence: u16) -> Option<u64> {
         self.last_at = now;
         let ahead = sequence.wrapping_sub(self.highest as u16) as i16;
         let extended = self.highest.wrapping_add(ahead as u64);
@@ -94,10 +120,8 @@ impl Reception {
             let behind = u64::from(ahead.unsigned_abs());
             // A packet older than the window cannot be distinguished from a duplicate, and is as useless.
             if behind >= WINDOW || self.is_seen(behind) {
-                self.counts.duplicates += 1;
                 return None;
             }
-            self.counts.reordered += 1;
             self.counts.gaps = self.counts.gaps.saturating_sub(1);
         }
         self.mark(self.highest - extended);
@@ -129,6 +153,14 @@ impl Reception {
             .is_none_or(|before| before.source != now.source || before.offset == now.offset);
         self.origin = Some(now);
         expected
+    }
+
+    /// The same of the newest packet of a stream of which the server may leave packets out: later numbers then close up.
+    pub(crate) fn opened_of_some(&mut self, extended: u64, mark: &Mark) -> bool {
+        let before = self.origin;
+        let expected = self.opened(extended, mark);
+        let left_out = |(before, now): (Origin, Origin)| (before.offset.wrapping_sub(now.offset) as i64) > 0;
+        expected || before.zip(self.origin).is_some_and(left_out)
     }
 
     fn shift(&mut self, by: u64) {
@@ -225,6 +257,29 @@ mod tests {
         reception.filled();
         assert_eq!(reception.number(102), Some((1, 41)));
         assert!(reception.opened(102, &Mark { number: 41, ..mark }));
+    }
+
+    #[test]
+    fn what_is_sent_again_is_neither_late_nor_a_duplicate() {
+        let mut reception = receive(&[10, 12, 13]);
+        assert_eq!(reception.received_again(epoch(), 11), Some((1 << 16) + 11));
+        assert_eq!(reception.received_again(epoch(), 11), None);
+        let counts = reception.counts;
+        assert_eq!((counts.gaps, counts.reordered, counts.duplicates), (0, 0, 0));
+    }
+
+    #[test]
+    fn numbers_may_close_up_over_what_was_left_out_but_never_spread() {
+        let mark = |number| Mark {
+            source: 1,
+            number,
+            sent_us: 0,
+        };
+        let mut reception = receive(&[10]);
+        assert!(reception.opened_of_some(100, &mark(40)));
+        assert!(reception.opened_of_some(101, &mark(45)));
+        assert!(reception.opened_of_some(102, &mark(46)));
+        assert!(!reception.opened_of_some(103, &mark(46)));
     }
 
     #[test]

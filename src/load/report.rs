@@ -7,6 +7,7 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use super::figures::Totals;
+use super::link::{LinkSettings, LinkTotals};
 use super::options::Options;
 
 #[derive(Debug, Serialize)]
@@ -27,7 +28,8 @@ pub struct Report {
     pub delivered_kbps_per_track: f64,
     /// Bit rate of the track that got least.
     pub delivered_kbps_of_slowest_track: f64,
-    /// Time from the sender's call to the kernel's stamp of arrival.
+    /// Time from the sender's call to the kernel's stamp of arrival, or to the end of the simulated link. Packets that were
+    /// repaired count with the time of their repair.
     pub delay_us: Percentiles,
     /// Time from the first byte of signaling until the participant's own connections are up.
     pub join_ms: JoinTimes,
@@ -36,6 +38,8 @@ pub struct Report {
     pub errors: Vec<Problem>,
     /// The server's usage, where `--server-pid` was given.
     pub server: Option<ServerUse>,
+    /// The figures of the simulated links, where `--link` was given.
+    pub(crate) link: Option<LinkFigures>,
     pub(crate) measured_s: f64,
     pub participants: u64,
     pub tracks_delivered: u64,
@@ -73,6 +77,107 @@ pub struct ServerUse {
     pub rss_bytes: u64,
     /// The growth since before the first join, divided by the participants.
     pub rss_bytes_per_participant: f64,
+}
+
+/// What simulated links did to subscribers, and what these did about it.
+#[derive(Debug, Serialize)]
+pub(crate) struct LinkFigures {
+    /// Mean over all subscribers, everything with the headers of IP and UDP.
+    pub(crate) arrived_kbps_per_subscriber: f64,
+    pub(crate) arrived_kbps_of_slowest_subscriber: f64,
+    /// Packets that found a link's queue full.
+    pub(crate) queue_dropped_packets: u64,
+    pub(crate) randomly_lost_packets: u64,
+    /// Video packets that subscribers asked for again, each counted once.
+    pub(crate) asked_packets: u64,
+    /// Those of them that came, and those that never did.
+    pub(crate) repaired_packets: u64,
+    pub(crate) unrepaired_packets: u64,
+    /// Requests for these packets, all repetitions counted.
+    pub(crate) packet_requests: u64,
+    /// Packets that were sent again although they were there: needless ones, and probes.
+    pub(crate) needless_resends: u64,
+    pub(crate) key_frame_requests: u64,
+    /// Packets of transport-wide feedback; 0 if the server does not number its packets.
+    pub(crate) feedback_packets: u64,
+    /// Part of the measured time in which pictures stood still for more than 200 ms, over all pictures and in the worst one.
+    pub(crate) frozen_percent: f64,
+    pub(crate) frozen_percent_of_worst_picture: f64,
+    pub(crate) freezes: u64,
+    pub(crate) longest_freeze_ms: u64,
+}
+
+impl LinkFigures {
+    fn new(totals: &Totals, links: &LinkTotals, seconds: f64) -> LinkFigures {
+        let kbps = |bytes: u64| bytes as f64 * 8.0 / 1_000.0 / seconds;
+        let frozen = totals.freezes.iter().map(|freezes| freezes.total);
+        let percent =
+            |frozen: Duration, pictures: usize| 100.0 * frozen.as_secs_f64() / (seconds * pictures.max(1) as f64);
+        let (watched, repair) = (totals.watched, totals.watched.repair);
+        let longest = totals.freezes.iter().map(|freezes| freezes.longest).max();
+        LinkFigures {
+            arrived_kbps_per_subscriber: kbps(links.bytes.iter().sum()) / links.bytes.len().max(1) as f64,
+            arrived_kbps_of_slowest_subscriber: kbps(links.bytes.iter().copied().min().unwrap_or(0)),
+            queue_dropped_packets: links.counts.queue_dropped,
+            randomly_lost_packets: links.counts.randomly_lost,
+            asked_packets: repair.asked,
+            repaired_packets: repair.repaired,
+            unrepaired_packets: repair.asked - repair.repaired,
+            packet_requests: watched.requests,
+            needless_resends: repair.needless,
+            key_frame_requests: watched.key_frame_requests,
+            feedback_packets: watched.feedbacks,
+            frozen_percent: percent(frozen.clone().sum(), totals.freezes.len()),
+            frozen_percent_of_worst_picture: percent(frozen.max().unwrap_or_default(), 1),
+            freezes: totals.freezes.iter().map(|freezes| freezes.count).sum(),
+            longest_freeze_ms: longest.unwrap_or_default().as_millis() as u64,
+        }
+    }
+
+    fn rows(&self, settings: &LinkSettings, mut row: impl FnMut(&str, String)) {
+        row(
+            "link",
+            format!(
+                "{} kb/s, {} ms each way, {} % random loss",
+                settings.kbit, settings.delay_ms, settings.loss_percent
+            ),
+        );
+        row(
+            "arrived through it",
+            format!(
+                "{:.0} kb/s a subscriber, slowest {:.0} kb/s",
+                self.arrived_kbps_per_subscriber, self.arrived_kbps_of_slowest_subscriber
+            ),
+        );
+        row(
+            "lost on it",
+            format!(
+                "{} packets by its queue, {} by chance",
+                self.queue_dropped_packets, self.randomly_lost_packets
+            ),
+        );
+        row(
+            "asked for again",
+            format!(
+                "{} packets in {} requests: {} came, {} never did",
+                self.asked_packets, self.packet_requests, self.repaired_packets, self.unrepaired_packets
+            ),
+        );
+        row(
+            "also",
+            format!(
+                "{} needless resends and probes, {} key frames asked for, {} feedback packets",
+                self.needless_resends, self.key_frame_requests, self.feedback_packets
+            ),
+        );
+        row(
+            "frozen",
+            format!(
+                "{:.2} % of the time, {} times, for {} ms at most; the worst picture {:.2} %",
+                self.frozen_percent, self.freezes, self.longest_freeze_ms, self.frozen_percent_of_worst_picture
+            ),
+        );
+    }
 }
 
 impl ServerUse {
@@ -149,6 +254,10 @@ impl Report {
             joins: around.joins.len(),
             errors,
             server: around.server,
+            link: totals
+                .links
+                .as_ref()
+                .map(|links| LinkFigures::new(totals, links, seconds)),
             measured_s: seconds,
             participants: around.participants,
             tracks_delivered: tracks as u64,
@@ -209,6 +318,9 @@ impl Report {
                 self.join_ms.p50, self.join_ms.p99, self.joins
             ),
         );
+        if let Some((link, settings)) = self.link.as_ref().zip(self.settings.link) {
+            link.rows(&settings, &mut row);
+        }
         row("SRTP", self.srtp_profile.unwrap_or("-").to_owned());
         if let Some(server) = &self.server {
             row("server CPU", server.cpu());

@@ -1,9 +1,9 @@
 //! Session descriptions, written and read as a client does: VP8 and Opus, one transport for all sections.
 //!
-//! Congestion feedback (transport-wide or REMB) is not offered: the path is inside one machine, and servers are compared
-//! by the packets that they forward, not by their estimate of a bottleneck that does not exist.
+//! Congestion feedback (transport-wide) is for subscribers behind a simulated link. Others neither offer nor accept it: the
+//! path is inside one machine, and servers are compared by the packets that they forward, not by their estimate of a
+//! bottleneck that does not exist.
 
-use std::collections::HashMap;
 use std::fmt::Write;
 use std::io::Cursor;
 use std::net::{IpAddr, SocketAddr};
@@ -23,7 +23,15 @@ pub(crate) const VIDEO_PAYLOAD_TYPE: u8 = 96;
 const RTX_PAYLOAD_TYPE: u8 = 97;
 
 /// The extension ids of our own offers.
-const OFFERED: [(u8, Extension); 3] = [(1, Extension::AudioLevel), (4, Extension::Mid), (10, Extension::Rid)];
+const OFFERED: [(u8, Extension); 4] = [
+    (1, Extension::AudioLevel),
+    (3, Extension::TransportSequence),
+    (4, Extension::Mid),
+    (10, Extension::Rid),
+];
+
+/// The feedback that tells the arrival times of numbered packets.
+const TRANSPORT_CC: &str = "transport-cc";
 
 /// Simulcast layers, lowest first: the rid, and the layer's part of the bit rate.
 pub(crate) const SIMULCAST: [(&str, f64); 3] = [("q", 0.08), ("h", 0.27), ("f", 0.65)];
@@ -34,6 +42,8 @@ pub(crate) struct Offered {
     pub kind: Kind,
     /// The SSRCs that it sends with: several with simulcast, none where it only receives.
     pub ssrcs: Vec<u32>,
+    /// Whether it sends congestion feedback about what it receives.
+    pub(crate) feedback: bool,
 }
 
 /// The offer of a client that sends or receives these sections. `stream` is the name of its media stream.
@@ -68,6 +78,7 @@ fn media_section(
         let fits = match extension {
             Extension::AudioLevel => section.kind == Kind::Audio,
             Extension::Rid => section.ssrcs.len() > 1,
+            Extension::TransportSequence => section.feedback,
             _ => true,
         };
         if fits {
@@ -84,9 +95,9 @@ fn media_section(
     codecs(
         sdp,
         section.kind,
-        VIDEO_PAYLOAD_TYPE,
+        [AUDIO_PAYLOAD_TYPE, VIDEO_PAYLOAD_TYPE],
         Some(RTX_PAYLOAD_TYPE),
-        AUDIO_PAYLOAD_TYPE,
+        section.feedback,
     );
     match section.ssrcs.as_slice() {
         [] => {}
@@ -121,7 +132,14 @@ fn transport(sdp: &mut String, local: &Credentials, fingerprint: &[u8; 32], setu
     );
 }
 
-fn codecs(sdp: &mut String, kind: Kind, video: u8, rtx: Option<u8>, audio: u8) {
+fn codecs(sdp: &mut String, kind: Kind, [audio, video]: [u8; 2], rtx: Option<u8>, feedback: bool) {
+    if feedback {
+        let payload_type = match kind {
+            Kind::Audio => audio,
+            Kind::Video => video,
+        };
+        let _ = write!(sdp, "a=rtcp-fb:{payload_type} {TRANSPORT_CC}\r\n");
+    }
     match kind {
         Kind::Audio => {
             let _ = write!(
@@ -146,6 +164,15 @@ fn codecs(sdp: &mut String, kind: Kind, video: u8, rtx: Option<u8>, audio: u8) {
 pub struct Description {
     session: Vec<Attribute>,
     pub sections: Vec<Section>,
+}
+
+/// What a subscriber must know of its session to read packets.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Terms {
+    /// The id of the transport-wide sequence number; 0 without one.
+    pub(crate) number_id: u8,
+    /// The payload types of retransmissions (RFC 4588).
+    pub(crate) rtx_payload_types: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -189,6 +216,22 @@ impl Description {
         sections
             .find_map(|section| value(&section.attributes, key))
             .or_else(|| value(&self.session, key))
+    }
+
+    /// What a subscriber must know of a description to read the packets that follow it.
+    pub(crate) fn terms(&self) -> Terms {
+        let mut terms = Terms::default();
+        for section in self.sections.iter().filter(|section| !section.rejected) {
+            let Some((_, payload_type)) = codec(section) else {
+                continue;
+            };
+            terms.rtx_payload_types.extend(section.rtx_of(payload_type));
+            if terms.number_id == 0 && section.has_transport_cc(payload_type) {
+                terms.number_id = section.extension_id(Extension::TransportSequence).unwrap_or(0);
+            }
+        }
+        terms.rtx_payload_types.dedup();
+        terms
     }
 
     /// The other end's transport. `answers` is true if this is its answer to our offer; `more` are candidates that came
@@ -266,17 +309,26 @@ impl Section {
         !self.rejected && !self.has("recvonly") && !self.has("inactive")
     }
 
+    /// The id of a header extension.
+    fn extension_id(&self, extension: Extension) -> Option<u8> {
+        self.values("extmap").find_map(|map| {
+            let (id, uri) = map.split_once(' ')?;
+            let is_it = uri.split(' ').next() == Some(extension.uri());
+            is_it.then(|| id.split('/').next()?.parse().ok())?
+        })
+    }
+
+    /// Whether the codec of this payload type has transport-wide feedback; "*" stands for all codecs (RFC 4585 §4.2).
+    fn has_transport_cc(&self, payload_type: u8) -> bool {
+        self.values("rtcp-fb").any(|line| {
+            let words = line.split_once(' ');
+            words.is_some_and(|(of, what)| what.trim() == TRANSPORT_CC && (of == "*" || of.parse() == Ok(payload_type)))
+        })
+    }
+
     /// The extension ids that our packets may use.
     pub(crate) fn extension_ids(&self) -> ExtensionIds {
-        let ids: HashMap<&str, u8> = self
-            .values("extmap")
-            .filter_map(|map| {
-                let (id, uri) = map.split_once(' ')?;
-                let id = id.split('/').next()?.parse().ok()?;
-                Some((uri.split(' ').next()?, id))
-            })
-            .collect();
-        let id = |extension: Extension| ids.get(extension.uri()).copied().filter(|id| *id < 15).unwrap_or(0);
+        let id = |extension: Extension| self.extension_id(extension).filter(|id| *id < 15).unwrap_or(0);
         ExtensionIds {
             mid: id(Extension::Mid),
             rid: id(Extension::Rid),
@@ -287,8 +339,9 @@ impl Section {
 }
 
 /// The answer of a client that receives all VP8 and Opus that `offer` would send. It accepts data channels but never
-/// opens one: LiveKit's offer begins with them, and its transport is theirs.
-pub fn answer(local: &Credentials, fingerprint: &[u8; 32], offer: &Description) -> String {
+/// opens one: LiveKit's offer begins with them, and its transport is theirs. With `feedback` it accepts congestion feedback
+/// where that is offered.
+pub fn answer(local: &Credentials, fingerprint: &[u8; 32], offer: &Description, feedback: bool) -> String {
     let taken = |section: &&Section| section.is_data() || section.sends() && codec(section).is_some();
     let mut sdp = String::from("v=0\r\no=- 4611686018427387905 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE");
     for section in offer.sections.iter().filter(taken) {
@@ -329,7 +382,8 @@ pub fn answer(local: &Credentials, fingerprint: &[u8; 32], offer: &Description) 
         for map in section.values("extmap") {
             let _ = write!(sdp, "a=extmap:{map}\r\n");
         }
-        codecs(&mut sdp, kind, payload_type, rtx, payload_type);
+        let feedback = feedback && section.has_transport_cc(payload_type);
+        codecs(&mut sdp, kind, [payload_type; 2], rtx, feedback);
     }
     sdp
 }
@@ -407,6 +461,14 @@ mod tests {
         Credentials::random()
     }
 
+    fn sends(kind: Kind, ssrcs: Vec<u32>) -> Offered {
+        Offered {
+            kind,
+            ssrcs,
+            feedback: false,
+        }
+    }
+
     fn answered(sections: &[Offered], role: Role<'_>) -> (negotiate::Negotiated, Description) {
         let server = LocalEnd {
             fingerprint: [7; 32],
@@ -423,16 +485,7 @@ mod tests {
 
     #[test]
     fn our_server_answers_a_publisher_with_simulcast() {
-        let sections = [
-            Offered {
-                kind: Kind::Audio,
-                ssrcs: vec![10],
-            },
-            Offered {
-                kind: Kind::Video,
-                ssrcs: vec![20, 22, 24],
-            },
-        ];
+        let sections = [sends(Kind::Audio, vec![10]), sends(Kind::Video, vec![20, 22, 24])];
         let role = Role {
             uses: &[Use::Publish(Feed::Camera, &Kind::ALL)],
             audience: &[],
@@ -452,7 +505,7 @@ mod tests {
 
     #[test]
     fn our_server_answers_a_subscriber() {
-        let sections = [Kind::Audio, Kind::Video].map(|kind| Offered { kind, ssrcs: vec![] });
+        let sections = [Kind::Audio, Kind::Video].map(|kind| sends(kind, vec![]));
         let role = Role {
             uses: &[Use::Watch(FeedRef::camera(ParticipantId(1)))],
             audience: &[],
@@ -464,11 +517,47 @@ mod tests {
     }
 
     #[test]
+    fn a_subscriber_offers_congestion_feedback_only_behind_a_link() {
+        let offered = |feedback| {
+            let sections = [Kind::Audio, Kind::Video].map(|kind| Offered {
+                feedback,
+                ..sends(kind, vec![])
+            });
+            offer(&local(), &[9; 32], &sections, "load")
+        };
+        let number = format!("a=extmap:3 {}\r\n", Extension::TransportSequence.uri());
+        let with = offered(true);
+        assert_eq!(with.matches(&number).count(), 2);
+        assert!(with.contains("a=rtcp-fb:96 transport-cc\r\n") && with.contains("a=rtcp-fb:111 transport-cc\r\n"));
+        let terms = Description::parse(&with).unwrap().terms();
+        assert_eq!((terms.number_id, terms.rtx_payload_types), (3, vec![RTX_PAYLOAD_TYPE]));
+        let without = offered(false);
+        assert!(!without.contains("transport-cc") && !without.contains(&number));
+        assert_eq!(Description::parse(&without).unwrap().terms().number_id, 0);
+    }
+
+    #[test]
+    fn an_offered_feedback_is_accepted_only_behind_a_link_and_where_it_is_offered() {
+        let offer = format!(
+            "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n\
+            m=audio 9 UDP/TLS/RTP/SAVPF 109\r\nc=IN IP4 0.0.0.0\r\na=mid:0\r\na=sendonly\r\na=rtpmap:109 opus/48000/2\r\n\
+            m=video 9 UDP/TLS/RTP/SAVPF 98 100 101\r\nc=IN IP4 0.0.0.0\r\na=mid:1\r\na=sendonly\r\n\
+            a=extmap:7/sendonly {}\r\na=rtpmap:98 H264/90000\r\n\
+            a=rtpmap:100 VP8/90000\r\na=rtcp-fb:100 transport-cc\r\na=rtpmap:101 rtx/90000\r\na=fmtp:101 apt=100\r\n",
+            Extension::TransportSequence.uri()
+        );
+        let offer = Description::parse(&offer).unwrap();
+        let terms = offer.terms();
+        assert_eq!((terms.number_id, terms.rtx_payload_types), (7, vec![101]));
+        let accepted = answer(&local(), &[9; 32], &offer, true);
+        assert_eq!(accepted.matches("transport-cc\r\n").count(), 1);
+        assert!(accepted.contains("a=rtcp-fb:100 transport-cc\r\n"));
+        assert!(!answer(&local(), &[9; 32], &offer, false).contains("transport-cc\r\n"));
+    }
+
+    #[test]
     fn media_elsewhere_is_refused() {
-        let sections = [Offered {
-            kind: Kind::Audio,
-            ssrcs: vec![10],
-        }];
+        let sections = [sends(Kind::Audio, vec![10])];
         let role = Role {
             uses: &[Use::Publish(Feed::Camera, &Kind::ALL)],
             audience: &[],
@@ -489,7 +578,7 @@ mod tests {
             a=rtpmap:100 VP8/90000\r\na=rtpmap:101 rtx/90000\r\na=fmtp:101 apt=100\r\n\
             m=video 9 UDP/TLS/RTP/SAVPF 102\r\nc=IN IP4 0.0.0.0\r\na=mid:2\r\na=sendonly\r\na=rtpmap:102 AV1/90000\r\n";
         let offer = Description::parse(offer).unwrap();
-        let answer = answer(&local(), &[9; 32], &offer);
+        let answer = answer(&local(), &[9; 32], &offer, false);
         let lines: Vec<&str> = answer.lines().filter(|line| line.starts_with("m=")).collect();
         assert_eq!(
             lines,

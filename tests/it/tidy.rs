@@ -302,8 +302,6 @@ fn no_lint_is_silenced_for_a_whole_crate() {
 /// only shrinks.
 const LARGE_FUNCTIONS: &[&str] = &[
     "src/domain/messages.rs: send",
-    "src/load/client.rs: receive",
-    "src/load/client.rs: receive_rtp",
     "src/media/track.rs: receive",
     "src/media/worker/ingress.rs: layer",
     "src/media/worker/ingress.rs: receive",

@@ -87,6 +87,19 @@ impl Context {
         taken
     }
 
+    /// Whether subscribers send congestion feedback: behind a simulated link.
+    pub(crate) fn has_feedback(&self) -> bool {
+        self.options.link.is_some()
+    }
+
+    /// Tells the media thread what a description of the server says about the packets that a participant receives.
+    pub(crate) fn learn(&self, participant: &Participant, description: &Description) -> Result<(), LoadError> {
+        match self.has_feedback() {
+            true => self.media.learn(participant.index, description.terms()),
+            false => Ok(()),
+        }
+    }
+
     /// The sections that a publisher offers.
     pub(crate) fn published(&self, participant: &Participant) -> Vec<Offered> {
         let first = 0x1000_0000 + participant.index as u32 * 64;
@@ -97,6 +110,7 @@ impl Context {
                 _ => 1,
             };
             // Every second number is for retransmissions.
+            section.feedback = false;
             section.ssrcs = (0..layers).map(|layer| first + (at * 16 + layer * 2) as u32).collect();
         }
         sections
@@ -114,6 +128,7 @@ impl Context {
             .map(|(kind, _)| Offered {
                 kind,
                 ssrcs: Vec::new(),
+                feedback: self.has_feedback(),
             })
             .collect()
     }

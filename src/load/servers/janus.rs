@@ -86,7 +86,7 @@ async fn publish(context: &Context, session: &mut Session<'_>, room: u64) -> Res
     let create = json!({
         "request": "create", "room": room, "permanent": false, "is_private": true, "publishers": 1_000, "bitrate": 0,
         "audiocodec": "opus", "videocodec": "vp8", "fir_freq": 0, "audiolevel_event": false, "playoutdelay_ext": false,
-        "videoorient_ext": false, "transport_wide_cc_ext": false, "notify_joining": false, "record": false,
+        "videoorient_ext": false, "transport_wide_cc_ext": context.has_feedback(), "notify_joining": false, "record": false,
     });
     let made = session.request(handle, create, None).await?;
     if let Some(code) = made.data["error_code"].as_u64().filter(|code| *code != ROOM_EXISTS) {
@@ -126,13 +126,14 @@ async fn watch(context: &Context, session: &mut Session<'_>, room: u64, feeds: &
     let offer = Description::parse(&offered.sdp)?;
     let remote = offer.remote(&context.target.hosts, false, &[])?;
     let local = Credentials::random();
-    let answer = sdp::answer(&local, &context.identity.fingerprint, &offer);
+    let answer = sdp::answer(&local, &context.identity.fingerprint, &offer, context.has_feedback());
     let start = json!({"request": "start"});
     session
         .request(handle, start, Some(("answer", answer)))
         .await?
         .check(session)?;
     let up = context.connect(session.me, local, remote, Vec::new(), feeds.to_vec())?;
+    context.learn(session.me, &offer)?;
     up.await.map_err(|_| LoadError::ThreadEnded)??;
     for _ in feeds {
         context.pair_is_up();

@@ -180,11 +180,16 @@ pub(crate) async fn take_part(
             subscriber.begun = true;
             let remote = offer.remote(&context.target.hosts, false, &subscriber.candidates)?;
             up = Some(context.connect(me, subscriber.local.clone(), remote, Vec::new(), watches.clone())?);
+            context.learn(me, offer)?;
         }
         tokio::select! {
             frame = socket.next() => {
                 let Some(message) = read(me, frame?)? else { continue };
                 if let Some(answer) = take(context, &mut subscriber, message)? {
+                    // Tracks come with later offers than the connection.
+                    if let Some(offer) = subscriber.offer.as_ref().filter(|_| subscriber.begun) {
+                        context.learn(me, offer)?;
+                    }
                     send(&mut socket, Up::Answer(answer)).await?;
                 }
                 if up.is_none() && subscriber.begun {
@@ -230,7 +235,12 @@ fn take(
     match message {
         Down::Offer(offered) => {
             let offer = Description::parse(&offered.sdp)?;
-            let sdp = sdp::answer(&subscriber.local, &context.identity.fingerprint, &offer);
+            let sdp = sdp::answer(
+                &subscriber.local,
+                &context.identity.fingerprint,
+                &offer,
+                context.has_feedback(),
+            );
             subscriber.offer = Some(offer);
             Ok(Some(SessionDescription {
                 kind: "answer".to_owned(),

@@ -124,7 +124,9 @@ fn answered(
         Some(publisher) if name != me.name => (Vec::new(), vec![publisher]),
         _ => (context.encodings(&offered.sections, answer)?, Vec::new()),
     };
-    context.connect(me, offered.local, remote, publishes, watches)
+    let outcome = context.connect(me, offered.local, remote, publishes, watches)?;
+    context.learn(me, answer)?;
+    Ok(outcome)
 }
 
 fn message(frame: Frame) -> Value {
