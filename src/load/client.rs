@@ -8,12 +8,12 @@ use super::connection::{Connection, Input};
 use super::error::LoadError;
 use super::figures::Totals;
 use super::pattern::Mark;
-use super::reception::Reception;
+use super::reception::{Counts, Reception};
 use super::sdp::Terms;
 use super::source::{PacketInFrame, Source, marked_from};
 use super::watching::Watching;
 use crate::media::codec::Kind;
-use crate::media::peer::srtp::{Profile, Rejected};
+use crate::media::peer::srtp::{Inbound, Profile, Rejected};
 use crate::media::rtcp::{self, Block, Packet, SenderInfo};
 use crate::media::rtp::Header;
 
@@ -251,17 +251,7 @@ impl Client {
             }
             return Some(());
         }
-        let len = match inbound.open_rtp(datagram, &header) {
-            Ok(len) => len,
-            Err(Rejected::Replayed) => {
-                reception.counts.duplicates += 1;
-                return None;
-            }
-            Err(_) => {
-                reception.counts.corrupt += 1;
-                return None;
-            }
-        };
+        let len = open(inbound, datagram, &header, &mut reception.counts)?;
         let extended = reception.received(now, header.sequence)?;
         if header.padding
             && header
@@ -364,6 +354,16 @@ impl Client {
         outbound.seal_rtcp(&mut self.report);
         Some(&self.report)
     }
+}
+
+/// Opens a packet in place, and returns its length. Counts one that cannot be opened.
+pub(super) fn open(inbound: &mut Inbound, datagram: &mut [u8], header: &Header, counts: &mut Counts) -> Option<usize> {
+    match inbound.open_rtp(datagram, header) {
+        Ok(len) => return Some(len),
+        Err(Rejected::Replayed) => counts.duplicates += 1,
+        Err(_) => counts.corrupt += 1,
+    }
+    None
 }
 
 /// Whether a packet was sent since the counting began. Sources that began later count from their first packet.

@@ -5,137 +5,32 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::io::{self, IoSliceMut};
-use std::net::{SocketAddr, UdpSocket};
+use std::net::UdpSocket;
 use std::os::fd::AsRawFd;
-use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use mio::unix::SourceFd;
-use mio::{Events, Interest, Poll, Token, Waker};
+use mio::{Events, Interest, Poll, Token};
 use quinn_udp::{RecvMeta, UdpSocketState};
-use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::oneshot;
 
 use super::client::{Arrival, Client, Heard, Shared};
-use super::connection::Connection;
 use super::error::LoadError;
-use super::figures::{Progress, Totals};
+use super::figures::Totals;
+use super::handle::{Command, Setup, WAKE};
 use super::link::{Links, Way};
-use super::sdp::Terms;
-use super::source::{Encoding, Source};
+use super::source::Source;
 
-const WAKE: Token = Token(usize::MAX);
 /// Bytes of one receive buffer, which holds a whole run of packets (GRO).
 const SLOT_BYTES: usize = 65_536;
 const SLOTS: usize = 4;
-/// Bytes of a socket's buffer: 200 ms of a 10 Mb/s track in kernel memory, which counts a packet as two to four times
-/// its size.
-const SOCKET_BUFFER_BYTES: usize = 1024 * 1024;
 /// Time between two checks of each connection's timers.
 const TICK: Duration = Duration::from_millis(20);
 /// The greatest age of a datagram when it is read. An older stamp is one from before a step of the system's clock.
 const READ_AGE_MAX: Duration = Duration::from_secs(1);
 /// Time after which a connection that is not up has failed.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
-
-/// A connection to be begun.
-pub(crate) struct Setup {
-    pub participant: usize,
-    pub connection: Connection,
-    pub socket: UdpSocket,
-    pub publishes: Vec<Encoding>,
-    /// The publishers whose tracks arrive on this connection.
-    pub watches: Vec<usize>,
-    /// The channel for the result, which is sent once.
-    pub connected: oneshot::Sender<Result<(), LoadError>>,
-}
-
-enum Command {
-    Add(Box<Setup>),
-    Leave(usize, oneshot::Sender<()>),
-    Learn(usize, Terms),
-    Measure,
-    StopSending,
-    Progress(oneshot::Sender<Progress>),
-    Finish(oneshot::Sender<Totals>),
-}
-
-/// The handle: cheap to clone. The thread ends with [`MediaHandle::finish`], or when all handles are dropped.
-#[derive(Clone)]
-pub struct MediaHandle {
-    commands: mpsc::Sender<Command>,
-    waker: Arc<Waker>,
-}
-
-/// A socket for one connection. It is connected, so that it neither sends to others nor receives from them.
-pub fn socket(to: SocketAddr) -> Result<UdpSocket, LoadError> {
-    let open = || -> io::Result<UdpSocket> {
-        let socket = Socket::new(Domain::for_address(to), Type::DGRAM, Some(Protocol::UDP))?;
-        // The system may allow less.
-        let _ = socket.set_recv_buffer_size(SOCKET_BUFFER_BYTES);
-        socket.connect(&to.into())?;
-        Ok(socket.into())
-    };
-    open().map_err(LoadError::Socket)
-}
-
-impl MediaHandle {
-    /// Starts the thread. With `links`, whatever subscribers receive goes through them.
-    pub(crate) fn start(seed: u64, verify_every: u64, links: Option<Links>) -> Result<MediaHandle, LoadError> {
-        let poll = Poll::new().map_err(LoadError::Socket)?;
-        let waker = Arc::new(Waker::new(poll.registry(), WAKE).map_err(LoadError::Socket)?);
-        let (commands, receiver) = mpsc::channel();
-        let thread = Thread::new(poll, receiver, seed, verify_every, links);
-        std::thread::Builder::new()
-            .name("load-media".to_owned())
-            .spawn(move || thread.run())
-            .map_err(LoadError::Socket)?;
-        Ok(MediaHandle { commands, waker })
-    }
-
-    pub fn add(&self, setup: Setup) -> Result<(), LoadError> {
-        self.send(Command::Add(Box::new(setup)))
-    }
-
-    /// Ends a participant's connections. Returns when that is done.
-    pub async fn leave(&self, participant: usize) -> Result<(), LoadError> {
-        let (sender, receiver) = oneshot::channel();
-        self.send(Command::Leave(participant, sender))?;
-        receiver.await.map_err(|_| LoadError::ThreadEnded)
-    }
-
-    /// Tells what a description says about the packets that a participant receives.
-    pub(crate) fn learn(&self, participant: usize, terms: Terms) -> Result<(), LoadError> {
-        self.send(Command::Learn(participant, terms))
-    }
-
-    pub(crate) fn measure(&self) -> Result<(), LoadError> {
-        self.send(Command::Measure)
-    }
-
-    pub(crate) fn stop_sending(&self) -> Result<(), LoadError> {
-        self.send(Command::StopSending)
-    }
-
-    pub(crate) async fn progress(&self) -> Result<Progress, LoadError> {
-        let (sender, receiver) = oneshot::channel();
-        self.send(Command::Progress(sender))?;
-        receiver.await.map_err(|_| LoadError::ThreadEnded)
-    }
-
-    /// Ends every connection, with a message to the server; then ends the thread.
-    pub async fn finish(&self) -> Result<Totals, LoadError> {
-        let (sender, receiver) = oneshot::channel();
-        self.send(Command::Finish(sender))?;
-        receiver.await.map_err(|_| LoadError::ThreadEnded)
-    }
-
-    fn send(&self, command: Command) -> Result<(), LoadError> {
-        self.commands.send(command).map_err(|_| LoadError::ThreadEnded)?;
-        self.waker.wake().map_err(LoadError::Socket)
-    }
-}
 
 struct ClientSocket {
     socket: UdpSocket,
@@ -147,7 +42,7 @@ struct ClientSocket {
     connected: Option<oneshot::Sender<Result<(), LoadError>>>,
 }
 
-struct Thread {
+pub(super) struct Thread {
     poll: Poll,
     commands: mpsc::Receiver<Command>,
     seed: u64,
@@ -183,7 +78,7 @@ fn wall_us() -> u64 {
 }
 
 impl Thread {
-    fn new(
+    pub(super) fn new(
         poll: Poll,
         commands: mpsc::Receiver<Command>,
         seed: u64,
@@ -210,7 +105,7 @@ impl Thread {
         }
     }
 
-    fn run(mut self) {
+    pub(super) fn run(mut self) {
         let mut events = Events::with_capacity(1_024);
         let mut next_tick = clock();
         loop {
@@ -397,7 +292,7 @@ impl Thread {
                         let age = Duration::from_micros(wall_us().saturating_sub(arrived_us));
                         let came = now.checked_sub(age.min(READ_AGE_MAX)).unwrap_or(now);
                         for datagram in bytes.chunks(meta.stride.max(1)) {
-                            links.to_subscriber(came, place.client.participant, index, datagram);
+                            links.receive(came, place.client.participant, index, datagram);
                         }
                     }
                     None => {
@@ -488,7 +383,7 @@ impl Thread {
             }
             if let Some(reports) = place.client.reports(now, wall_us(), &self.shared.sources) {
                 match self.links.as_mut().filter(|_| place.is_linked) {
-                    Some(links) => links.to_server(now, index, reports),
+                    Some(links) => links.send(now, index, reports),
                     None => drop(place.socket.send(reports)),
                 }
             }
@@ -548,7 +443,7 @@ fn hear(
 fn flush(now: Instant, index: usize, place: &mut ClientSocket, links: &mut Option<Links>) {
     for datagram in place.client.take_outgoing() {
         match links.as_mut().filter(|_| place.is_linked) {
-            Some(links) => links.to_server(now, index, &datagram),
+            Some(links) => links.send(now, index, &datagram),
             None => drop(place.socket.send(&datagram)),
         }
     }

@@ -244,7 +244,7 @@ impl Links {
     }
 
     /// Takes in a datagram that the server has sent to a subscriber, and that came to the link at `now`.
-    pub(crate) fn to_subscriber(&mut self, now: Instant, subscriber: usize, connection: usize, datagram: &[u8]) {
+    pub(crate) fn receive(&mut self, now: Instant, subscriber: usize, connection: usize, datagram: &[u8]) {
         let seed = self.seed ^ ((subscriber as u64 + 1) << 32);
         let link = self
             .links
@@ -257,7 +257,7 @@ impl Links {
     }
 
     /// Takes in a datagram that a subscriber sends.
-    pub(crate) fn to_server(&mut self, now: Instant, connection: usize, datagram: &[u8]) {
+    pub(crate) fn send(&mut self, now: Instant, connection: usize, datagram: &[u8]) {
         self.enter(now + self.settings.delay(), Way::ToServer, connection, datagram);
     }
 
@@ -372,7 +372,7 @@ mod tests {
     fn what_comes_faster_than_the_rate_leaves_at_the_rate_and_after_the_delay() {
         let mut links = Links::new(settings(1_000, 30, 0.0), 1);
         for number in 0..10 {
-            links.to_subscriber(at(u64::from(number) * 1_000), 7, 3, &rtp(number, PACKET));
+            links.receive(at(u64::from(number) * 1_000), 7, 3, &rtp(number, PACKET));
         }
         assert_eq!(links.next(), Some(at(40_000)));
         assert_eq!(links.pop(at(39_999)), None);
@@ -388,9 +388,9 @@ mod tests {
     #[test]
     fn an_idle_link_saves_nothing_up() {
         let mut links = Links::new(settings(1_000, 0, 0.0), 1);
-        links.to_subscriber(at(0), 1, 0, &rtp(0, PACKET));
-        links.to_subscriber(at(500_000), 1, 0, &rtp(1, PACKET));
-        links.to_subscriber(at(500_000), 1, 0, &rtp(2, PACKET));
+        links.receive(at(0), 1, 0, &rtp(0, PACKET));
+        links.receive(at(500_000), 1, 0, &rtp(1, PACKET));
+        links.receive(at(500_000), 1, 0, &rtp(2, PACKET));
         let times: Vec<Instant> = all(&mut links).iter().map(|crossed| crossed.at).collect();
         assert_eq!(times, [at(10_000), at(510_000), at(520_000)]);
     }
@@ -400,7 +400,7 @@ mod tests {
         let mut links = Links::new(settings(1_000, 0, 0.0), 1);
         // Five times what the link carries, for two seconds: one packet each 2 ms.
         for number in 0..1_000 {
-            links.to_subscriber(at(u64::from(number) * 2_000), 1, 0, &rtp(number, PACKET));
+            links.receive(at(u64::from(number) * 2_000), 1, 0, &rtp(number, PACKET));
         }
         let crossed = all(&mut links);
         // 200 in two seconds, and what waits at the end.
@@ -419,7 +419,7 @@ mod tests {
         for number in 0..10_000 {
             let now = at(u64::from(number) * 500);
             while links.pop(now).is_some() {}
-            links.to_subscriber(now, 1, 0, &rtp(number, PACKET));
+            links.receive(now, 1, 0, &rtp(number, PACKET));
             // 20 packets wait, one is being sent, 10 are delayed.
             assert!(links.on_their_way.len() <= 32, "{}", links.on_their_way.len());
         }
@@ -428,12 +428,12 @@ mod tests {
     #[test]
     fn losses_of_the_queue_and_random_ones_are_counted_apart() {
         let mut links = Links::new(settings(1_000, 0, 10.0), 1);
-        links.to_subscriber(at(0), 1, 0, &rtp(0, PACKET));
+        links.receive(at(0), 1, 0, &rtp(0, PACKET));
         links.begin();
         let mut sent = 1;
         // At the link's rate for 100 s, then a burst of a second.
         for number in 1..10_000 {
-            links.to_subscriber(at(u64::from(number) * 10_000), 1, 0, &rtp(number, PACKET));
+            links.receive(at(u64::from(number) * 10_000), 1, 0, &rtp(number, PACKET));
             sent += 1;
         }
         let before = links.totals().counts;
@@ -442,7 +442,7 @@ mod tests {
         assert_eq!(before.arrived + before.randomly_lost, sent - 1);
         assert_eq!(before.bytes, before.arrived * 1_250);
         for number in 0..100 {
-            links.to_subscriber(at(100_000_000), 1, 0, &rtp(number, PACKET));
+            links.receive(at(100_000_000), 1, 0, &rtp(number, PACKET));
         }
         let counts = links.totals().counts;
         assert!((78..=80).contains(&counts.queue_dropped), "{counts:?}");
@@ -453,7 +453,7 @@ mod tests {
         let arrived = |seed, subscriber| -> Vec<Vec<u8>> {
             let mut links = Links::new(settings(10_000, 0, 20.0), seed);
             for number in 0..100 {
-                links.to_subscriber(at(u64::from(number) * 10_000), subscriber, 0, &rtp(number, PACKET));
+                links.receive(at(u64::from(number) * 10_000), subscriber, 0, &rtp(number, PACKET));
             }
             all(&mut links).into_iter().map(|crossed| crossed.datagram).collect()
         };
@@ -467,8 +467,8 @@ mod tests {
         let mut links = Links::new(settings(10_000, 5, 50.0), 1);
         for number in 0..200 {
             let now = at(number * 10_000);
-            links.to_subscriber(now, 1, 0, &[22; 500]);
-            links.to_subscriber(now, 1, 0, &[0; 100]);
+            links.receive(now, 1, 0, &[22; 500]);
+            links.receive(now, 1, 0, &[0; 100]);
         }
         let crossed = all(&mut links);
         assert_eq!(crossed.len(), 400);
@@ -479,9 +479,9 @@ mod tests {
     #[test]
     fn the_connections_of_a_subscriber_share_its_link_and_others_have_their_own() {
         let mut links = Links::new(settings(1_000, 0, 0.0), 1);
-        links.to_subscriber(at(0), 1, 10, &rtp(0, PACKET));
-        links.to_subscriber(at(0), 1, 11, &rtp(1, PACKET));
-        links.to_subscriber(at(0), 2, 20, &rtp(2, PACKET));
+        links.receive(at(0), 1, 10, &rtp(0, PACKET));
+        links.receive(at(0), 1, 11, &rtp(1, PACKET));
+        links.receive(at(0), 2, 20, &rtp(2, PACKET));
         let ends: Vec<(usize, Instant)> = all(&mut links).iter().map(|end| (end.connection, end.at)).collect();
         assert_eq!(ends, [(10, at(10_000)), (20, at(10_000)), (11, at(20_000))]);
     }
@@ -490,7 +490,7 @@ mod tests {
     fn what_a_subscriber_sends_is_only_delayed() {
         let mut links = Links::new(settings(50, 25, 50.0), 1);
         for number in 0..100 {
-            links.to_server(at(0), 4, &rtp(number, PACKET));
+            links.send(at(0), 4, &rtp(number, PACKET));
         }
         let crossed = all(&mut links);
         assert_eq!(crossed.len(), 100);
@@ -504,16 +504,16 @@ mod tests {
     #[test]
     fn links_that_end_leave_their_counts_and_later_ones_are_no_whole_subscriber() {
         let mut links = Links::new(settings(1_000, 0, 0.0), 1);
-        links.to_subscriber(at(0), 1, 0, &rtp(0, PACKET));
-        links.to_subscriber(at(0), 2, 0, &rtp(0, PACKET));
+        links.receive(at(0), 1, 0, &rtp(0, PACKET));
+        links.receive(at(0), 2, 0, &rtp(0, PACKET));
         assert_eq!(links.totals(), LinkTotals::default());
         links.begin();
-        links.to_subscriber(at(50_000), 1, 0, &rtp(0, PACKET));
-        links.to_subscriber(at(50_000), 3, 0, &rtp(0, PACKET));
+        links.receive(at(50_000), 1, 0, &rtp(0, PACKET));
+        links.receive(at(50_000), 3, 0, &rtp(0, PACKET));
         links.remove(1);
         links.remove(3);
         links.end();
-        links.to_subscriber(at(90_000), 2, 0, &rtp(0, PACKET));
+        links.receive(at(90_000), 2, 0, &rtp(0, PACKET));
         let mut totals = links.totals();
         totals.bytes.sort_unstable();
         assert_eq!(totals.counts.arrived, 2);

@@ -20,6 +20,7 @@ mod counting;
 mod driver;
 mod error;
 mod figures;
+mod handle;
 mod link;
 mod options;
 mod pattern;
@@ -43,9 +44,9 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use self::driver::MediaHandle;
 pub(crate) use self::error::LoadError;
 use self::figures::Totals;
+use self::handle::MediaHandle;
 use self::link::Links;
 pub use self::options::Options;
 use self::options::Scenario;

@@ -111,8 +111,10 @@ impl LinkFigures {
     fn new(totals: &Totals, links: &LinkTotals, seconds: f64) -> LinkFigures {
         let kbps = |bytes: u64| bytes as f64 * 8.0 / 1_000.0 / seconds;
         let frozen = totals.freezes.iter().map(|freezes| freezes.total);
-        let percent =
-            |frozen: Duration, pictures: usize| 100.0 * frozen.as_secs_f64() / (seconds * pictures.max(1) as f64);
+        // The thread that receives measures a moment longer than the one that reports.
+        let percent = |frozen: Duration, pictures: usize| {
+            (100.0 * frozen.as_secs_f64() / (seconds * pictures.max(1) as f64)).min(100.0)
+        };
         let (watched, repair) = (totals.watched, totals.watched.repair);
         let longest = totals.freezes.iter().map(|freezes| freezes.longest).max();
         LinkFigures {

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::client::{Arrival, Client, REPORTER, STREAMS_MAX, Shared, counts, media};
+use super::client::{Arrival, Client, REPORTER, STREAMS_MAX, Shared, counts, media, open};
 use super::pattern::Mark;
 use super::playback::{Freezes, Piece, Playback};
 use super::reception::Reception;
@@ -11,7 +11,7 @@ use super::repair::{Repair, RepairCounts};
 use super::sdp::Terms;
 use crate::media::bandwidth::TransportFeedback;
 use crate::media::codec::{Kind, vp8};
-use crate::media::peer::srtp::{Inbound, Rejected};
+use crate::media::peer::srtp::Inbound;
 use crate::media::rtcp::{self, Block};
 use crate::media::rtp::Header;
 
@@ -270,16 +270,9 @@ impl Client {
             .receptions
             .iter()
             .position(|reception| reception.ssrc == header.ssrc);
-        let len = match inbound.open_rtp(datagram, &header) {
-            Ok(len) => len,
-            Err(rejected) => {
-                let counts = &mut self.receptions[known?].counts;
-                match rejected {
-                    Rejected::Replayed => counts.duplicates += 1,
-                    _ => counts.corrupt += 1,
-                }
-                return None;
-            }
+        let len = match known {
+            Some(at) => open(inbound, datagram, &header, &mut self.receptions[at].counts)?,
+            None => inbound.open_rtp(datagram, &header).ok()?,
         };
         let packet = &datagram[..len];
         watching.numbered(arrival.at, &header, packet);

@@ -94,6 +94,19 @@ async fn an_address_without_a_server_is_one_sentence() {
 }
 
 #[tokio::test]
+async fn a_link_that_cannot_be_is_refused_with_an_example() {
+    for wrong in ["fast", "700,40,1,5", "700,-4", "20"] {
+        let output = run(&format!("broadcast --link {wrong}")).await;
+        assert_eq!(output.status.code(), Some(2), "{wrong}");
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            message.contains("--link") && message.contains("700,40,1.5"),
+            "{message}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_server_that_is_something_else_is_reported() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -277,6 +290,81 @@ mod alone {
         assert!(number(&seen, "/server/rss_bytes_per_participant") >= 0.0);
         assert_eq!(seen["errors"], serde_json::json!([]));
         assert_eq!(seen["settings"]["scenario"], "broadcast");
+        assert_eq!(seen["link"], Value::Null);
+    }
+
+    #[tokio::test]
+    async fn a_wide_link_changes_nothing() {
+        let server = Server::start().await;
+        let url = server.plain("http", "");
+        let seen = figures(&format!(
+            "meeting --url {url} --publishers 3 --bitrate-kbps 500 --duration-s 2 --link 1000000"
+        ))
+        .await;
+        let sent = number(&seen, "/sent_packets");
+        assert_eq!(number(&seen, "/delivered_packets"), 2.0 * sent);
+        for nothing in [
+            "/lost_packets",
+            "/reordered_packets",
+            "/duplicate_packets",
+            "/corrupt_packets",
+            "/link/queue_dropped_packets",
+            "/link/randomly_lost_packets",
+            "/link/asked_packets",
+            "/link/frozen_percent",
+        ] {
+            assert_eq!(number(&seen, nothing), 0.0, "{nothing}");
+        }
+        // Behind a link all are opened, also those from just before the measurement.
+        assert!(number(&seen, "/compared_packets") >= 2.0 * sent);
+        // Two pictures and two voices.
+        let kbps = number(&seen, "/link/arrived_kbps_per_subscriber");
+        assert!((1_000.0..1_500.0).contains(&kbps), "{kbps}");
+    }
+
+    #[tokio::test]
+    async fn a_link_that_loses_one_packet_in_twenty_is_repaired() {
+        let server = Server::start().await;
+        let url = server.plain("http", "");
+        let seen = figures(&format!(
+            "broadcast --url {url} --subscribers 4 --bitrate-kbps 800 --duration-s 4 --link 20000,20,5"
+        ))
+        .await;
+        let lost = number(&seen, "/link/randomly_lost_packets");
+        let copies = number(&seen, "/delivered_packets") + number(&seen, "/lost_packets");
+        assert!((0.02..0.09).contains(&(lost / copies)), "{lost} of {copies}");
+        assert_eq!(number(&seen, "/link/queue_dropped_packets"), 0.0);
+        let asked = number(&seen, "/link/asked_packets");
+        let repaired = number(&seen, "/link/repaired_packets");
+        assert!(asked >= 0.8 * lost && repaired >= 0.97 * asked, "{asked}, {repaired}");
+        assert_eq!(number(&seen, "/link/unrepaired_packets"), asked - repaired);
+        assert!(number(&seen, "/link/packet_requests") >= asked);
+        assert!(number(&seen, "/lost_packets") <= 0.05 * lost);
+        for nothing in ["/reordered_packets", "/duplicate_packets", "/corrupt_packets"] {
+            assert_eq!(number(&seen, nothing), 0.0, "{nothing}");
+        }
+        // A packet arrives 20 ms after it was sent, and a repaired one when it was asked for and sent again.
+        let (p50, p99) = (number(&seen, "/delay_us/p50"), number(&seen, "/delay_us/p99"));
+        assert!((20_000.0..60_000.0).contains(&p50), "{p50}");
+        assert!(p99 >= 60_000.0, "{p99}");
+        assert!(number(&seen, "/link/frozen_percent") < 5.0);
+    }
+
+    #[tokio::test]
+    async fn a_narrow_link_carries_its_rate_and_pictures_freeze() {
+        let server = Server::start().await;
+        let url = server.plain("http", "");
+        let seen = figures(&format!(
+            "broadcast --url {url} --subscribers 2 --bitrate-kbps 2500 --duration-s 4 --link 400,30"
+        ))
+        .await;
+        let kbps = number(&seen, "/link/arrived_kbps_of_slowest_subscriber");
+        assert!(kbps <= 410.0, "{kbps}");
+        assert!(number(&seen, "/link/arrived_kbps_per_subscriber") >= kbps);
+        assert!(number(&seen, "/delay_us/p50") >= 30_000.0);
+        let worst = number(&seen, "/link/frozen_percent_of_worst_picture");
+        assert!(worst > 0.0 && worst <= 100.0, "{worst}");
+        assert!(number(&seen, "/link/freezes") >= 1.0 && number(&seen, "/link/longest_freeze_ms") > 200.0);
     }
 
     #[tokio::test]

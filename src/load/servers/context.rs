@@ -8,8 +8,8 @@ use hdrhistogram::Histogram;
 use tokio::sync::{oneshot, watch};
 
 use crate::load::connection::{Connection, Credentials, Remote};
-use crate::load::driver::{self, MediaHandle, Setup};
 use crate::load::error::LoadError;
+use crate::load::handle::{self, MediaHandle, Setup};
 use crate::load::options::Options;
 use crate::load::plan::{Participant, Plan};
 use crate::load::sdp::{self, Description, Offered};
@@ -180,7 +180,7 @@ impl Context {
         publishes: Vec<Encoding>,
         watches: Vec<usize>,
     ) -> Result<oneshot::Receiver<Result<(), LoadError>>, LoadError> {
-        let socket = driver::socket(remote.address)?;
+        let socket = handle::socket(remote.address)?;
         let (connected, outcome) = oneshot::channel();
         self.media.add(Setup {
             participant: participant.index,
