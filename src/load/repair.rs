@@ -47,6 +47,8 @@ struct Asked {
     number: u64,
     at: Instant,
     requests: u32,
+    /// Whether it was asked for first since the counting began.
+    counts: bool,
 }
 
 impl Repair {
@@ -62,7 +64,7 @@ impl Repair {
 
     /// Begins to count: only packets asked for from now on count.
     pub(crate) fn begin(&mut self) {
-        self.asked.clear();
+        self.asked.iter_mut().for_each(|asked| asked.counts = false);
         self.counts = RepairCounts::default();
     }
 
@@ -90,12 +92,15 @@ impl Repair {
         let Ok(at) = self.asked.binary_search_by_key(&number, |asked| asked.number) else {
             return false;
         };
-        if let Some(asked) = self.asked.remove(at).filter(|asked| asked.requests == 1) {
-            // An answer to one of several requests would not show how long it took (Karn's rule).
+        let Some(asked) = self.asked.remove(at) else {
+            return false;
+        };
+        // An answer to one of several requests would not show how long it took (Karn's rule).
+        if asked.requests == 1 {
             let took = now.saturating_duration_since(asked.at);
             self.round_trip = Some(self.round_trip.map_or(took, |mean| (mean * 7 + took) / 8));
         }
-        self.counts.repaired += 1;
+        self.counts.repaired += u64::from(asked.counts);
         true
     }
 
@@ -120,6 +125,7 @@ impl Repair {
                         number,
                         at: now,
                         requests: 1,
+                        counts: true,
                     };
                     self.asked.insert(at, asked);
                 }
@@ -226,7 +232,8 @@ mod tests {
         let mut repair = with_two_missing();
         assert_eq!(due(&mut repair, 5), [65_534, 1]);
         repair.begin();
-        assert!(!repair.arrived(at(30), 1, 0, true));
+        assert_eq!(due(&mut repair, 105), [65_534, 1]);
+        assert!(repair.arrived(at(130), 1, 0, true));
         assert_eq!(repair.counts(), RepairCounts::default());
     }
 
