@@ -15,11 +15,12 @@ use mio::{Events, Interest, Poll, Token};
 use quinn_udp::{RecvMeta, UdpSocketState};
 use tokio::sync::oneshot;
 
-use super::client::{Arrival, Client, Heard, Shared};
+use super::client::{Client, Heard};
+use super::commands::{Command, Setup, WAKE};
 use super::error::LoadError;
 use super::figures::Totals;
-use super::handle::{Command, Setup, WAKE};
 use super::link::{Links, Way};
+use super::shared::{Arrival, Shared};
 use super::source::Source;
 
 /// Bytes of one receive buffer, which holds a whole run of packets (GRO).

@@ -8,8 +8,8 @@ use hdrhistogram::Histogram;
 use super::error::LoadError;
 use super::link::LinkTotals;
 use super::playback::Freezes;
+use super::repair::WatchCounts;
 use super::source::Source;
-use super::watching::WatchCounts;
 use crate::media::peer::srtp::Profile;
 
 /// The longest delay that is distinguished, in steps of a thousandth; longer ones count as this. A packet a

@@ -4,44 +4,20 @@ use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::{Arc, mpsc};
 
-use mio::{Poll, Token, Waker};
+use mio::{Poll, Waker};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::oneshot;
 
-use super::connection::Connection;
+use super::commands::{Command, Setup, WAKE};
 use super::driver::Thread;
 use super::error::LoadError;
 use super::figures::{Progress, Totals};
 use super::link::Links;
 use super::sdp::Terms;
-use super::source::Encoding;
 
-pub(super) const WAKE: Token = Token(usize::MAX);
 /// Bytes of a socket's buffer: 200 ms of a 10 Mb/s track in kernel memory, which counts a packet as two to four times
 /// its size.
 const SOCKET_BUFFER_BYTES: usize = 1024 * 1024;
-
-/// A connection to be begun.
-pub(crate) struct Setup {
-    pub participant: usize,
-    pub connection: Connection,
-    pub socket: UdpSocket,
-    pub publishes: Vec<Encoding>,
-    /// The publishers whose tracks arrive on this connection.
-    pub watches: Vec<usize>,
-    /// The channel for the result, which is sent once.
-    pub connected: oneshot::Sender<Result<(), LoadError>>,
-}
-
-pub(super) enum Command {
-    Add(Box<Setup>),
-    Leave(usize, oneshot::Sender<()>),
-    Learn(usize, Terms),
-    Measure,
-    StopSending,
-    Progress(oneshot::Sender<Progress>),
-    Finish(oneshot::Sender<Totals>),
-}
 
 /// The handle: cheap to clone. The thread ends with [`MediaHandle::finish`], or when all handles are dropped.
 #[derive(Clone)]

@@ -15,6 +15,7 @@
 //! decides is given the time.
 
 mod client;
+mod commands;
 mod connection;
 mod counting;
 mod driver;
@@ -32,8 +33,10 @@ mod repair;
 mod report;
 mod sdp;
 mod servers;
+mod shared;
 mod socket;
 mod source;
+mod through_link;
 mod watching;
 
 use std::io::IsTerminal;

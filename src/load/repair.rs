@@ -31,6 +31,26 @@ impl RepairCounts {
     }
 }
 
+/// The counts of one connection since the measurement began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct WatchCounts {
+    pub(crate) repair: RepairCounts,
+    /// Requests for packets; a packet may be asked for several times.
+    pub(crate) requests: u64,
+    pub(crate) key_frame_requests: u64,
+    /// Packets of transport-wide feedback.
+    pub(crate) feedbacks: u64,
+}
+
+impl WatchCounts {
+    pub(crate) fn add(&mut self, other: WatchCounts) {
+        self.repair.add(other.repair);
+        self.requests += other.requests;
+        self.key_frame_requests += other.key_frame_requests;
+        self.feedbacks += other.feedbacks;
+    }
+}
+
 pub(crate) struct Repair {
     loss: LossTracker,
     /// The packets that were asked for, ascending.

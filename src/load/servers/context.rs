@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 use tokio::sync::{oneshot, watch};
 
+use crate::load::commands::Setup;
 use crate::load::connection::{Connection, Credentials, Remote};
 use crate::load::error::LoadError;
-use crate::load::handle::{self, MediaHandle, Setup};
+use crate::load::handle::{self, MediaHandle};
 use crate::load::options::Options;
 use crate::load::plan::{Participant, Plan};
 use crate::load::sdp::{self, Description, Offered};
