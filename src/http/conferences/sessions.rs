@@ -18,7 +18,7 @@ use crate::http::openapi::answers::Socket;
 use crate::http::state::AppState;
 use crate::http::websocket::{READ_BUFFER_BYTES, Upgrade, ready};
 use crate::ids::{RoomName, UserId};
-use crate::signaling::conferences::meeting::{self, Entering, PinNeeded, Service, Session, SessionRefreshed, View};
+use crate::signaling::conferences::meeting::{self, Entering, NotAdmitted, Service, Session, SessionRefreshed, View};
 use crate::signaling::conferences::{self as wire, Done, Failed};
 use crate::storage::{Entry, NoEntry, ShownPin};
 
@@ -40,7 +40,7 @@ use crate::storage::{Entry, NoEntry, ShownPin};
         (status = 200, description = "The session.", body = Done<Session>),
         (status = 400, description = "The body is neither JSON nor a form.", body = Failed),
         (status = 401, description = "The token of the registration is not valid.", body = Failed),
-        (status = 403, description = "A PIN is needed, with status `success`; or it is wrong, with status `failed`; or a one-time token is not valid any more; or the participant may not enter.", body = Done<PinNeeded>),
+        (status = 403, description = "A PIN is needed, with status `success`; or it is wrong, with status `failed`; or a one-time token is not valid any more; or the participant may not enter.", body = NotAdmitted),
         (status = 404, description = "There is no such conference, and nobody of that name can be called.", body = Failed),
         (status = 409, description = "The callee is in a call, or is the caller.", body = Failed),
         (status = 429, description = "There were too many wrong PINs, or too many sessions from this address.", body = Failed),
@@ -49,10 +49,9 @@ use crate::storage::{Entry, NoEntry, ShownPin};
 )]
 pub(super) async fn enter(State(state): State<AppState>, Path(conference): Path<String>, asked: Asked) -> Response {
     match entered(&state, &wire::name_in_path(&conference), &asked).await {
-        Err(NotEntered::NoEntry(NoEntry::PinRequired { guest_pin_required })) => unstored(
-            StatusCode::FORBIDDEN,
-            &wire::done(meeting::pin_needed(guest_pin_required)),
-        ),
+        Err(NotEntered::NoEntry(NoEntry::PinRequired { guest_pin_required })) => {
+            unstored(StatusCode::FORBIDDEN, &meeting::pin_needed(guest_pin_required))
+        }
         Err(NotEntered::NoEntry(why)) => answer::<()>(Err(why.into())),
         Err(NotEntered::Refused(why)) => answer::<()>(Err(why)),
         Ok(session) => answer(Ok(session)),

@@ -66,7 +66,7 @@ use self::uuids::participant_uuid;
 pub(crate) use self::view::{Moment, View};
 use self::wire::{ByeFrame, EventFrame};
 pub(crate) use self::wire::{
-    Call, Called, ChatText, CommandFields, Dialed, Dialing, Entering, Everybody, Notice, PinNeeded, Session,
+    Call, Called, ChatText, CommandFields, Dialed, Dialing, Entering, Everybody, NotAdmitted, Notice, Session,
     SessionRefreshed, Status,
 };
 pub(crate) use self::words::{Service, pin_needed};

@@ -6,7 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::signaling::conferences::fields::Fields;
-use crate::signaling::conferences::wire::Version;
+use crate::signaling::conferences::wire::{Done, Failed, Version};
 use crate::text::TextLimit;
 
 /// The name of a user, and the server behind it.
@@ -105,6 +105,17 @@ pub(crate) struct PinNeeded {
     pub pin: &'static str,
     /// `none` if guests need no PIN; they send `none` in its place. Otherwise `required`.
     pub guest_pin: &'static str,
+}
+
+/// The answer where somebody may not enter.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+pub(crate) enum NotAdmitted {
+    /// A PIN is needed.
+    PinNeeded(Done<PinNeeded>),
+    /// The PIN is wrong, or entering is refused for another reason.
+    #[expect(dead_code, reason = "described here; whatever is refused is answered in one place")]
+    Failed(Failed),
 }
 
 /// A session that goes on.

@@ -1,7 +1,8 @@
 //! Words for roles, services and reasons.
 
-use super::wire::PinNeeded;
+use super::wire::{NotAdmitted, PinNeeded};
 use crate::domain::{CallEnd, EndReason, Role};
+use crate::signaling::conferences::done;
 
 /// What somebody has entered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,10 +79,10 @@ pub(super) fn end(reason: EndReason) -> &'static str {
 }
 
 /// A conference needs a PIN.
-pub(crate) fn pin_needed(guests_need_one: bool) -> PinNeeded {
+pub(crate) fn pin_needed(guests_need_one: bool) -> NotAdmitted {
     let required = "required";
-    PinNeeded {
+    NotAdmitted::PinNeeded(done(PinNeeded {
         pin: required,
         guest_pin: if guests_need_one { required } else { "none" },
-    }
+    }))
 }
