@@ -13,6 +13,8 @@
 
 mod addresses;
 mod agenda;
+#[cfg(test)]
+mod allocation;
 pub(crate) mod bandwidth;
 pub(crate) mod clock;
 pub mod codec;
