@@ -1,0 +1,118 @@
+//! The rate that a connection's path carries towards its receiver, estimated from what is reported of each packet.
+//!
+//! It is pure: it is told the time, what was sent, and what became of it. It sends nothing itself.
+
+/// A time in microseconds since any epoch.
+pub(crate) type Micros = u64;
+
+/// What became of one packet that was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Report {
+    /// The time at which it was sent.
+    pub sent: Micros,
+    /// Its size, with all headers that the path sees.
+    pub bytes: u32,
+    /// The time at which it arrived, on the receiver's clock. `None` means that it was lost.
+    pub arrived: Option<Micros>,
+    /// The probe that it was part of.
+    pub probe: Option<u8>,
+}
+
+/// A burst of packets, sent to learn whether the path carries more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Probe {
+    /// The number under which its packets are reported.
+    pub cluster: u8,
+    /// The rate at which they are sent.
+    pub bits_per_second: u64,
+    /// The bytes that are sent at least.
+    pub bytes: u32,
+    /// The packets that are sent at least.
+    pub packets_min: u8,
+}
+
+/// What the estimator is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    /// The target grows as far as what is sent shows that more may arrive.
+    Growing,
+    /// The target was lowered a moment ago, and waits for the queue to empty.
+    Holding,
+    /// Packets are lost more than before; the target was lowered to see whether that helps.
+    Verifying,
+    /// Somebody else keeps the queue full, so only loss is looked at.
+    Competing,
+    /// Nothing was reported for so long that video is better paused.
+    Silent,
+}
+
+/// What is known of the path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    /// The rate that may be sent now, in bits per second.
+    pub target: u64,
+    /// The least target of the last three seconds, for decisions that are not to be undone soon. It ignores changes of 5 %.
+    pub smooth: u64,
+    /// The highest rate that arrived in the last minute.
+    pub proven: u64,
+    /// The time that packets wait in queues.
+    pub queue_delay: Micros,
+    /// The share of packets that were lost in the last second, in 1/256.
+    pub loss_256: u8,
+    pub state: State,
+}
+
+const TARGET_AT_START: u64 = 300_000;
+
+/// The estimator of one connection. Inputs are [`sent`](Estimator::sent), [`feedback`](Estimator::feedback),
+/// [`remb`](Estimator::remb), [`demand`](Estimator::demand) and [`timeout`](Estimator::timeout); after each of them
+/// [`outcome`](Estimator::outcome) and [`next_probe`](Estimator::next_probe) may tell something new.
+pub(crate) struct Estimator {
+    outcome: Outcome,
+}
+
+impl Estimator {
+    pub(crate) fn new(_now: Micros) -> Estimator {
+        Estimator {
+            outcome: Outcome {
+                target: TARGET_AT_START,
+                smooth: TARGET_AT_START,
+                proven: 0,
+                queue_delay: 0,
+                loss_256: 0,
+                state: State::Growing,
+            },
+        }
+    }
+
+    /// Takes in what became of packets, in the order of their numbers.
+    pub(crate) fn feedback(&mut self, _now: Micros, _round_trip: Option<Micros>, _reports: &[Report]) {}
+
+    /// Counts one packet that was sent.
+    pub(crate) fn sent(&mut self, _now: Micros, _bytes: u32, _probe: Option<u8>) {}
+
+    /// Is told what all subscriptions of the connection would take if the path carried everything.
+    pub(crate) fn demand(&mut self, _now: Micros, _bits_per_second: u64) {}
+
+    /// Takes in the receiver's own estimate (REMB) and the loss of its report, where it sends no transport-wide feedback.
+    pub(crate) fn remb(&mut self, _now: Micros, bits_per_second: u64, _lost_256: u8) {
+        self.outcome.target = bits_per_second.clamp(50_000, 30_000_000);
+    }
+
+    /// The probe that is to be sent now, if any. It is given out once.
+    pub(crate) fn next_probe(&mut self, _now: Micros) -> Option<Probe> {
+        None
+    }
+
+    /// Does what is due by the clock.
+    pub(crate) fn timeout(&mut self, _now: Micros) {}
+
+    /// The time at which [`timeout`](Estimator::timeout) is to be called, unless something else happens before.
+    pub(crate) fn next_timeout(&self) -> Option<Micros> {
+        None
+    }
+
+    pub(crate) fn outcome(&self) -> Outcome {
+        self.outcome
+    }
+}
