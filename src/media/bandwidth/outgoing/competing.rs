@@ -5,20 +5,24 @@ use super::Micros;
 
 /// The queue that we can empty if it is ours.
 const EMPTY: Micros = 20_000;
-const CUTS: usize = 4;
-const CUTS_LAST: Micros = 2_500_000;
+/// So many falls in a time longer than this, with a queue that was never empty, are enough to know.
+const FALLS: u32 = 4;
+const TIME: Micros = 2_500_000;
 
 pub(super) struct Competing {
-    cuts: [Micros; CUTS],
-    count: usize,
+    first_fall: Micros,
+    falls: u32,
+    /// The rate that arrived at the first of the falls.
+    arriving: u64,
     active: bool,
 }
 
 impl Competing {
     pub(super) fn new() -> Competing {
         Competing {
-            cuts: [0; CUTS],
-            count: 0,
+            first_fall: 0,
+            falls: 0,
+            arriving: 0,
             active: false,
         }
     }
@@ -27,22 +31,30 @@ impl Competing {
         self.active
     }
 
-    /// Notes that the target was lowered because of the queue.
-    pub(super) fn cut(&mut self, now: Micros) {
-        self.cuts.rotate_left(1);
-        if let Some(last) = self.cuts.last_mut() {
-            *last = now;
+    /// Whether the queue has not been empty since a fall.
+    pub(super) fn is_suspected(&self) -> bool {
+        self.falls > 0
+    }
+
+    /// Notes that the target was lowered because of the queue, and says whether the queue has now shown to be somebody else's: then it is
+    /// the rate that arrived before all the falls.
+    pub(super) fn fall(&mut self, now: Micros, arriving: u64) -> Option<u64> {
+        if self.falls == 0 {
+            self.first_fall = now;
+            self.arriving = arriving;
         }
-        self.count = (self.count + 1).min(CUTS);
-        let first = self.cuts.first().copied().unwrap_or(now);
-        if self.count == CUTS && now.saturating_sub(first) > CUTS_LAST {
-            self.active = true;
+        self.falls = self.falls.saturating_add(1);
+        let lasts = now.saturating_sub(self.first_fall) > TIME;
+        if self.active || self.falls < FALLS || !lasts {
+            return None;
         }
+        self.active = true;
+        Some(self.arriving)
     }
 
     pub(super) fn queue(&mut self, queue: Micros) {
         if queue < EMPTY {
-            self.count = 0;
+            self.falls = 0;
             self.active = false;
         }
     }

@@ -48,6 +48,7 @@ pub(super) struct Loss {
     /// Packets that were sent before this time do not count: they belong to a rate that is no longer sent.
     from: Micros,
     inherent: f64,
+    settled_at: Micros,
     trial: Option<Trial>,
 }
 
@@ -58,6 +59,7 @@ impl Loss {
             newest: 0,
             from: 0,
             inherent: INHERENT_LOSS,
+            settled_at: 0,
             trial: None,
         }
     }
@@ -97,6 +99,13 @@ impl Loss {
     pub(super) fn in_256(&self) -> u8 {
         let total = self.total();
         (u64::from(total.lost) * 256 / u64::from(total.packets).max(1)).min(255) as u8
+    }
+
+    /// The rate that was sent if `arrived` arrived.
+    pub(super) fn before_loss(&self, arrived: u64) -> u64 {
+        let total = self.total();
+        let came = u64::from(total.packets.saturating_sub(total.lost)).max(1);
+        arrived.saturating_mul(u64::from(total.packets.max(1))) / came
     }
 
     pub(super) fn inherent(&self) -> f64 {
@@ -155,11 +164,13 @@ impl Loss {
     }
 
     /// Lets the inherent loss follow what is measured, downwards: by a twentieth of the difference each second.
-    pub(super) fn settle(&mut self, passed: Micros) {
+    pub(super) fn settle(&mut self, now: Micros) {
+        let passed = now.saturating_sub(self.settled_at).min(1_000_000);
+        self.settled_at = now;
         let total = self.total();
         let measured = share(f64::from(total.lost), total.packets).max(INHERENT_LOSS);
         if self.trial.is_none() && total.packets > PACKETS_MIN && measured < self.inherent {
-            self.inherent -= (self.inherent - measured) * 0.05 * (passed.min(1_000_000) as f64 / 1e6);
+            self.inherent -= (self.inherent - measured) * 0.05 * (passed as f64 / 1e6);
         }
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! It is pure: it is told the time, what was sent, and what became of it. It sends nothing itself.
 
+mod burst;
+mod ceiling;
 mod competing;
 mod control;
 mod delay;
@@ -10,6 +12,10 @@ mod loss;
 mod probe;
 mod queue;
 mod rate;
+mod remote;
+mod rules;
+mod silence;
+mod summary;
 #[cfg(test)]
 mod tests;
 mod window;

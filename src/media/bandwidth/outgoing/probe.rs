@@ -4,12 +4,17 @@ use super::{Micros, Probe, Report};
 
 const PACKETS_MIN: u8 = 8;
 const LASTS: Micros = 15_000;
+const LASTS_REMOTE: Micros = 200_000;
 /// Bytes of one packet of a probe, about.
 const PACKET_BYTES: u64 = 1_200;
 /// Media that are wanted may be sent with some waste: probes go this much above, in percent.
 const ABOVE_DEMAND: u64 = 120;
 const INTERVAL: Micros = 5_000_000;
 const INTERVAL_MAX: Micros = 10_000_000;
+/// The wait before a rate that was much higher, but not the one that was asked for, is measured again.
+const AGAIN: Micros = 500_000;
+/// The least wait between probes that are due to a hint. It doubles with each one, until a probe shows much more.
+const HINT_INTERVAL: Micros = 1_000_000;
 /// A probe whose end is not reported is given up.
 const PATIENCE: Micros = 1_000_000;
 
@@ -56,6 +61,8 @@ pub(super) struct Probes {
     /// The rate of the next probe, if it was decided when it became due.
     rate: Option<u64>,
     interval: Micros,
+    hinted_at: Micros,
+    hint_interval: Micros,
 }
 
 impl Probes {
@@ -66,6 +73,8 @@ impl Probes {
             due: now,
             rate: Some(rate),
             interval: INTERVAL,
+            hinted_at: now,
+            hint_interval: HINT_INTERVAL,
         }
     }
 
@@ -82,16 +91,21 @@ impl Probes {
         self.due = self.due.max(until);
     }
 
-    pub(super) fn is_flying(&self) -> bool {
-        self.flight.is_some()
+    /// Something hints at this rate: it is probed soon, unless such a hint has just proved to be wrong.
+    pub(super) fn hint(&mut self, now: Micros, rate: u64) {
+        if now >= self.hinted_at && self.flight.is_none() && self.due > now {
+            self.hinted_at = now.saturating_add(self.hint_interval);
+            self.hint_interval = (self.hint_interval * 2).min(INTERVAL_MAX * 2);
+            self.plan(now, rate);
+        }
     }
 
     pub(super) fn due(&self) -> Micros {
         self.due
     }
 
-    /// The probe that is to be sent now.
-    pub(super) fn next(&mut self, now: Micros, target: u64, demand: u64) -> Option<Probe> {
+    /// The probe that is to be sent now. One whose effect only the receiver measures (`is_remote`) lasts longer.
+    pub(super) fn next(&mut self, now: Micros, target: u64, demand: u64, is_remote: bool) -> Option<Probe> {
         if self.flight.is_some() || now < self.due {
             return None;
         }
@@ -102,7 +116,8 @@ impl Probes {
             return None;
         }
         let least = u64::from(PACKETS_MIN) * PACKET_BYTES;
-        let bytes = rate.saturating_mul(LASTS) / 8_000_000;
+        let lasts = if is_remote { LASTS_REMOTE } else { LASTS };
+        let bytes = rate.saturating_mul(lasts) / 8_000_000;
         let probe = Probe {
             cluster: self.next_cluster,
             bits_per_second: rate,
@@ -164,9 +179,8 @@ impl Probes {
         }
     }
 
-    /// What the probe showed, once all of it is reported, or `None` as long as that is not known. A probe of which too little came
-    /// shows nothing.
-    pub(super) fn shown(&mut self, now: Micros, round_trip: Micros, inherent_loss: f64) -> Option<Shown> {
+    /// Ends a probe once all of it is reported, or should be, and says what it showed. One of which too little came shows nothing.
+    pub(super) fn shown(&mut self, now: Micros, round_trip: Micros, inherent_loss: f64) -> Option<Option<Shown>> {
         let flight = self.flight.as_ref()?;
         let patience = PATIENCE.saturating_add(round_trip);
         let sent_all = flight.bytes >= u64::from(flight.probe.bytes) && flight.packets >= u32::from(PACKETS_MIN);
@@ -174,12 +188,14 @@ impl Probes {
         if !is_over && now.saturating_sub(flight.last_sent.max(flight.given_at)) < patience {
             return None;
         }
-        let flight = self.flight.take()?;
-        flight.shown(inherent_loss)
+        Some(self.flight.take()?.shown(inherent_loss))
     }
 
     /// Draws the conclusion for the next probe.
     pub(super) fn conclude(&mut self, now: Micros, shown: Option<Shown>, target: u64) {
+        if shown.is_some_and(|shown| shown.rate > target.saturating_mul(5) / 4) {
+            self.hint_interval = HINT_INTERVAL;
+        }
         match shown {
             Some(shown) if shown.more => {
                 self.interval = INTERVAL;
@@ -189,6 +205,8 @@ impl Probes {
                 self.interval = (self.interval * 3 / 2).min(INTERVAL_MAX);
                 self.put_off(now.saturating_add(self.interval));
             }
+            // Media that are sent in between may make the measure too low, so it is taken once more.
+            Some(shown) if shown.saturated => self.plan(now.saturating_add(AGAIN), shown.rate / 2 * 3),
             _ => self.interval = INTERVAL,
         }
     }
@@ -222,7 +240,7 @@ impl Flight {
         Some(Shown {
             rate: rate.min(asked / 10 * 12),
             saturated,
-            more: !saturated && rate >= asked / 10 * 7,
+            more: rate >= asked / 10 * if saturated { 9 } else { 7 },
         })
     }
 }

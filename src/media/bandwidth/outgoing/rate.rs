@@ -3,7 +3,7 @@
 
 use super::Micros;
 
-const BUCKET: Micros = 50_000;
+pub(super) const BUCKET: Micros = 50_000;
 /// Buckets that are kept: 1.2 seconds.
 const BUCKETS: usize = 24;
 /// Arrivals in a row that lie before everything that is kept. More of them show that the receiver's clock has been set back.

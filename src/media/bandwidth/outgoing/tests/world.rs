@@ -127,6 +127,7 @@ pub struct Flow {
     answers: VecDeque<Answer>,
     next_feedback: Micros,
     next_frame: Micros,
+    frames_at: Micros,
     frames: u64,
     /// Bytes by which frames were too large until now.
     owed: i64,
@@ -150,6 +151,7 @@ impl Flow {
             answers: VecDeque::new(),
             next_feedback: from + 50_000,
             next_frame: from,
+            frames_at: from,
             frames: 0,
             owed: 0,
             waiting: VecDeque::new(),
@@ -176,7 +178,9 @@ impl Flow {
         let demand = self.demand(now);
         self.controller.demand(now, demand);
         if now >= self.next_frame {
-            self.next_frame += FRAME;
+            self.frames_at += FRAME;
+            // A camera is not quite regular.
+            self.next_frame = self.frames_at + self.random.below(6_000);
             self.frame(self.controller.target().min(demand));
         }
         self.pace(now, number, link);
