@@ -1,6 +1,9 @@
 //! Congestion feedback to publishers: transport-wide arrival times, and a receiver's estimate for those without.
+//! Towards subscribers: an estimate of what the path carries (`outgoing`).
 
 mod estimate;
+#[cfg(test)]
+pub(crate) mod outgoing;
 mod transport_feedback;
 
 pub(crate) use estimate::ReceiverEstimate;
