@@ -13,7 +13,6 @@
 
 mod addresses;
 mod agenda;
-#[cfg(test)]
 mod allocation;
 pub(crate) mod bandwidth;
 pub(crate) mod clock;

@@ -2,7 +2,6 @@
 //! Towards subscribers: an estimate of what the path carries (`outgoing`).
 
 mod estimate;
-#[cfg(test)]
 pub(crate) mod outgoing;
 mod transport_feedback;
 

@@ -17,6 +17,8 @@ use self::dtls::{Dtls, DtlsIdentity};
 use self::ice::Ice;
 use self::sender::{Sender, Sink};
 use self::srtp::{Inbound, Outbound};
+use super::allocation::Division;
+use super::bandwidth::outgoing::Outcome;
 use super::bandwidth::{ReceiverEstimate, TransportFeedback};
 use super::egress::Egress;
 use super::extension_ids::ExtensionIds;
@@ -86,6 +88,11 @@ pub struct Transport {
     /// Our SSRC in feedback.
     pub(crate) feedback_ssrc: u32,
     pub publisher: Option<Box<Publisher>>,
+    /// How its bandwidth was divided last.
+    pub(crate) division: Division,
+    /// What a test lets its path be.
+    #[cfg(debug_assertions)]
+    pub(crate) supposed: Option<Outcome>,
 }
 
 /// State that only a connection has that sends to us.
@@ -144,6 +151,9 @@ impl Transport {
             decoding: Default::default(),
             feedback_ssrc: sections.first().map_or(1, |section| section.local_ssrc),
             publisher: None,
+            division: Division::default(),
+            #[cfg(debug_assertions)]
+            supposed: None,
         }
     }
 
@@ -152,6 +162,15 @@ impl Transport {
         self.publisher
             .as_ref()
             .is_some_and(|publisher| publisher.speech.is_speaking())
+    }
+
+    /// What is known of its path to the client. `None` where nothing is.
+    pub(crate) fn outcome(&self) -> Option<Outcome> {
+        #[cfg(debug_assertions)]
+        if self.supposed.is_some() {
+            return self.supposed;
+        }
+        self.secure.as_ref()?.sender.outcome()
     }
 
     pub fn stream(&self, ssrc: u32) -> Option<IncomingStream> {

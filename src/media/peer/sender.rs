@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::ice::Path;
 use super::srtp::Outbound;
+use crate::media::bandwidth::outgoing::Outcome;
 use crate::media::egress::{Egress, MAX_PACKET};
 
 /// Packets that are remembered: 400 ms of twenty videos at 2.5 Mb/s. Feedback comes each 100 ms at the latest and takes half a
@@ -31,6 +32,14 @@ impl Sender {
     pub(crate) fn number_packets(&mut self, now: Instant) {
         self.sent.get_or_insert_with(|| Box::new(Sent::new(now)));
     }
+
+    /// What is known of the path. `None` where nothing is.
+    pub(crate) fn outcome(&self) -> Option<Outcome> {
+        None
+    }
+
+    /// Is told what all subscriptions of the connection would take if the path carried everything.
+    pub(crate) fn demand(&mut self, _now: Instant, _bits_per_second: u64) {}
 
     /// The transport-wide number of the next packet. `None` while packets are not numbered.
     pub fn next_number(&self) -> Option<u16> {

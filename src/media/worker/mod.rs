@@ -8,6 +8,7 @@
 //! ([`Worker::take_mirrored`]) while [`Worker::has_mail`]. Call [`Worker::poll_wake`] after each batch: it names the links whose
 //! other end is to be woken, and raises the flags by which that end finds what was put in.
 
+mod allocation;
 #[cfg(debug_assertions)]
 mod audit;
 mod caches;
@@ -48,6 +49,7 @@ use self::events::EventQueue;
 use self::links::Links;
 use self::plans::Plans;
 use self::waiting::WaitingDatagrams;
+use super::allocation::Video;
 use super::demux::Demux;
 use super::egress::Egress;
 use super::messages::{CloseReason, MediaCommand, MediaEvent};
@@ -136,6 +138,8 @@ pub struct Worker {
     /// Compound of these packets while it is protected.
     compound: Vec<u8>,
     sequences: Vec<u16>,
+    /// Videos of one connection while its bandwidth is divided.
+    videos: Vec<Video>,
 }
 
 impl Worker {
@@ -168,6 +172,7 @@ impl Worker {
             scratch: Vec::with_capacity(8_192),
             compound: Vec::with_capacity(2_048),
             sequences: Vec::with_capacity(512),
+            videos: Vec::new(),
         }
     }
 

@@ -89,6 +89,7 @@ impl Worker {
         transport.ice.follow(now);
         self.flush_dtls(key, None);
         self.look_after_sound(now, key);
+        self.allocate(now, key);
         self.report_to_subscriber(now, key);
         self.report_undecodable(now, key);
     }
