@@ -162,6 +162,7 @@ impl Subscription {
         self.target = None;
         (self.room, self.history) = (Room::Any, History::default());
         self.resend_floor = self.rewriter.highest_sequence();
+        self.rewriter.forget_clock();
         self.payload_types = [NONE; 128];
         for published in &track.codecs {
             let best = self
@@ -308,6 +309,7 @@ impl Subscription {
             source: arrival.source,
             sequence: arrival.extended,
             timestamp: arrival.header.timestamp,
+            origin: arrival.origin,
             vp8: arrival.vp8.as_ref(),
         };
         let numbers = match source.payload.is_empty() {

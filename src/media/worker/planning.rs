@@ -94,7 +94,7 @@ impl Worker {
             follows.then_some(now + ROUND),
             Worker::next_for_publisher(transport),
             self.next_report(now, transport),
-            self.next_division(now, transport),
+            self.next_division(transport),
         ];
         times.into_iter().flatten().min()
     }
