@@ -2,9 +2,10 @@
 //! Towards subscribers: an estimate of what the path carries (`outgoing`).
 
 mod estimate;
-#[cfg(test)]
 pub(crate) mod outgoing;
+mod statuses;
 mod transport_feedback;
 
 pub(crate) use estimate::ReceiverEstimate;
+pub(crate) use statuses::{Known, ReceiverClock, Statuses};
 pub(crate) use transport_feedback::TransportFeedback;
