@@ -30,7 +30,7 @@ impl Estimator {
         if queue < QUEUE_MIN {
             self.control.queue_is_empty(now);
             self.take_hint(now);
-        } else if queue > STANDING
+        } else if queue > JUMP
             && let Some(arriving) = self.rate.over(rate::USUAL)
         {
             self.control.measure(now, arriving);
@@ -90,7 +90,11 @@ impl Estimator {
         let usual = self.rate.over(rate::USUAL).unwrap_or(target);
         // After a jump the usual time reaches back to before it.
         let short = self.rate.over(rate::SHORT).filter(|_| jumped);
-        let arriving = usual.min(short.unwrap_or(usual)).min(target);
+        let arriving = usual.min(short.unwrap_or(usual));
+        if target < arriving / 10 * 8 {
+            // The queue is being emptied already.
+            return;
+        }
         self.control.fall(now, self.round_trip, queue.max(hasty), arriving);
         self.after_fall(now, target, arriving);
     }
