@@ -167,11 +167,9 @@ fn survey() {
     });
     row("step down", &|seed| {
         let run = plain(path(3_000, |p| p.capacity.push((23 * SECOND, 1_000_000))), seed, 40);
-        if std::env::var("DBG").is_ok() {
             for t in 225..270 {
                 let x = run.world.flows[0].tenths[t];
                 println!(
-                    "DBG t {} target {} sent {} deliv {} drop {} q {}",
                     t,
                     x.target / 1000,
                     x.sent * 8 / 100,
