@@ -2,6 +2,26 @@
 //!
 //! It is pure: it is told the time, what was sent, and what became of it. It sends nothing itself.
 
+mod burst;
+mod ceiling;
+mod competing;
+mod control;
+mod delay;
+mod estimator;
+mod loss;
+mod probe;
+mod queue;
+mod rate;
+mod remote;
+mod rules;
+mod silence;
+mod summary;
+#[cfg(test)]
+mod tests;
+mod window;
+
+pub(crate) use estimator::Estimator;
+
 /// A time in microseconds since any epoch.
 pub(crate) type Micros = u64;
 
@@ -60,59 +80,6 @@ pub(crate) struct Outcome {
     /// The share of packets that were lost in the last second, in 1/256.
     pub loss_256: u8,
     pub state: State,
-}
-
-const TARGET_AT_START: u64 = 300_000;
-
-/// The estimator of one connection. Inputs are [`sent`](Estimator::sent), [`feedback`](Estimator::feedback),
-/// [`remb`](Estimator::remb), [`demand`](Estimator::demand) and [`timeout`](Estimator::timeout); after each of them
-/// [`outcome`](Estimator::outcome) and [`next_probe`](Estimator::next_probe) may tell something new.
-pub(crate) struct Estimator {
-    outcome: Outcome,
-}
-
-impl Estimator {
-    pub(crate) fn new(_now: Micros) -> Estimator {
-        Estimator {
-            outcome: Outcome {
-                target: TARGET_AT_START,
-                smooth: TARGET_AT_START,
-                proven: 0,
-                queue_delay: 0,
-                loss_256: 0,
-                state: State::Growing,
-            },
-        }
-    }
-
-    /// Takes in what became of packets, in the order of their numbers.
-    pub(crate) fn feedback(&mut self, _now: Micros, _round_trip: Option<Micros>, _reports: &[Report]) {}
-
-    /// Counts one packet that was sent.
-    pub(crate) fn sent(&mut self, _now: Micros, _bytes: u32, _probe: Option<u8>) {}
-
-    /// Is told what all subscriptions of the connection would take if the path carried everything.
-    pub(crate) fn demand(&mut self, _now: Micros, _bits_per_second: u64) {}
-
-    /// Takes in the receiver's own estimate (REMB) and the loss of its report, where it sends no transport-wide feedback.
-    pub(crate) fn remb(&mut self, _now: Micros, bits_per_second: u64, _lost_256: u8) {
-        self.outcome.target = bits_per_second.clamp(50_000, 30_000_000);
-    }
-
-    /// The probe that is to be sent now, if any. It is given out once.
-    pub(crate) fn next_probe(&mut self, _now: Micros) -> Option<Probe> {
-        None
-    }
-
-    /// Does what is due by the clock.
-    pub(crate) fn timeout(&mut self, _now: Micros) {}
-
-    /// The time at which [`timeout`](Estimator::timeout) is to be called, unless something else happens before.
-    pub(crate) fn next_timeout(&self) -> Option<Micros> {
-        None
-    }
-
-    pub(crate) fn outcome(&self) -> Outcome {
-        self.outcome
-    }
+    /// The time whose share of the target may be sent at once. It is short where the path has no queue for a whole frame.
+    pub burst: Micros,
 }
