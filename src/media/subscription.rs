@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
 
+use super::allocation::{Grant, History, Place, Video};
 use super::codec::{Codec, Kind, decoding, red, vp8};
 use super::keys::{TrackKey, TransportKey};
 use super::layers::LayerSet;
@@ -31,6 +32,15 @@ const PADDING_BYTES: usize = 700;
 const PASSED_OVER: usize = 32;
 /// The newest packets of a copy that serve as padding: about half a second. Older ones repair nothing.
 const PADDING_WINDOW: u16 = 128;
+/// The part of a track for which a connection has room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Room {
+    /// Any layer. Nobody knows what the path carries, or it was not divided since the track was attached.
+    Any,
+    Layer(u8),
+    /// None: the copy is paused.
+    Nothing,
+}
 
 /// State of the copy of one track that goes to one subscriber.
 pub struct Subscription {
@@ -47,6 +57,9 @@ pub struct Subscription {
     pub target: Option<u8>,
     /// Layers that it may have, as [`Subscription::allot`] settles them.
     pub(crate) may_have: LayerSet,
+    room: Room,
+    /// What its connection's divisions have made of it so far.
+    history: History,
     pub(crate) next_report: Instant,
     codecs: SmallVec<[NegotiatedCodec; 8]>,
     extensions: SmallVec<[(u8, Extension); 8]>,
@@ -88,6 +101,8 @@ impl Subscription {
             track: None,
             target: None,
             may_have: LayerSet::default(),
+            room: Room::Any,
+            history: History::default(),
             next_report: now,
             codecs: SmallVec::new(),
             extensions: SmallVec::new(),
@@ -151,6 +166,7 @@ impl Subscription {
     pub(crate) fn attach(&mut self, key: TrackKey, track: &Track) {
         self.track = Some(key);
         self.target = None;
+        (self.room, self.history) = (Room::Any, History::default());
         self.resend_floor = self.rewriter.highest_sequence();
         self.payload_types = [NONE; 128];
         for published in &track.codecs {
@@ -178,9 +194,62 @@ impl Subscription {
         self.allot(track);
     }
 
-    /// Settles which layers it may have: all that its client decodes, and those whose format is not known yet.
+    /// Settles which layers it may have: all that its client decodes, and those whose format is not known yet, as far as there is
+    /// room for them.
     pub(crate) fn allot(&mut self, track: &Track) {
-        self.may_have = track.layers.iter().map(|layer| self.may_carry(track, layer)).collect();
+        let has_room = |layer: usize| match self.room {
+            Room::Any => true,
+            Room::Layer(one) => usize::from(one) == layer,
+            Room::Nothing => false,
+        };
+        let layers = track.layers.iter().enumerate();
+        let may_have = layers.map(|(at, layer)| has_room(at) && self.may_carry(track, layer));
+        self.may_have = may_have.collect();
+    }
+
+    /// Whether its connection's bandwidth was divided since its track was attached.
+    pub(crate) fn is_allotted(&self) -> bool {
+        self.room != Room::Any
+    }
+
+    /// Whether nothing is to be sent.
+    pub(crate) fn is_paused(&self) -> bool {
+        self.room == Room::Nothing
+    }
+
+    /// What a division of its connection's bandwidth needs to know of it. `None` if it has no video to send.
+    pub(crate) fn video(&self, now: Instant, index: usize, place: Place, track: &Track) -> Option<Video> {
+        if self.kind == Kind::Audio {
+            return None;
+        }
+        let current = self.target.or_else(|| self.current_layer(track));
+        let mut video = Video::new(index, place, current.filter(|_| !self.is_paused()), self.history);
+        video.steps = track.steps(now, |layer| self.may_carry(track, layer));
+        Some(video)
+    }
+
+    /// Takes what a division gives it. True if that changes something: then its layer is to be chosen anew.
+    pub(crate) fn take(&mut self, video: &Video, track: &Track) -> bool {
+        self.history = video.history;
+        let room = match video.grant {
+            Grant::Layer(layer) => Room::Layer(layer),
+            Grant::Paused | Grant::Unwanted => Room::Nothing,
+            // Whatever layer comes first is as good as any until the next division.
+            Grant::NoLayer if self.room != Room::Nothing => Room::Any,
+            Grant::NoLayer => Room::Nothing,
+        };
+        let changes = std::mem::replace(&mut self.room, room) != room;
+        if !changes {
+            return false;
+        }
+        self.allot(track);
+        if room == Room::Nothing {
+            self.target = None;
+        }
+        if video.is_cut || room == Room::Nothing {
+            self.rewriter.pause();
+        }
+        true
     }
 
     pub(crate) fn detach(&mut self) {
@@ -236,7 +305,7 @@ impl Subscription {
     /// Copies one packet of the batch, if this subscription takes it, into `sink`; `None` if it does not.
     pub fn forward(&mut self, now: Instant, arrival: &BatchPacket, packet: &[u8], sink: &mut Sink<'_>) -> Option<()> {
         let has_place = self.rewriter.follows(arrival.source, arrival.extended)
-            || (arrival.late && self.rewriter.may_miss(arrival.source, arrival.extended));
+            || (arrival.late && !self.history.is_short() && self.rewriter.may_miss(arrival.source, arrival.extended));
         if !has_place && (self.target != Some(arrival.layer) || !self.can_begin(arrival)) {
             return None;
         }
@@ -455,6 +524,10 @@ impl Subscription {
         least: usize,
     ) -> Option<usize> {
         let origin = self.rewriter.origin(sequence)?;
+        if self.history.is_short() && self.rewriter.source() != Some(origin.source) {
+            // Of the layer that was left because it did not fit.
+            return None;
+        }
         let layer = track.layers.iter().find(|layer| layer.source == origin.source)?;
         let packet = layer.kept(origin.sequence).filter(|packet| packet.len() >= least)?;
         let header = Header::parse(packet)?;

@@ -19,6 +19,8 @@ use self::dtls::{Dtls, DtlsIdentity};
 use self::ice::Ice;
 use self::sender::{Sender, Sink};
 use self::srtp::{Inbound, Outbound};
+use super::allocation::Division;
+use super::bandwidth::outgoing::Outcome;
 use super::bandwidth::{ReceiverEstimate, TransportFeedback};
 use super::egress::Egress;
 use super::extension_ids::ExtensionIds;
@@ -90,6 +92,11 @@ pub struct Transport {
     pub publisher: Option<Box<Publisher>>,
     /// Reference times of the client that are to be answered, one for each SSRC under which it reports.
     pub(crate) reference_times: SmallVec<[ReferenceTime; 1]>,
+    /// How its bandwidth was divided last.
+    pub(crate) division: Division,
+    /// What a test lets its path be.
+    #[cfg(debug_assertions)]
+    pub(crate) supposed: Option<Outcome>,
 }
 
 /// A time of the client's clock, which it wants back to learn its round trip (RFC 3611 §4.4).
@@ -158,6 +165,9 @@ impl Transport {
             feedback_ssrc: sections.first().map_or(1, |section| section.local_ssrc),
             publisher: None,
             reference_times: SmallVec::new(),
+            division: Division::default(),
+            #[cfg(debug_assertions)]
+            supposed: None,
         }
     }
 
@@ -166,6 +176,15 @@ impl Transport {
         self.publisher
             .as_ref()
             .is_some_and(|publisher| publisher.speech.is_speaking())
+    }
+
+    /// What is known of its path to the client. `None` where nothing is.
+    pub(crate) fn outcome(&self) -> Option<Outcome> {
+        #[cfg(debug_assertions)]
+        if self.supposed.is_some() {
+            return self.supposed;
+        }
+        self.secure.as_ref()?.sender.outcome()
     }
 
     pub fn stream(&self, ssrc: u32) -> Option<IncomingStream> {

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::Worker;
-use crate::media::bandwidth::outgoing::Outcome;
+use crate::media::bandwidth::outgoing::{Outcome, State};
 use crate::media::codec::Kind;
 use crate::media::keys::TransportKey;
 use crate::media::peer::sender::Sender;
@@ -29,7 +29,7 @@ impl Worker {
     }
 
     pub(super) fn transport_feedback_came(&mut self, now: Instant, key: TransportKey, body: &[u8]) {
-        let Some(sender) = sender(self.transports.get_mut(key)) else {
+        let Some(sender) = sender_of(self.transports.get_mut(key)) else {
             return;
         };
         let before = sender.outcome();
@@ -41,7 +41,7 @@ impl Worker {
     }
 
     pub(super) fn estimate_came(&mut self, now: Instant, key: TransportKey, bits_per_second: u64) {
-        let Some(sender) = sender(self.transports.get_mut(key)) else {
+        let Some(sender) = sender_of(self.transports.get_mut(key)) else {
             return;
         };
         let before = sender.outcome();
@@ -58,14 +58,14 @@ impl Worker {
                 worst = worst.max(Some(lost));
             }
         }
-        if let (Some(worst), Some(sender)) = (worst, sender(self.transports.get_mut(key))) {
+        if let (Some(worst), Some(sender)) = (worst, sender_of(self.transports.get_mut(key))) {
             sender.take_loss(worst);
         }
     }
 
     /// Lets a connection's estimator do what is due by the clock.
     pub(super) fn look_after_estimate(&mut self, now: Instant, key: TransportKey) {
-        let Some(sender) = sender(self.transports.get_mut(key)) else {
+        let Some(sender) = sender_of(self.transports.get_mut(key)) else {
             return;
         };
         let before = sender.outcome();
@@ -76,14 +76,22 @@ impl Worker {
 
     /// Acts on what the estimator has learned since it said `before`.
     fn estimated(&mut self, now: Instant, key: TransportKey, before: Option<Outcome>) {
-        let Some(sender) = sender(self.transports.get_mut(key)) else {
-            return;
-        };
-        let _ = before;
-        if sender.begin_probe(now) {
+        let sender = sender_of(self.transports.get_mut(key));
+        let outcome = sender.and_then(|sender| sender.outcome());
+        if outcome.map(essence) != before.map(essence) {
+            self.allocate(now, key);
+        }
+        self.begin_probe(now, key);
+        self.plan(now, key);
+    }
+
+    /// Begins the probe that a connection's estimator wants, if any.
+    pub(super) fn begin_probe(&mut self, now: Instant, key: TransportKey) {
+        if let Some(sender) = sender_of(self.transports.get_mut(key))
+            && sender.begin_probe(now)
+        {
             self.plans.probes.set(key, now);
         }
-        self.plan(now, key);
     }
 
     /// Sends the packets of probes whose turn it is.
@@ -96,7 +104,7 @@ impl Worker {
     }
 
     fn send_probe(&mut self, now: Instant, key: TransportKey) {
-        let Some(mut probing) = sender(self.transports.get_mut(key)).and_then(|sender| sender.probing().copied())
+        let Some(mut probing) = sender_of(self.transports.get_mut(key)).and_then(|sender| sender.probing().copied())
         else {
             return;
         };
@@ -109,7 +117,7 @@ impl Worker {
             }
         }
         let is_over = !may_go_on || probing.is_over(now);
-        let Some(sender) = sender(self.transports.get_mut(key)) else {
+        let Some(sender) = sender_of(self.transports.get_mut(key)) else {
             return;
         };
         if is_over {
@@ -160,6 +168,11 @@ impl Worker {
     }
 }
 
-fn sender(transport: Option<&mut crate::media::peer::Transport>) -> Option<&mut Sender> {
+/// What the division of the bandwidth depends on.
+fn essence(outcome: Outcome) -> (u64, u64, u64, State) {
+    (outcome.target, outcome.smooth, outcome.proven, outcome.state)
+}
+
+fn sender_of(transport: Option<&mut crate::media::peer::Transport>) -> Option<&mut Sender> {
     Some(&mut transport?.secure.as_mut()?.sender)
 }

@@ -8,6 +8,7 @@
 //! ([`Worker::take_mirrored`]) while [`Worker::has_mail`]. Call [`Worker::poll_wake`] after each batch: it names the links whose
 //! other end is to be woken, and raises the flags by which that end finds what was put in.
 
+mod allocation;
 #[cfg(debug_assertions)]
 mod audit;
 mod caches;
@@ -51,6 +52,7 @@ use self::links::Links;
 use self::plans::Plans;
 use self::waiting::WaitingDatagrams;
 use super::bandwidth::outgoing::Report;
+use super::allocation::Video;
 use super::demux::Demux;
 use super::egress::Egress;
 use super::messages::{CloseReason, MediaCommand, MediaEvent};
@@ -142,6 +144,8 @@ pub struct Worker {
     sequences: Vec<u16>,
     /// What one client's feedback says of packets; used for each connection in turn.
     reports: Vec<Report>,
+    /// Videos of one connection while its bandwidth is divided.
+    videos: Vec<Video>,
 }
 
 impl Worker {
@@ -175,6 +179,7 @@ impl Worker {
             compound: Vec::with_capacity(2_048),
             sequences: Vec::with_capacity(512),
             reports: Vec::with_capacity(REMEMBERED as usize),
+            videos: Vec::new(),
         }
     }
 

@@ -377,6 +377,7 @@ impl Worker {
 
     /// Asks for the key frames with which a joiner's pictures begin: now, not at the next tick.
     fn subscriber_ready(&mut self, now: Instant, key: TransportKey) {
+        self.allocate(now, key);
         for subscription in self.transports[key].subscriptions.clone() {
             if let Some(track) = self.subscriptions[subscription].track {
                 self.select(now, track, Urgency::AtOnce);
