@@ -1,10 +1,13 @@
 //! One subscriber's copy of one track: choose → rewrite → protect.
 
+mod room;
+
 use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
 
-use super::allocation::{Grant, History, Place, Video};
+use self::room::Room;
+use super::allocation::History;
 use super::codec::{Codec, Kind, decoding, red, vp8};
 use super::keys::{TrackKey, TransportKey};
 use super::layers::LayerSet;
@@ -14,7 +17,7 @@ use super::peer::sender::Sink;
 use super::pictures::EntryPoint;
 use super::rewrite::{IncomingPacket, Rewriter, Rewritten, SourceId};
 use super::rtcp::SenderInfo;
-use super::rtp::{Extension, Header, MAX_EXTENSION_ID, NewHeader, write_header};
+use super::rtp::{Extension, FIXED_HEADER_LEN, Header, MAX_EXTENSION_ID, NewHeader, write_header};
 use super::session::{MediaSection, NegotiatedCodec, SentStream};
 use super::track::{Layer, Track};
 
@@ -26,15 +29,12 @@ const NONE: u8 = 0xff;
 const MAX_RESENDS: u16 = 128;
 const RESEND_WINDOW: Duration = Duration::from_millis(200);
 
-/// The part of a track for which a connection has room.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Room {
-    /// Any layer. Nobody knows what the path carries, or it was not divided since the track was attached.
-    Any,
-    Layer(u8),
-    /// None: the copy is paused.
-    Nothing,
-}
+/// The least packet that serves as padding. Shorter ones would make a probe of many packets, each of which costs a seal.
+const PADDING_BYTES: usize = 700;
+/// Packets that are passed over in search of one that is long enough: those of a few frames.
+const PASSED_OVER: usize = 32;
+/// The newest packets of a copy that serve as padding: about half a second. Older ones repair nothing.
+const PADDING_WINDOW: u16 = 128;
 
 /// State of the copy of one track that goes to one subscriber.
 pub struct Subscription {
@@ -189,64 +189,6 @@ impl Subscription {
         self.allot(track);
     }
 
-    /// Settles which layers it may have: all that its client decodes, and those whose format is not known yet, as far as there is
-    /// room for them.
-    pub(crate) fn allot(&mut self, track: &Track) {
-        let has_room = |layer: usize| match self.room {
-            Room::Any => true,
-            Room::Layer(one) => usize::from(one) == layer,
-            Room::Nothing => false,
-        };
-        let layers = track.layers.iter().enumerate();
-        let may_have = layers.map(|(at, layer)| has_room(at) && self.may_carry(track, layer));
-        self.may_have = may_have.collect();
-    }
-
-    /// Whether its connection's bandwidth was divided since its track was attached.
-    pub(crate) fn is_allotted(&self) -> bool {
-        self.room != Room::Any
-    }
-
-    /// Whether nothing is to be sent.
-    pub(crate) fn is_paused(&self) -> bool {
-        self.room == Room::Nothing
-    }
-
-    /// What a division of its connection's bandwidth needs to know of it. `None` if it has no video to send.
-    pub(crate) fn video(&self, now: Instant, index: usize, place: Place, track: &Track) -> Option<Video> {
-        if self.kind == Kind::Audio {
-            return None;
-        }
-        let current = self.target.or_else(|| self.current_layer(track));
-        let mut video = Video::new(index, place, current.filter(|_| !self.is_paused()), self.history);
-        video.steps = track.steps(now, |layer| self.may_carry(track, layer));
-        Some(video)
-    }
-
-    /// Takes what a division gives it. True if that changes something: then its layer is to be chosen anew.
-    pub(crate) fn take(&mut self, video: &Video, track: &Track) -> bool {
-        self.history = video.history;
-        let room = match video.grant {
-            Grant::Layer(layer) => Room::Layer(layer),
-            Grant::Paused | Grant::Unwanted => Room::Nothing,
-            // Whatever layer comes first is as good as any until the next division.
-            Grant::NoLayer if self.room != Room::Nothing => Room::Any,
-            Grant::NoLayer => Room::Nothing,
-        };
-        let changes = std::mem::replace(&mut self.room, room) != room;
-        if !changes {
-            return false;
-        }
-        self.allot(track);
-        if room == Room::Nothing {
-            self.target = None;
-        }
-        if video.is_cut || room == Room::Nothing {
-            self.rewriter.pause();
-        }
-        true
-    }
-
     pub(crate) fn detach(&mut self) {
         self.track = None;
         self.target = None;
@@ -380,19 +322,18 @@ impl Subscription {
         })
     }
 
-    /// Writes, seals and sends one packet; returns its payload's length. With `rtx`, as a retransmission (RFC 4588 §4) under
-    /// that payload type and index.
+    /// Writes, seals and sends one packet; returns its payload's length. With `rtx`, in the stream of retransmissions.
     fn write(
         &self,
         now: Instant,
         numbers: &Rewritten,
         source: &OutgoingPacket<'_>,
-        rtx: Option<(u8, u64)>,
+        rtx: Option<Rtx>,
         sink: &mut Sink<'_>,
     ) -> Option<usize> {
         let (room, sender) = sink.room()?;
         let (payload_type, ssrc, index) = match rtx {
-            Some((payload_type, index)) => (payload_type, self.rtx_ssrc, index),
+            Some(rtx) => (rtx.payload_type, self.rtx_ssrc, rtx.index),
             None => (source.payload_type, self.ssrc, numbers.sequence),
         };
         let header = NewHeader {
@@ -411,7 +352,7 @@ impl Subscription {
         let numbered = header.number.is_some();
         let header_len = write_header(room, &header, source.header, source.packet)?;
         let mut at = header_len;
-        if rtx.is_some() {
+        if rtx.is_some_and(|rtx| rtx.repeats) {
             room.get_mut(at..at + 2)?
                 .copy_from_slice(&(numbers.sequence as u16).to_be_bytes());
             at += 2;
@@ -437,6 +378,16 @@ impl Subscription {
         Some(source.payload.len())
     }
 
+    /// Whether its packets may have transport-wide numbers.
+    pub(crate) fn is_numbered(&self) -> bool {
+        self.number_id != 0
+    }
+
+    /// Whether its client sends an estimate of its own.
+    pub(crate) fn is_estimated(&self) -> bool {
+        self.codecs.iter().any(|codec| codec.feedback.remb)
+    }
+
     /// Sends a packet of the copy once more, if it is still kept.
     pub(crate) fn resend(&mut self, now: Instant, sequence: u16, track: &Track, sink: &mut Sink<'_>) -> Option<()> {
         if now.saturating_duration_since(self.resends_since) >= RESEND_WINDOW {
@@ -445,13 +396,78 @@ impl Subscription {
         if self.resends >= MAX_RESENDS {
             return None;
         }
+        self.send_again(now, sequence, track, sink, 0)?;
+        self.resends += 1;
+        Some(())
+    }
+
+    /// Loads the path with one of the newest packets of the copy, sent once more: one that is long enough, behind `back` others.
+    /// Sends nothing if there is none, or if the client could not tell of it.
+    pub(crate) fn send_padding(&mut self, now: Instant, back: &mut u16, track: &Track, sink: &mut Sink<'_>) {
+        if self.kind != Kind::Video || !self.is_numbered() || !self.may_pad {
+            return;
+        }
+        for _ in 0..PASSED_OVER {
+            let sequence = (self.rewriter.highest_sequence() as u16).wrapping_sub(*back);
+            *back = (*back + 1) % PADDING_WINDOW;
+            if self.send_again(now, sequence, track, sink, PADDING_BYTES).is_some() {
+                return;
+            }
+        }
+    }
+
+    /// Loads the path with a packet of the stream of retransmissions that has nothing but padding, if the client has negotiated
+    /// such a stream.
+    pub(crate) fn send_empty(&mut self, now: Instant, sink: &mut Sink<'_>) {
+        let mut empty = [0; FIXED_HEADER_LEN];
+        empty[0] = 0x80;
+        let payload_type = self.codecs.iter().find_map(|codec| codec.rtx_payload_type);
+        let (Some(payload_type), Some(header)) = (payload_type, Header::parse(&empty)) else {
+            return;
+        };
+        if self.kind != Kind::Video || !self.is_numbered() {
+            return;
+        }
+        let source = OutgoingPacket {
+            header: &header,
+            packet: &empty,
+            payload: &[],
+            payload_type,
+            padding: u8::MAX,
+            vp8: None,
+        };
+        let nothing = Rewritten {
+            sequence: 0,
+            timestamp: 0,
+            picture_id: 0,
+            tl0_pic_idx: 0,
+        };
+        let rtx = Rtx {
+            payload_type,
+            index: self.rtx_sequence,
+            repeats: false,
+        };
+        if self.write(now, &nothing, &source, Some(rtx), sink).is_some() {
+            self.rtx_sequence += 1;
+        }
+    }
+
+    /// Sends a kept packet of the copy once more, if it has at least so many bytes. Returns the bytes of its payload.
+    fn send_again(
+        &mut self,
+        now: Instant,
+        sequence: u16,
+        track: &Track,
+        sink: &mut Sink<'_>,
+        least: usize,
+    ) -> Option<usize> {
         let origin = self.rewriter.origin(sequence)?;
         if self.history.is_short() && self.rewriter.source() != Some(origin.source) {
             // Of the layer that was left because it did not fit.
             return None;
         }
         let layer = track.layers.iter().find(|layer| layer.source == origin.source)?;
-        let packet = layer.kept(origin.sequence)?;
+        let packet = layer.kept(origin.sequence).filter(|packet| packet.len() >= least)?;
         let header = Header::parse(packet)?;
         let codec = track.codec(header.payload_type)?.codec;
         let source = self.outgoing(&header, codec, packet)?;
@@ -470,14 +486,17 @@ impl Subscription {
             .iter()
             .find(|ours| ours.payload_type == source.payload_type)
             .and_then(|ours| ours.rtx_payload_type)
-            .map(|payload_type| (payload_type, self.rtx_sequence));
+            .map(|payload_type| Rtx {
+                payload_type,
+                index: self.rtx_sequence,
+                repeats: true,
+            });
         let from_before = numbers.sequence.wrapping_sub(self.resend_floor).wrapping_sub(1) > u64::MAX / 2;
         let is_numbered = self.number_id != 0 && sink.sender.next_number().is_some();
         if rtx.is_none() && (from_before || is_numbered) {
             return None;
         }
         let payload_len = self.write(now, &numbers, &source, rtx, sink)?;
-        self.resends += 1;
         match rtx {
             // A stream of its own, with its own sender report counters, which nobody asks for.
             Some(_) => self.rtx_sequence += 1,
@@ -486,7 +505,7 @@ impl Subscription {
                 self.octets = self.octets.wrapping_add(payload_len as u32);
             }
         }
-        Some(())
+        Some(payload_len)
     }
 
     /// The publisher's clock at `now`, on this copy's RTP time line: audio and video of one publisher share that clock,
@@ -506,6 +525,16 @@ impl Subscription {
             octets: self.octets,
         })
     }
+}
+
+/// The place of a packet in the stream of retransmissions.
+#[derive(Clone, Copy)]
+struct Rtx {
+    payload_type: u8,
+    index: u64,
+    /// Whether it repeats a packet: then that packet's number comes before the payload (RFC 4588 §4). A packet of padding alone
+    /// repeats none.
+    repeats: bool,
 }
 
 struct OutgoingPacket<'a> {
@@ -643,6 +672,15 @@ mod tests {
             })
         }
 
+        /// Tells the sender that a packet has come. Returns the bytes for which it takes it.
+        fn told(&mut self, number: u16) -> Option<u32> {
+            let [high, low] = number.to_be_bytes();
+            let mut reports = Vec::new();
+            let body = [high, low, 0, 1, 0, 0, 0, 0, 0x20, 1, 4, 0];
+            self.sender.take_feedback(self.now, &body, &mut reports);
+            reports.first().map(|report| report.bytes)
+        }
+
         /// Asks each subscription for a packet again.
         fn nack(&mut self, sequences: &[u16]) -> Vec<Vec<u8>> {
             let mut sequences = sequences.iter();
@@ -704,12 +742,12 @@ mod tests {
             let requested = [sequence(&packets[0]), sequence(&packets[1])];
             for packet in packets.into_iter().chain(scene.nack(&requested)) {
                 assert_eq!(number(&packet), Some(expected));
-                assert_eq!(scene.sender.sent(expected), Some((scene.now, packet.len())));
+                assert_eq!(scene.told(expected), Some(packet.len() as u32 + 28));
                 expected += 1;
             }
         }
         assert_eq!(expected, 40);
-        assert_eq!(scene.sender.sent(expected), None);
+        assert_eq!(scene.told(expected), None);
     }
 
     #[test]

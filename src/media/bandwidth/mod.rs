@@ -3,7 +3,9 @@
 
 mod estimate;
 pub(crate) mod outgoing;
+mod statuses;
 mod transport_feedback;
 
 pub(crate) use estimate::ReceiverEstimate;
+pub(crate) use statuses::{Known, ReceiverClock, Statuses};
 pub(crate) use transport_feedback::TransportFeedback;

@@ -94,6 +94,11 @@ impl Worker {
             follows.then_some(now + ROUND),
             Worker::next_for_publisher(transport),
             self.next_report(now, transport),
+            transport
+                .secure
+                .as_ref()
+                .and_then(|secure| secure.sender.next_timeout()),
+            (!transport.reference_times.is_empty()).then_some(now + ROUND),
             self.next_division(transport),
         ];
         times.into_iter().flatten().min()

@@ -6,11 +6,8 @@ use std::time::Instant;
 
 use super::Worker;
 use crate::media::codec::Kind;
-use crate::media::keys::{SubscriptionKey, TrackKey, TransportKey};
+use crate::media::keys::{SubscriptionKey, TrackKey};
 use crate::media::layers::{self, LayerState};
-
-/// Whether packets are numbered transport-wide for clients that negotiated that. Nobody reads the feedback yet.
-const NUMBERS_PACKETS: bool = false;
 
 /// How soon a key frame is asked for, for subscribers that wait for one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,15 +31,6 @@ impl Worker {
                 self.visit_soon(now, transport);
             }
             self.divide_soon(now, transport);
-            self.number_packets(now, transport);
-        }
-    }
-
-    /// Numbers the packets of a connection from now on.
-    fn number_packets(&mut self, now: Instant, key: TransportKey) {
-        let transport = self.transports.get_mut(key).filter(|_| NUMBERS_PACKETS);
-        if let Some(secure) = transport.and_then(|transport| transport.secure.as_mut()) {
-            secure.sender.number_packets(now);
         }
     }
 

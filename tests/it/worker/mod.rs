@@ -9,6 +9,7 @@ mod wide;
 mod beginnings;
 mod chores;
 mod clocks;
+mod estimates;
 mod formats;
 mod forwarding;
 mod handshakes;

@@ -70,11 +70,13 @@ impl Bursts {
         rates.get(KEPT / 4).copied().filter(|_| self.count == KEPT)
     }
 
-    /// Whether the last bursts all arrived faster, by a quarter, than `arriving`, what arrives in all. If a queue stands then, the
-    /// rest of the path's capacity is used by somebody else.
-    pub(super) fn exceed(&self, arriving: u64) -> bool {
+    /// The part of the path's capacity that `arriving` is, in thousandths, if the last bursts all arrived faster by a quarter. If a
+    /// queue stands then, the rest is used by somebody else.
+    pub(super) fn share(&self, arriving: u64) -> Option<u64> {
         let last = self.rates.iter().rev().take(LAST);
-        self.count >= LAST && last.min().is_some_and(|least| *least > arriving.saturating_mul(5) / 4)
+        let capacity = last.min().copied().filter(|_| self.count >= LAST)?;
+        let is_shared = capacity > arriving.saturating_mul(5) / 4;
+        is_shared.then(|| arriving.saturating_mul(1_000) / capacity)
     }
 }
 

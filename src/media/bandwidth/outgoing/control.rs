@@ -18,8 +18,10 @@ const HOLD: Micros = 200_000;
 const DRAIN: Micros = 800_000;
 
 /// The parts of the arriving rate, in thousandths, to which a fall goes with a long queue and with a short one.
-const KEPT_MIN: u64 = 500;
+const KEPT_MIN: u64 = 400;
 const KEPT_MAX: u64 = 880;
+/// The part that somebody yields to whom the whole path belongs, if it is shared.
+const YIELDED: u64 = 300;
 /// The part to which the target returns after a deeper fall, once the queue is empty.
 const RETURN: u64 = 880;
 
@@ -76,13 +78,16 @@ impl Control {
     }
 
     /// Falls below what arrives, the further the longer the queue will be, so that it empties.
-    pub(super) fn fall(&mut self, now: Micros, round_trip: Micros, queue: Micros, arriving: u64) {
+    /// `share` is the part of the path that is ours, in thousandths.
+    pub(super) fn fall(&mut self, now: Micros, round_trip: Micros, queue: Micros, arriving: u64, share: Option<u64>) {
         // Until now more was sent than arrives. What is under way lengthens the queue further.
         let excess = self.target.saturating_sub(arriving);
         let coming = excess.saturating_mul(round_trip) / arriving.max(1);
         let queue = queue.saturating_add(coming).min(DRAIN);
         let thousandths = 1_000 - queue.saturating_sub(10_000) * 1_000 / DRAIN;
-        let kept = thousandths.clamp(KEPT_MIN, KEPT_MAX);
+        // Whose share is larger yields more, so that shares become equal.
+        let most = share.map_or(KEPT_MAX, |share| 1_000 - YIELDED * share.min(1_000) / 1_000);
+        let kept = thousandths.clamp(KEPT_MIN, most);
         let below = arriving.saturating_mul(kept) / 1_000;
         self.full_at(now, arriving);
         self.set(below.min(self.target / 100 * 95));
@@ -123,7 +128,7 @@ impl Control {
         let step = match pace {
             Pace::None => 0,
             Pace::Competing => additive + by_percent(GROWTH_COMPETING_PERCENT),
-            Pace::Shared => additive * 2,
+            Pace::Shared { share } => additive * 4 * 1_000u64.saturating_sub(share) / 1_000,
             Pace::Alone if self.link(now).is_some_and(is_near) => additive,
             Pace::Alone => by_percent(GROWTH_PERCENT).max(additive),
         };
@@ -135,8 +140,8 @@ impl Control {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Pace {
     None,
-    /// Others share the path, and yield as we do: all grow by the same, so that their shares become equal.
-    Shared,
+    /// Others share the path, and yield as we do. Our share is in thousandths: the smaller it is the faster it grows.
+    Shared { share: u64 },
     /// Somebody keeps the queue full.
     Competing,
     Alone,

@@ -48,6 +48,8 @@ pub(crate) struct Estimator {
     pub(super) changed_at: Micros,
     /// Others are believed to use a part of the path until this time.
     pub(super) shared_until: Micros,
+    /// The part of a shared path that is ours, in thousandths.
+    pub(super) share: u64,
     outcome: Outcome,
 }
 
@@ -73,6 +75,7 @@ impl Estimator {
             standing_since: None,
             changed_at: now,
             shared_until: now,
+            share: 0,
             outcome: Outcome {
                 target: TARGET_AT_START,
                 smooth: TARGET_AT_START,

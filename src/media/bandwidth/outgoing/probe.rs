@@ -13,6 +13,8 @@ const INTERVAL: Micros = 5_000_000;
 const INTERVAL_MAX: Micros = 10_000_000;
 /// The wait before a rate that was much higher, but not the one that was asked for, is measured again.
 const AGAIN: Micros = 500_000;
+/// Probes in a row of which too little came, before the usual interval counts again.
+const LOST_MAX: u8 = 3;
 /// The least wait between probes that are due to a hint. It doubles with each one, until a probe shows much more.
 const HINT_INTERVAL: Micros = 1_000_000;
 /// A probe whose end is not reported is given up.
@@ -63,6 +65,8 @@ pub(super) struct Probes {
     interval: Micros,
     hinted_at: Micros,
     hint_interval: Micros,
+    /// Probes in a row of which too little came.
+    lost: u8,
 }
 
 impl Probes {
@@ -75,6 +79,7 @@ impl Probes {
             interval: INTERVAL,
             hinted_at: now,
             hint_interval: HINT_INTERVAL,
+            lost: 0,
         }
     }
 
@@ -193,6 +198,9 @@ impl Probes {
 
     /// Draws the conclusion for the next probe.
     pub(super) fn conclude(&mut self, now: Micros, shown: Option<Shown>, target: u64) {
+        if shown.is_some() {
+            self.lost = 0;
+        }
         if shown.is_some_and(|shown| shown.rate > target.saturating_mul(5) / 4) {
             self.hint_interval = HINT_INTERVAL;
         }
@@ -207,7 +215,12 @@ impl Probes {
             }
             // Media that are sent in between may make the measure too low, so it is taken once more.
             Some(shown) if shown.saturated => self.plan(now.saturating_add(AGAIN), shown.rate / 2 * 3),
-            _ => self.interval = INTERVAL,
+            Some(_) => self.interval = INTERVAL,
+            None if self.lost < LOST_MAX => {
+                self.lost += 1;
+                self.plan(now.saturating_add(AGAIN), target.saturating_mul(2));
+            }
+            None => {}
         }
     }
 }

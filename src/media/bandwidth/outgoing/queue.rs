@@ -10,10 +10,10 @@ const BASE_BUCKET: Micros = 1_000_000;
 const BASE_BUCKETS: usize = 30;
 /// The longest time for which a base is kept while a queue stands.
 const KEPT: Micros = 120_000_000;
-const BUCKET: Micros = 50_000;
+const BUCKET: Micros = 25_000;
 /// Buckets of the usual value: 250 ms.
-const BUCKETS: usize = 5;
-/// Buckets of the hasty value: up to 100 ms, three frames.
+const BUCKETS: usize = 10;
+/// Buckets of the hasty value: up to 50 ms, one frame or two.
 const HASTY_BUCKETS: u64 = 2;
 
 pub(super) struct QueueDelay {
@@ -57,7 +57,7 @@ impl QueueDelay {
         self.above_base(self.recent.value())
     }
 
-    /// The queue of the last 100 ms: earlier known, but coarse where packets are few and jitter is strong.
+    /// The queue of the last 50 ms: earlier known, but coarse where packets are few and jitter is strong.
     pub(super) fn hasty(&self) -> Micros {
         self.above_base(self.recent.of_newest(HASTY_BUCKETS))
     }

@@ -30,7 +30,7 @@ impl Estimator {
         if queue < QUEUE_MIN {
             self.control.queue_is_empty(now);
             self.take_hint(now);
-        } else if queue > STANDING
+        } else if queue > JUMP
             && let Some(arriving) = self.rate.over(rate::USUAL)
         {
             self.control.measure(now, arriving);
@@ -88,18 +88,26 @@ impl Estimator {
         }
         let target = self.control.target();
         let usual = self.rate.over(rate::USUAL).unwrap_or(target);
-        // After a jump the usual time reaches back to before it.
-        let short = self.rate.over(rate::SHORT).filter(|_| jumped);
-        let arriving = usual.min(short.unwrap_or(usual)).min(target);
-        self.control.fall(now, self.round_trip, queue.max(hasty), arriving);
+        // After a jump the usual time reaches back to before it. Bursts that arrive faster show that the short time has a hole, which a
+        // lost report makes.
+        let short = self.rate.over(rate::SHORT).filter(|short| jumped && self.bursts.share(*short).is_none());
+        let arriving = usual.min(short.unwrap_or(usual));
+        if target < arriving / 10 * 8 {
+            // The queue is being emptied already.
+            return;
+        }
+        let share = self.bursts.share(arriving);
+        if let Some(share) = share {
+            self.share = share;
+            self.shared_until = now.saturating_add(SHARED);
+        }
+        self.control
+            .fall(now, self.round_trip, queue.max(hasty), arriving, share);
         self.after_fall(now, target, arriving);
     }
 
     fn after_fall(&mut self, now: Micros, before: u64, arriving: u64) {
         self.begin_anew(now);
-        if self.bursts.exceed(arriving) {
-            self.shared_until = now.saturating_add(SHARED);
-        }
         let later = now.saturating_add(RECOVERY);
         if self.control.target() < before / 100 * 66 {
             // It may have been somebody else's burst: then most of the old rate is there again soon.
@@ -121,10 +129,12 @@ impl Estimator {
     fn judge_loss(&mut self, now: Micros) {
         let lasts = now.saturating_sub(self.changed_at).saturating_sub(self.round_trip) / rate::BUCKET;
         let arrived = self.rate.over(lasts.clamp(rate::USUAL, rate::SECOND)).unwrap_or(0);
+
         match self.loss.judge(now, arrived) {
             Some(Verdict::Inherent { target }) => {
                 self.control.raise(target.min(self.limit()));
                 self.ceiling.was_none();
+                self.probes.plan(now, target.saturating_mul(2));
                 self.begin_anew(now);
             }
             Some(Verdict::Full { arrived }) => self.set_ceiling(now, arrived / 100 * 95),
@@ -174,7 +184,7 @@ impl Estimator {
         } else if queue >= QUEUE_MIN || self.trend.is_growing() || self.loss.is_on_trial() {
             Pace::None
         } else if now < self.shared_until {
-            Pace::Shared
+            Pace::Shared { share: self.share }
         } else {
             Pace::Alone
         };

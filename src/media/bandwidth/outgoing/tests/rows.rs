@@ -73,13 +73,14 @@ impl Run {
         least[least.len() * 19 / 20] as f64 / 1_000.0
     }
 
-    /// Seconds from `from` on until the queue stays below 100 ms for half a second.
+    /// Seconds from `from` on until the queue, once it was longer, stays below 100 ms for half a second.
     pub fn drains(&self, from: f64) -> f64 {
         let queue = &self.world.queue[(from * 100.0) as usize..];
-        let last = queue
+        let long = queue.iter().position(|queue| *queue >= 100_000).unwrap_or(0);
+        let last = queue[long..]
             .windows(50)
             .position(|some| some.iter().all(|queue| *queue < 100_000));
-        last.map_or(f64::INFINITY, |hundredths| hundredths as f64 / 100.0)
+        last.map_or(f64::INFINITY, |hundredths| (long + hundredths) as f64 / 100.0)
     }
 }
 
@@ -166,12 +167,24 @@ fn survey() {
     });
     row("step down", &|seed| {
         let run = plain(path(3_000, |p| p.capacity.push((23 * SECOND, 1_000_000))), seed, 40);
+            for t in 225..270 {
+                let x = run.world.flows[0].tenths[t];
+                println!(
+                    t,
+                    x.target / 1000,
+                    x.sent * 8 / 100,
+                    x.delivered * 8 / 100,
+                    x.dropped * 8 / 100,
+                    run.world.queue[t * 10] / 1000
+                );
+            }
+        }
         format!(
             "drains {:.1} s, dropped {:.1} %, after {:.0} %, {:.0} %",
-            run.drains(20.0),
-            run.dropped(20.0, 22.0),
-            run.used(22.0, 40.0, 1000),
-            run.used(22.0, 27.0, 1000)
+            run.drains(23.0),
+            run.dropped(23.0, 25.0),
+            run.used(25.0, 40.0, 1000),
+            run.used(25.0, 30.0, 1000)
         )
     });
     row("bloat", &|seed| {
