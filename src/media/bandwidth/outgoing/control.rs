@@ -141,7 +141,9 @@ impl Control {
 pub(super) enum Pace {
     None,
     /// Others share the path, and yield as we do. Our share is in thousandths: the smaller it is the faster it grows.
-    Shared { share: u64 },
+    Shared {
+        share: u64,
+    },
     /// Somebody keeps the queue full.
     Competing,
     Alone,

@@ -67,6 +67,9 @@ pub(super) struct Probes {
     hint_interval: Micros,
     /// Probes in a row of which too little came.
     lost: u8,
+    /// Probes that raised the target, and those that did not, since the beginning.
+    pub(super) won: u32,
+    pub(super) without_gain: u32,
 }
 
 impl Probes {
@@ -80,6 +83,8 @@ impl Probes {
             hinted_at: now,
             hint_interval: HINT_INTERVAL,
             lost: 0,
+            won: 0,
+            without_gain: 0,
         }
     }
 
@@ -201,6 +206,11 @@ impl Probes {
         if shown.is_some() {
             self.lost = 0;
         }
+        let count = match shown {
+            Some(shown) if shown.rate > target => &mut self.won,
+            _ => &mut self.without_gain,
+        };
+        *count = count.saturating_add(1);
         if shown.is_some_and(|shown| shown.rate > target.saturating_mul(5) / 4) {
             self.hint_interval = HINT_INTERVAL;
         }

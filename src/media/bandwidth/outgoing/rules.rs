@@ -31,7 +31,7 @@ impl Estimator {
             self.control.queue_is_empty(now);
             self.take_hint(now);
         } else if queue > JUMP
-            && let Some(arriving) = self.rate.over(rate::USUAL)
+            && let Some(arriving) = self.arriving()
         {
             self.control.measure(now, arriving);
         }
@@ -41,6 +41,11 @@ impl Estimator {
     pub(super) fn may_probe(&self, now: Micros) -> bool {
         let is_busy = self.control.is_held(now) || self.loss.is_on_trial() || self.competing.is_active();
         !is_busy && now >= self.shared_until && self.queue.usual() <= QUEUE_MIN
+    }
+
+    /// The rate that arrives, as far as reports that were lost allow to know.
+    fn arriving(&self) -> Option<u64> {
+        self.rate.over(rate::USUAL).map(|rate| self.coverage.fill(rate))
     }
 
     fn take_probe(&mut self, now: Micros) {
@@ -87,16 +92,16 @@ impl Estimator {
             return;
         }
         let target = self.control.target();
-        let usual = self.rate.over(rate::USUAL).unwrap_or(target);
-        // After a jump the usual time reaches back to before it. Bursts that arrive faster show that the short time has a hole, which a
-        // lost report makes.
-        let short = self.rate.over(rate::SHORT).filter(|short| jumped && self.bursts.share(*short).is_none());
+        let usual = self.arriving().unwrap_or(target);
+        // After a jump the usual time reaches back to before it. The short time may be nothing but a hole.
+        let may_be_short = jumped && !self.coverage.has_hole();
+        let short = self.rate.over(rate::SHORT).filter(|_| may_be_short);
         let arriving = usual.min(short.unwrap_or(usual));
         if target < arriving / 10 * 8 {
             // The queue is being emptied already.
             return;
         }
-        let share = self.bursts.share(arriving);
+        let share = self.bursts.share(arriving).filter(|_| !self.coverage.has_hole());
         if let Some(share) = share {
             self.share = share;
             self.shared_until = now.saturating_add(SHARED);
@@ -108,6 +113,7 @@ impl Estimator {
 
     fn after_fall(&mut self, now: Micros, before: u64, arriving: u64) {
         self.begin_anew(now);
+        self.summary.disproved(now, arriving);
         let later = now.saturating_add(RECOVERY);
         if self.control.target() < before / 100 * 66 {
             // It may have been somebody else's burst: then most of the old rate is there again soon.
@@ -172,11 +178,12 @@ impl Estimator {
         self.control.hold(now.saturating_add(self.round_trip));
         self.begin_anew(now);
         self.ceiling.found(now, rate);
+        self.summary.disproved(now, rate);
         self.probes.put_off(self.ceiling.until());
     }
 
     fn grow(&mut self, now: Micros, queue: Micros) {
-        let arrived = self.rate.over(rate::USUAL).unwrap_or(0);
+        let arrived = self.arriving().unwrap_or(0);
         self.summary.arrived(now, arrived.min(self.control.target()));
         self.loss.settle(now);
         let pace = if self.competing.is_active() {
