@@ -9,8 +9,8 @@ use super::rate;
 /// A trend counts as overuse only above this queue: without one it is jitter.
 const QUEUE_MIN: Micros = 10_000;
 /// A queue that stands above this, for so long, is overuse, though it does not grow.
-const STANDING: Micros = 20_000;
-const STANDING_TIME: Micros = 300_000;
+const STANDING: Micros = 15_000;
+const STANDING_TIME: Micros = 200_000;
 /// A queue of the last moments above this is overuse at once.
 const JUMP: Micros = 60_000;
 /// A path that was shared is believed to be for so long. Until then no probe can tell what is free: it only outruns the others.
