@@ -134,7 +134,8 @@ impl Estimator {
 
     fn judge_loss(&mut self, now: Micros) {
         let lasts = now.saturating_sub(self.changed_at).saturating_sub(self.round_trip) / rate::BUCKET;
-        let arrived = self.rate.over(lasts.clamp(rate::USUAL, rate::SECOND)).unwrap_or(0);
+        let window = lasts.clamp(rate::USUAL, rate::SECOND);
+        let arrived = self.rate.over(window).unwrap_or(0);
 
         match self.loss.judge(now, arrived) {
             Some(Verdict::Inherent { target }) => {
@@ -162,7 +163,7 @@ impl Estimator {
             self.set_ceiling(now, arrived.min(target) / 100 * 95);
         } else {
             let sending = self.loss.before_loss(arrived).min(target);
-            let cut = (arrived / 100 * 85).max(sending / 2).min(sending / 100 * 95);
+            let cut = (arrived / 100 * 85).max(sending / 4).min(sending / 100 * 95);
             let kept = cut as f64 / sending.max(1) as f64;
             self.loss.begin_trial(now, self.round_trip, target, arrived, kept);
             self.changed_at = now;
