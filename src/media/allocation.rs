@@ -52,7 +52,8 @@ pub(crate) enum Place {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Step {
     pub layer: u8,
-    /// The most that it took lately, with all headers, in bits per second.
+    /// Rate that it takes, with all headers, in bits per second: now, if the video has it; else the most of the last seconds. So a
+    /// key frame neither ends a layer, nor lets a video rise to one that will not fit.
     pub bits_per_second: u64,
     pub height: Option<u16>,
     /// Time since which it is sent without a pause.
@@ -270,8 +271,8 @@ impl Division {
             riser: None,
             may_rise: self.raised.is_none_or(|raised| is_past(now, raised, RISE_INTERVAL)),
         };
-        if !budget.is_silent {
-            self.give_lowest(&mut run, videos);
+        if !budget.is_silent || !budget.is_probed {
+            self.give_lowest(&mut run, videos, budget.is_probed);
             for video in videos.iter_mut().filter(|video| video.place == Place::OnStage) {
                 let is_low = |video: &Video| video.at.is_some_and(|at| video.ladder[at].height < Some(STAGE_HEIGHT));
                 while is_low(video) && run.give_step(video) {}
@@ -294,7 +295,7 @@ impl Division {
     }
 
     /// Gives each video its lowest step, as far as they fit. The first one is held for a while where it does not fit.
-    fn give_lowest(&mut self, run: &mut Run, videos: &mut [Video]) {
+    fn give_lowest(&mut self, run: &mut Run, videos: &mut [Video], may_pause_all: bool) {
         let mut shown = videos.iter_mut().filter(|video| !video.ladder.is_empty());
         if let Some(first) = shown.next() {
             let fits = run.give_first_step(first);
@@ -302,7 +303,8 @@ impl Division {
             let is_new = self.short_since.is_some_and(|since| !is_past(run.now, since, HELD_FOR));
             let (cost, room) = (first.cost(0), run.limits.keep);
             let is_nearly_enough = room >= cost / 5 * 3 && cost - room.min(cost) <= HELD_EXCESS;
-            if !fits && !first.history.paused && (is_new || is_nearly_enough) {
+            let is_held = (is_new || is_nearly_enough) && !first.history.paused;
+            if !fits && (is_held || !may_pause_all) {
                 first.at = Some(0);
                 run.total = cost;
             }

@@ -383,6 +383,13 @@ impl Subscription {
         self.number_id != 0
     }
 
+    /// Whether its path can be probed by packets of this copy.
+    pub(crate) fn is_probed(&self) -> bool {
+        self.kind == Kind::Video
+            && self.is_numbered()
+            && self.codecs.iter().any(|codec| codec.rtx_payload_type.is_some())
+    }
+
     /// Whether its client sends an estimate of its own.
     pub(crate) fn is_estimated(&self) -> bool {
         self.codecs.iter().any(|codec| codec.feedback.remb)

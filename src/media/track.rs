@@ -292,14 +292,23 @@ impl Track {
         rates.max().unwrap_or(0) / 2 * 3
     }
 
-    /// The layers that are sent now and that `may_carry` accepts, as divisions of bandwidth need them.
-    pub(crate) fn steps(&self, now: Instant, may_carry: impl Fn(&Layer) -> bool) -> SmallVec<[Step; MAX_LAYERS]> {
+    /// The layers that are sent now and that `may_carry` accepts, as divisions of bandwidth need them for a video that has `current`.
+    pub(crate) fn steps(
+        &self,
+        now: Instant,
+        current: Option<u8>,
+        may_carry: impl Fn(&Layer) -> bool,
+    ) -> SmallVec<[Step; MAX_LAYERS]> {
         let layers = self.layers.iter().take(MAX_LAYERS).enumerate();
         let steps = layers.filter_map(|(at, layer)| {
             let last = layer.last_packet.filter(|_| may_carry(layer))?;
+            let rate = match current == Some(at as u8) {
+                true => layer.rate.bps(now),
+                false => layer.rate.peak_bps(now),
+            };
             (now.saturating_duration_since(last) < INACTIVE_AFTER).then(|| Step {
                 layer: at as u8,
-                bits_per_second: with_headers(layer.rate.peak_bps(now)),
+                bits_per_second: with_headers(rate),
                 height: layer.height,
                 live_since: layer.live_since.unwrap_or(last),
             })

@@ -18,6 +18,9 @@ pub(crate) struct Budget {
     pub loss_256: u8,
     /// Whether nothing is heard from the receiver, so that no video is to be sent.
     pub is_silent: bool,
+    /// Whether the path is probed. If not, nobody would notice that it carries more again while nothing is sent, so the first
+    /// video is never paused.
+    pub is_probed: bool,
 }
 
 /// Rates that all videos together may take, in bits per second.

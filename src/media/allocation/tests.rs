@@ -31,6 +31,7 @@ fn budget(target: u64) -> Budget {
         sound: 0,
         loss_256: 0,
         is_silent: false,
+        is_probed: true,
     }
 }
 
@@ -321,6 +322,22 @@ fn nothing_is_sent_to_somebody_who_is_not_heard() {
 }
 
 #[test]
+fn a_path_that_is_not_probed_always_has_one_video() {
+    let mut scene = Scene::new(&[&SIMULCAST; 2]);
+    let narrow = Budget {
+        is_probed: false,
+        ..budget(50)
+    };
+    scene.divide(0, budget(5_000));
+    assert_eq!(scene.go_on(1..30, narrow), [Layer(0), Paused]);
+    let silent = Budget {
+        is_silent: true,
+        ..narrow
+    };
+    assert_eq!(scene.go_on(30..60, silent), [Layer(0), Paused]);
+}
+
+#[test]
 fn sound_and_repairs_go_first() {
     let mut scene = Scene::new(&[&SIMULCAST]);
     let sound = |target| Budget {
@@ -454,6 +471,7 @@ fn anything() -> impl Strategy<Value = (Vec<AnyVideo>, Vec<(u64, Budget)>)> {
         prop::bool::weighted(0.05),
     );
     let budget = budget.prop_map(|(target, smooth, proven, sound, loss_256, is_silent)| Budget {
+        is_probed: true,
         target,
         smooth,
         proven,

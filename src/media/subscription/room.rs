@@ -46,9 +46,12 @@ impl Subscription {
         if self.kind == Kind::Audio {
             return None;
         }
-        let current = self.target.or_else(|| self.current_layer(track));
-        let mut video = Video::new(index, place, current.filter(|_| !self.is_paused()), self.history);
-        video.steps = track.steps(now, |layer| self.may_carry(track, layer));
+        let current = self
+            .target
+            .or_else(|| self.current_layer(track))
+            .filter(|_| !self.is_paused());
+        let mut video = Video::new(index, place, current, self.history);
+        video.steps = track.steps(now, current, |layer| self.may_carry(track, layer));
         Some(video)
     }
 

@@ -33,9 +33,10 @@ impl Worker {
             return;
         }
         let mut videos = std::mem::take(&mut self.videos);
-        let mut sound: u64 = 0;
+        let (mut sound, mut is_probed) = (0_u64, false);
         for (index, &subscription) in transport.subscriptions.iter().enumerate() {
             let subscription = &self.subscriptions[subscription];
+            is_probed |= subscription.is_probed();
             let Some(track) = subscription.track.and_then(|track| self.tracks.get(track)) else {
                 continue;
             };
@@ -57,6 +58,7 @@ impl Worker {
             sound,
             loss_256: outcome.loss_256,
             is_silent: outcome.state == State::Silent,
+            is_probed,
         };
         let Some(transport) = self.transports.get_mut(key) else {
             return;
@@ -152,6 +154,8 @@ impl Worker {
                 loss_256: 0,
                 state: State::Growing,
                 burst: 0,
+                probes_won: 0,
+                probes_lost: 0,
             });
             self.allocate(now, key);
             self.plan(now, key);

@@ -122,6 +122,9 @@ impl Worker {
         let subscriptions = transport.subscriptions.iter().map(|&one| &self.subscriptions[one]);
         let next = subscriptions.filter_map(|subscription| {
             let track = self.tracks.get(subscription.track?)?;
+            if subscription.is_paused() {
+                return None;
+            }
             if subscription.next_report > now {
                 return Some(subscription.next_report);
             }

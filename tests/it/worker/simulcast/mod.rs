@@ -98,7 +98,8 @@ impl Studio {
 
     pub fn join(&mut self) -> usize {
         let number = 2 + self.viewers.len() as u64;
-        let section = video(false, 0x2_0000 + 16 * number as u32);
+        let mut section = video(false, 0x2_0000 + 16 * number as u32);
+        section.number_id = Some(3);
         let own = DtlsIdentity::generate().unwrap();
         let mut client = Client::new(number, Some(1), vec![section], &self.identity, &own);
         client.connect(self.now, &mut self.worker);
