@@ -38,6 +38,10 @@ const HELD_EXCESS: u64 = 500_000;
 /// Rate by which there must be more room than a paused video needs, besides a tenth of its own, before it is sent again.
 const RESUME_MARGIN: u64 = 20_000;
 
+/// Part of what is needed that a path must be able to carry besides, so that everything can rise: more than the tenths that
+/// [`Limits`] leave free.
+const RISE_MARGIN_SHARE: u64 = 5;
+
 /// The part of a meeting that a video has, in the order in which videos are served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Place {
@@ -257,7 +261,7 @@ impl Division {
         falls || grows || is_time || self.outdated.is_some()
     }
 
-    /// Divides. Returns the rate that all videos and sounds would take if the path carried everything, in bits per second.
+    /// Divides. Returns the rate that the path would have to carry for all videos and sounds to be as is wanted, in bits per second.
     pub(crate) fn divide(&mut self, now: Instant, budget: &Budget, videos: &mut [Video]) -> u64 {
         let limits = Limits::of(budget);
         for video in &mut *videos {
@@ -279,10 +283,11 @@ impl Division {
             }
             while run.give_steps(videos) {}
         }
-        let mut ideal: u64 = 0;
+        let (mut ideal, mut is_short) = (0_u64, false);
         for video in &mut *videos {
             video.conclude(now);
             ideal = ideal.saturating_add(video.cost(video.ideal));
+            is_short |= !video.ladder.is_empty() && video.at < Some(video.ideal);
         }
         if run.riser.is_some() {
             self.raised = Some(now);
@@ -291,7 +296,9 @@ impl Division {
         self.outdated = None;
         self.target = budget.target;
         self.allocated = limits::with_repairs(run.total.saturating_add(budget.sound), budget);
-        limits::with_repairs(ideal.saturating_add(budget.sound), budget)
+        let ideal = limits::with_repairs(ideal.saturating_add(budget.sound), budget);
+        // Videos rise only where the path has shown that it carries more than they need.
+        ideal.saturating_add(if is_short { ideal / RISE_MARGIN_SHARE } else { 0 })
     }
 
     /// Gives each video its lowest step, as far as they fit. The first one is held for a while where it does not fit.

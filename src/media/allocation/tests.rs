@@ -318,7 +318,7 @@ fn nothing_is_sent_to_somebody_who_is_not_heard() {
     let mut scene = Scene::new(&[&SIMULCAST; 2]);
     scene.divide(0, budget(5_000));
     assert_eq!(scene.divide(10, silent), [Paused; 2]);
-    assert_eq!(scene.demand, 4_000_000);
+    assert_eq!(scene.demand, 4_800_000);
 }
 
 #[test]
@@ -335,6 +335,32 @@ fn a_path_that_is_not_probed_always_has_one_video() {
         ..narrow
     };
     assert_eq!(scene.go_on(30..60, silent), [Layer(0), Paused]);
+}
+
+#[test]
+fn a_path_that_carries_what_was_asked_for_lets_everything_rise() {
+    for (rates, sound, loss_256) in [
+        ([100, 350, 730], 0, 0),
+        ([150, 500, 2_000], 64_000, 10),
+        ([30, 40, 9_000], 500_000, 40),
+    ] {
+        let mut scene = Scene::new(&[&rates; 3]);
+        let of = |rate: u64| Budget {
+            target: rate,
+            smooth: rate,
+            proven: rate,
+            sound,
+            loss_256,
+            ..budget(0)
+        };
+        scene.divide(0, of(rates.iter().sum::<u64>() * 10_000 + 1_000_000));
+        let enough = scene.demand;
+        scene.divide(1_000, of(rates[1] * 2_000 + sound));
+        assert!(scene.demand > enough, "there must be something to prove");
+        let asked = scene.demand;
+        assert_eq!(scene.go_on(5..10, of(asked)), [Layer(2); 3], "{rates:?}");
+        assert!(scene.demand < asked, "nothing more is asked for");
+    }
 }
 
 #[test]
