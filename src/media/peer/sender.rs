@@ -106,8 +106,11 @@ impl Sender {
     pub(crate) fn demand(&mut self, now: Instant, bits_per_second: u64) {
         if let Some(outgoing) = &mut self.outgoing {
             outgoing.demand = bits_per_second;
-            let now = outgoing.micros(now);
-            outgoing.estimator.demand(now, bits_per_second);
+            // While nothing is there to be sent, what is known of the path stays.
+            if bits_per_second > 0 {
+                let now = outgoing.micros(now);
+                outgoing.estimator.demand(now, bits_per_second);
+            }
         }
     }
 

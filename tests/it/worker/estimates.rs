@@ -53,19 +53,21 @@ fn number(packet: &[u8]) -> Option<u16> {
     Some(u16::from_be_bytes(value.try_into().unwrap()))
 }
 
-/// Transport-wide feedback of statuses from `base` on. All that came did so 250 µs after the one before.
-fn feedback(base: u16, came: &[bool], reference: u32) -> Vec<u8> {
+/// Transport-wide feedback of statuses from `base` on. The first that came did so at `millis` of the viewer's clock, each other one
+/// 250 µs after the one before.
+fn feedback(base: u16, came: &[bool], millis: u32) -> Vec<u8> {
     let mut packet = vec![0x8f, 205, 0, 0, 0, 0, 0, 7, 0, 0, 0, 9];
     packet.extend_from_slice(&base.to_be_bytes());
     packet.extend_from_slice(&(came.len() as u16).to_be_bytes());
-    packet.extend_from_slice(&(reference << 8).to_be_bytes());
+    packet.extend_from_slice(&(millis / 64 << 8).to_be_bytes());
     for chunk in came.chunks(14) {
         let bits = (0..)
             .zip(chunk)
             .fold(0_u16, |bits, (at, &came)| bits | u16::from(came) << (13 - at));
         packet.extend_from_slice(&(0x8000 | bits).to_be_bytes());
     }
-    packet.extend(came.iter().filter(|came| **came).map(|_| 1));
+    let deltas = std::iter::once((millis % 64 * 4) as u8).chain(std::iter::repeat(1));
+    packet.extend(came.iter().filter(|came| **came).zip(deltas).map(|(_, delta)| delta));
     complete(packet)
 }
 
@@ -221,7 +223,7 @@ fn feedback_that_lies_harms_nobody_else() {
     for at in 0..300_u16 {
         let got = stage.publish(at == 0, 500);
         assert_eq!(got[other].len(), 1);
-        stage.tell(other, &feedback(at, &[true], u32::from(at)));
+        stage.tell(other, &feedback(at, &[true], 20 * u32::from(at)));
         let mut lies = vec![0x8f, 205, 0, 0, 0, 0, 0, 7, 0, 0, 0, 9];
         lies.extend_from_slice(&at.wrapping_mul(7_919).to_be_bytes());
         lies.extend_from_slice(&65_000_u16.to_be_bytes());
