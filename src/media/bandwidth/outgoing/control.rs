@@ -129,6 +129,13 @@ impl Control {
             Pace::None => 0,
             Pace::Competing => additive + by_percent(GROWTH_COMPETING_PERCENT),
             Pace::Shared { share } => additive * 4 * 1_000u64.saturating_sub(share) / 1_000,
+            Pace::Alone
+                if self
+                    .link(now)
+                    .is_some_and(|link| is_near(link) && self.target > link / 100 * 96) =>
+            {
+                additive / 2
+            }
             Pace::Alone if self.link(now).is_some_and(is_near) => additive,
             Pace::Alone => by_percent(GROWTH_PERCENT).max(additive),
         };
@@ -141,7 +148,9 @@ impl Control {
 pub(super) enum Pace {
     None,
     /// Others share the path, and yield as we do. Our share is in thousandths: the smaller it is the faster it grows.
-    Shared { share: u64 },
+    Shared {
+        share: u64,
+    },
     /// Somebody keeps the queue full.
     Competing,
     Alone,

@@ -4,6 +4,7 @@ use super::burst::Bursts;
 use super::ceiling::Ceiling;
 use super::competing::Competing;
 use super::control::{Control, TARGET_MAX, TARGET_MIN};
+use super::coverage::Coverage;
 use super::delay::Trend;
 use super::loss::Loss;
 use super::probe::Probes;
@@ -28,6 +29,7 @@ const BURST_SMALL: Micros = 5_000;
 /// [`outcome`](Estimator::outcome) and [`next_probe`](Estimator::next_probe) may tell something new.
 pub(crate) struct Estimator {
     pub(super) rate: ArrivalRate,
+    pub(super) coverage: Coverage,
     pub(super) trend: Trend,
     pub(super) queue: QueueDelay,
     pub(super) bursts: Bursts,
@@ -58,6 +60,7 @@ impl Estimator {
     pub(crate) fn new(now: Micros) -> Estimator {
         Estimator {
             rate: ArrivalRate::new(),
+            coverage: Coverage::new(),
             trend: Trend::new(),
             queue: QueueDelay::new(),
             bursts: Bursts::new(),
@@ -84,6 +87,8 @@ impl Estimator {
                 loss_256: 0,
                 state: State::Growing,
                 burst: BURST,
+                probes_won: 0,
+                probes_lost: 0,
             },
         }
     }
@@ -109,6 +114,7 @@ impl Estimator {
 
     fn take(&mut self, report: &Report) {
         self.probes.report(report);
+        self.coverage.reported(report.sent, report.bytes);
         if report.probe.is_none() {
             self.loss.packet(report.sent, report.arrived.is_none());
         }
@@ -123,6 +129,7 @@ impl Estimator {
     /// Counts one packet that was sent.
     pub(crate) fn sent(&mut self, now: Micros, bytes: u32, probe: Option<u8>) {
         self.silence.sent(now);
+        self.coverage.sent(now, bytes);
         if let Some(cluster) = probe {
             self.probes.sent(now, bytes, cluster);
         }
@@ -177,9 +184,11 @@ impl Estimator {
     }
 
     /// The time at which [`timeout`](Estimator::timeout) and [`next_probe`](Estimator::next_probe) are to be called, unless
-    /// something else happens before. It lies after the time that was told last.
+    /// something else happens before. It lies after the time that was told last. There is none while nothing is sent and no more is
+    /// wanted than there is.
     pub(crate) fn next_timeout(&self) -> Option<Micros> {
-        let probe = Some(self.probes.due()).filter(|due| *due > self.now);
+        let is_wanted = self.demand.is_some_and(|demand| demand > self.control.target());
+        let probe = Some(self.probes.due()).filter(|due| is_wanted && *due > self.now);
         let silence = self.silence.due().map(|due| due.max(self.now.saturating_add(1)));
         probe.into_iter().chain(silence).min()
     }
@@ -205,6 +214,8 @@ impl Estimator {
             loss_256: self.loss.in_256(),
             state: self.state(now),
             burst: if self.ceiling.is_known() { BURST_SMALL } else { BURST },
+            probes_won: self.probes.won,
+            probes_lost: self.probes.without_gain,
         };
     }
 

@@ -143,22 +143,22 @@ impl Loss {
         self.trial = None;
         let after = self.total();
         let before = share(f64::from(trial.lost.lost), trial.lost.packets);
-        // A trial begins when loss was high by chance, too, so one deviation is taken off.
-        let sure = share(
-            f64::from(trial.lost.lost) - f64::from(trial.lost.lost).sqrt(),
-            trial.lost.packets,
+        let all = share(
+            f64::from(trial.lost.lost.saturating_add(after.lost)),
+            trial.lost.packets.saturating_add(after.packets),
         );
-        let fell = share(f64::from(after.lost), after.packets) < FALLEN * sure;
+        // What would be lost now if nothing had changed, and how far chance may lead away from that.
+        let packets = f64::from(after.packets);
+        let expected = packets * all;
+        let chance = (expected * (1.0 - all) * (1.0 + packets / f64::from(trial.lost.packets.max(1)))).sqrt();
+        let lost = f64::from(after.lost);
+        let fell = lost < FALLEN * before * packets && lost < expected - 2.0 * chance;
         let stayed = arrived as f64 > trial.arrived as f64 * (1.0 + trial.kept) / 2.0;
         if fell || stayed {
             return Some(Verdict::Full {
                 arrived: trial.arrived.max(arrived),
             });
         }
-        let all = share(
-            f64::from(trial.lost.lost.saturating_add(after.lost)),
-            trial.lost.packets.saturating_add(after.packets),
-        );
         self.inherent = self.inherent.max(all.min(before)).min(INHERENT_LOSS_MAX);
         Some(Verdict::Inherent { target: trial.target })
     }

@@ -6,6 +6,7 @@ mod burst;
 mod ceiling;
 mod competing;
 mod control;
+mod coverage;
 mod delay;
 mod estimator;
 mod loss;
@@ -82,4 +83,8 @@ pub(crate) struct Outcome {
     pub state: State,
     /// The time whose share of the target may be sent at once. It is short where the path has no queue for a whole frame.
     pub burst: Micros,
+    /// Probes that raised the target since the beginning.
+    pub probes_won: u32,
+    /// Probes that showed no more than was known, or were lost.
+    pub probes_lost: u32,
 }

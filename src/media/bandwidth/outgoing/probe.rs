@@ -11,6 +11,8 @@ const PACKET_BYTES: u64 = 1_200;
 const ABOVE_DEMAND: u64 = 120;
 const INTERVAL: Micros = 5_000_000;
 const INTERVAL_MAX: Micros = 10_000_000;
+/// What is sent so long after a probe is reported after all of it, unless a report was lost.
+const PASSED: Micros = 200_000;
 /// The wait before a rate that was much higher, but not the one that was asked for, is measured again.
 const AGAIN: Micros = 500_000;
 /// Probes in a row of which too little came, before the usual interval counts again.
@@ -54,6 +56,8 @@ struct Flight {
     came_bytes: u64,
     first: Option<End>,
     last: Option<End>,
+    /// Whether packets that were sent well after it have been reported.
+    is_passed: bool,
 }
 
 pub(super) struct Probes {
@@ -67,6 +71,9 @@ pub(super) struct Probes {
     hint_interval: Micros,
     /// Probes in a row of which too little came.
     lost: u8,
+    /// Probes that raised the target, and those that did not, since the beginning.
+    pub(super) won: u32,
+    pub(super) without_gain: u32,
 }
 
 impl Probes {
@@ -80,6 +87,8 @@ impl Probes {
             hinted_at: now,
             hint_interval: HINT_INTERVAL,
             lost: 0,
+            won: 0,
+            without_gain: 0,
         }
     }
 
@@ -144,6 +153,7 @@ impl Probes {
             came_bytes: 0,
             first: None,
             last: None,
+            is_passed: false,
         });
         Some(probe)
     }
@@ -164,6 +174,7 @@ impl Probes {
             flight.reported = flight.reported.saturating_add(1);
             flight.came = flight.came.saturating_add(u32::from(report.arrived.is_some()));
         }
+        flight.is_passed |= report.sent > flight.last_sent.saturating_add(PASSED);
         if report.sent < first_sent || report.sent > flight.last_sent || flight.reported == 0 {
             return;
         }
@@ -189,7 +200,7 @@ impl Probes {
         let flight = self.flight.as_ref()?;
         let patience = PATIENCE.saturating_add(round_trip);
         let sent_all = flight.bytes >= u64::from(flight.probe.bytes) && flight.packets >= u32::from(PACKETS_MIN);
-        let is_over = sent_all && flight.reported >= flight.packets;
+        let is_over = sent_all && (flight.reported >= flight.packets || flight.is_passed);
         if !is_over && now.saturating_sub(flight.last_sent.max(flight.given_at)) < patience {
             return None;
         }
@@ -201,6 +212,11 @@ impl Probes {
         if shown.is_some() {
             self.lost = 0;
         }
+        let count = match shown {
+            Some(shown) if shown.rate > target => &mut self.won,
+            _ => &mut self.without_gain,
+        };
+        *count = count.saturating_add(1);
         if shown.is_some_and(|shown| shown.rate > target.saturating_mul(5) / 4) {
             self.hint_interval = HINT_INTERVAL;
         }
@@ -218,7 +234,7 @@ impl Probes {
             Some(_) => self.interval = INTERVAL,
             None if self.lost < LOST_MAX => {
                 self.lost += 1;
-                self.plan(now.saturating_add(AGAIN), target.saturating_mul(2));
+                self.plan(now, target.saturating_mul(2));
             }
             None => {}
         }

@@ -9,8 +9,8 @@ use super::rate;
 /// A trend counts as overuse only above this queue: without one it is jitter.
 const QUEUE_MIN: Micros = 10_000;
 /// A queue that stands above this, for so long, is overuse, though it does not grow.
-const STANDING: Micros = 20_000;
-const STANDING_TIME: Micros = 300_000;
+const STANDING: Micros = 15_000;
+const STANDING_TIME: Micros = 200_000;
 /// A queue of the last moments above this is overuse at once.
 const JUMP: Micros = 60_000;
 /// A path that was shared is believed to be for so long. Until then no probe can tell what is free: it only outruns the others.
@@ -31,7 +31,7 @@ impl Estimator {
             self.control.queue_is_empty(now);
             self.take_hint(now);
         } else if queue > JUMP
-            && let Some(arriving) = self.rate.over(rate::USUAL)
+            && let Some(arriving) = self.arriving()
         {
             self.control.measure(now, arriving);
         }
@@ -41,6 +41,11 @@ impl Estimator {
     pub(super) fn may_probe(&self, now: Micros) -> bool {
         let is_busy = self.control.is_held(now) || self.loss.is_on_trial() || self.competing.is_active();
         !is_busy && now >= self.shared_until && self.queue.usual() <= QUEUE_MIN
+    }
+
+    /// The rate that arrives, as far as reports that were lost allow to know.
+    fn arriving(&self) -> Option<u64> {
+        self.rate.over(rate::USUAL).map(|rate| self.coverage.fill(rate))
     }
 
     fn take_probe(&mut self, now: Micros) {
@@ -87,16 +92,16 @@ impl Estimator {
             return;
         }
         let target = self.control.target();
-        let usual = self.rate.over(rate::USUAL).unwrap_or(target);
-        // After a jump the usual time reaches back to before it. Bursts that arrive faster show that the short time has a hole, which a
-        // lost report makes.
-        let short = self.rate.over(rate::SHORT).filter(|short| jumped && self.bursts.share(*short).is_none());
+        let usual = self.arriving().unwrap_or(target);
+        // After a jump the usual time reaches back to before it. The short time may be nothing but a hole.
+        let may_be_short = jumped && !self.coverage.has_hole();
+        let short = self.rate.over(rate::SHORT).filter(|_| may_be_short);
         let arriving = usual.min(short.unwrap_or(usual));
         if target < arriving / 10 * 8 {
             // The queue is being emptied already.
             return;
         }
-        let share = self.bursts.share(arriving);
+        let share = self.bursts.share(arriving).filter(|_| !self.coverage.has_hole());
         if let Some(share) = share {
             self.share = share;
             self.shared_until = now.saturating_add(SHARED);
@@ -108,6 +113,7 @@ impl Estimator {
 
     fn after_fall(&mut self, now: Micros, before: u64, arriving: u64) {
         self.begin_anew(now);
+        self.summary.disproved(now, arriving);
         let later = now.saturating_add(RECOVERY);
         if self.control.target() < before / 100 * 66 {
             // It may have been somebody else's burst: then most of the old rate is there again soon.
@@ -128,7 +134,8 @@ impl Estimator {
 
     fn judge_loss(&mut self, now: Micros) {
         let lasts = now.saturating_sub(self.changed_at).saturating_sub(self.round_trip) / rate::BUCKET;
-        let arrived = self.rate.over(lasts.clamp(rate::USUAL, rate::SECOND)).unwrap_or(0);
+        let window = lasts.clamp(rate::USUAL, rate::SECOND);
+        let arrived = self.rate.over(window).unwrap_or(0);
 
         match self.loss.judge(now, arrived) {
             Some(Verdict::Inherent { target }) => {
@@ -156,7 +163,7 @@ impl Estimator {
             self.set_ceiling(now, arrived.min(target) / 100 * 95);
         } else {
             let sending = self.loss.before_loss(arrived).min(target);
-            let cut = (arrived / 100 * 85).max(sending / 2).min(sending / 100 * 95);
+            let cut = (arrived / 100 * 85).max(sending / 4).min(sending / 100 * 95);
             let kept = cut as f64 / sending.max(1) as f64;
             self.loss.begin_trial(now, self.round_trip, target, arrived, kept);
             self.changed_at = now;
@@ -172,11 +179,12 @@ impl Estimator {
         self.control.hold(now.saturating_add(self.round_trip));
         self.begin_anew(now);
         self.ceiling.found(now, rate);
+        self.summary.disproved(now, rate);
         self.probes.put_off(self.ceiling.until());
     }
 
     fn grow(&mut self, now: Micros, queue: Micros) {
-        let arrived = self.rate.over(rate::USUAL).unwrap_or(0);
+        let arrived = self.arriving().unwrap_or(0);
         self.summary.arrived(now, arrived.min(self.control.target()));
         self.loss.settle(now);
         let pace = if self.competing.is_active() {

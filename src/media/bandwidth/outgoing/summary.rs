@@ -37,6 +37,14 @@ impl Summary {
         self.arrived.add(now, -(rate.min(i64::MAX as u64) as i64));
     }
 
+    /// More than this does not arrive any longer: what was proven before is forgotten.
+    pub(super) fn disproved(&mut self, now: Micros, rate: u64) {
+        if self.proven() > rate {
+            self.arrived = Least::new(PROVEN_BUCKET);
+            self.arrived(now, rate);
+        }
+    }
+
     /// The least target of the last three seconds. It ignores changes of 5 %.
     pub(super) fn smooth(&self) -> u64 {
         self.smooth

@@ -1,6 +1,9 @@
-//! The estimator on links in virtual time: for each kind of link, how fast it finds the rate, and how much it loses on the way.
+//! The estimator on links in virtual time: for each kind of link, how fast it finds the rate, and what it costs to find it.
 
+mod hostile;
 mod link;
+mod measure;
 mod rows;
+mod table;
 mod tcp;
 mod world;

@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use super::super::{Estimator, Micros, Outcome, Probe, Report};
+use super::super::{Estimator, Micros, Probe, Report};
 use super::link::{Link, Packet, Path, Random};
 use super::tcp::Tcp;
 
@@ -44,8 +44,7 @@ impl Controller for Estimator {
         }
     }
     fn target(&self) -> u64 {
-        let Outcome { target, .. } = self.outcome();
-        target
+        self.outcome().target
     }
     fn burst(&self) -> Micros {
         self.outcome().burst
@@ -195,7 +194,8 @@ impl Flow {
 
     /// A frame of about a thirtieth of a second's bytes. What one is too large, the next ones are smaller.
     fn frame(&mut self, rate: u64) {
-        let fair = (rate / 8 / 30) as i64;
+        // So much is made that what is left of it is the rate.
+        let fair = (rate as f64 / 8.0 / 30.0 / (1.0 - self.conduct.upstream_loss_percent / 100.0)) as i64;
         let key = self.frames.is_multiple_of(300);
         self.frames += 1;
         let wanted = if key && self.frames > 1 {
