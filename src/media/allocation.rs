@@ -18,6 +18,8 @@ use super::layers::MAX_LAYERS;
 
 /// Time between two divisions while nothing special happens.
 const INTERVAL: Duration = Duration::from_secs(1);
+/// Time within which a connection is divided anew after a change. Visits to many connections are spread over as much.
+const SOON: Duration = Duration::from_millis(100);
 /// Time for which a layer must have been sent before a video rises to it. Its rate is not known before, and a layer that comes
 /// and goes is not worth a key frame each time.
 const MATURE_AFTER: Duration = Duration::from_secs(2);
@@ -222,8 +224,8 @@ impl Video {
 pub(crate) struct Division {
     /// Time of the last division.
     made: Option<Instant>,
-    /// Whether something has changed that the next division must take into account.
-    is_outdated: bool,
+    /// Time by which to divide anew, because something has changed that the last division did not know of.
+    outdated: Option<Instant>,
     /// Target at the last division.
     target: u64,
     /// Rate that the videos and sounds take since then.
@@ -235,24 +237,23 @@ pub(crate) struct Division {
 }
 
 impl Division {
-    /// Lets the next look at the connection divide anew.
-    pub(crate) fn outdate(&mut self) {
-        self.is_outdated = true;
+    /// Lets the next look at the connection divide anew, which comes within [`SOON`].
+    pub(crate) fn outdate(&mut self, now: Instant) {
+        self.outdated.get_or_insert(now + SOON);
     }
 
-    /// Time of the next division, if nothing happens before.
-    pub(crate) fn next(&self, now: Instant) -> Instant {
-        match self.made {
-            Some(made) if !self.is_outdated => made + INTERVAL,
-            _ => now,
-        }
+    /// Time by which to divide, if nothing happens before. `None` before the first division.
+    pub(crate) fn next(&self) -> Option<Instant> {
+        let regular = self.made.map(|made| made + INTERVAL);
+        regular.into_iter().chain(self.outdated).min()
     }
 
     /// Whether to divide now: it is time, or the target is far from what was divided.
     pub(crate) fn is_due(&self, now: Instant, target: u64) -> bool {
         let falls = target < self.target && target < self.allocated / 10 * 9;
         let grows = target > self.target.saturating_add(self.target / 20 * 3);
-        falls || grows || now >= self.next(now)
+        let is_time = self.made.is_none_or(|made| is_past(now, made, INTERVAL));
+        falls || grows || is_time || self.outdated.is_some()
     }
 
     /// Divides. Returns the rate that all videos and sounds would take if the path carried everything, in bits per second.
@@ -286,7 +287,7 @@ impl Division {
             self.raised = Some(now);
         }
         self.made = Some(now);
-        self.is_outdated = false;
+        self.outdated = None;
         self.target = budget.target;
         self.allocated = limits::with_repairs(run.total.saturating_add(budget.sound), budget);
         limits::with_repairs(ideal.saturating_add(budget.sound), budget)

@@ -1,10 +1,13 @@
 //! One subscriber's copy of one track: choose → rewrite → protect.
 
+mod room;
+
 use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
 
-use super::allocation::{Grant, History, Place, Video};
+use self::room::Room;
+use super::allocation::History;
 use super::codec::{Codec, Kind, decoding, red, vp8};
 use super::keys::{TrackKey, TransportKey};
 use super::layers::LayerSet;
@@ -32,15 +35,6 @@ const PADDING_BYTES: usize = 700;
 const PASSED_OVER: usize = 32;
 /// The newest packets of a copy that serve as padding: about half a second. Older ones repair nothing.
 const PADDING_WINDOW: u16 = 128;
-/// The part of a track for which a connection has room.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Room {
-    /// Any layer. Nobody knows what the path carries, or it was not divided since the track was attached.
-    Any,
-    Layer(u8),
-    /// None: the copy is paused.
-    Nothing,
-}
 
 /// State of the copy of one track that goes to one subscriber.
 pub struct Subscription {
@@ -168,6 +162,7 @@ impl Subscription {
         self.target = None;
         (self.room, self.history) = (Room::Any, History::default());
         self.resend_floor = self.rewriter.highest_sequence();
+        self.rewriter.forget_clock();
         self.payload_types = [NONE; 128];
         for published in &track.codecs {
             let best = self
@@ -192,64 +187,6 @@ impl Subscription {
             }
         }
         self.allot(track);
-    }
-
-    /// Settles which layers it may have: all that its client decodes, and those whose format is not known yet, as far as there is
-    /// room for them.
-    pub(crate) fn allot(&mut self, track: &Track) {
-        let has_room = |layer: usize| match self.room {
-            Room::Any => true,
-            Room::Layer(one) => usize::from(one) == layer,
-            Room::Nothing => false,
-        };
-        let layers = track.layers.iter().enumerate();
-        let may_have = layers.map(|(at, layer)| has_room(at) && self.may_carry(track, layer));
-        self.may_have = may_have.collect();
-    }
-
-    /// Whether its connection's bandwidth was divided since its track was attached.
-    pub(crate) fn is_allotted(&self) -> bool {
-        self.room != Room::Any
-    }
-
-    /// Whether nothing is to be sent.
-    pub(crate) fn is_paused(&self) -> bool {
-        self.room == Room::Nothing
-    }
-
-    /// What a division of its connection's bandwidth needs to know of it. `None` if it has no video to send.
-    pub(crate) fn video(&self, now: Instant, index: usize, place: Place, track: &Track) -> Option<Video> {
-        if self.kind == Kind::Audio {
-            return None;
-        }
-        let current = self.target.or_else(|| self.current_layer(track));
-        let mut video = Video::new(index, place, current.filter(|_| !self.is_paused()), self.history);
-        video.steps = track.steps(now, |layer| self.may_carry(track, layer));
-        Some(video)
-    }
-
-    /// Takes what a division gives it. True if that changes something: then its layer is to be chosen anew.
-    pub(crate) fn take(&mut self, video: &Video, track: &Track) -> bool {
-        self.history = video.history;
-        let room = match video.grant {
-            Grant::Layer(layer) => Room::Layer(layer),
-            Grant::Paused | Grant::Unwanted => Room::Nothing,
-            // Whatever layer comes first is as good as any until the next division.
-            Grant::NoLayer if self.room != Room::Nothing => Room::Any,
-            Grant::NoLayer => Room::Nothing,
-        };
-        let changes = std::mem::replace(&mut self.room, room) != room;
-        if !changes {
-            return false;
-        }
-        self.allot(track);
-        if room == Room::Nothing {
-            self.target = None;
-        }
-        if video.is_cut || room == Room::Nothing {
-            self.rewriter.pause();
-        }
-        true
     }
 
     pub(crate) fn detach(&mut self) {
@@ -314,6 +251,7 @@ impl Subscription {
             source: arrival.source,
             sequence: arrival.extended,
             timestamp: arrival.header.timestamp,
+            origin: arrival.origin,
             vp8: arrival.vp8.as_ref(),
         };
         let numbers = match source.payload.is_empty() {

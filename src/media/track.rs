@@ -363,6 +363,7 @@ impl Track {
             entry,
             vp8,
             late,
+            origin: layer.clock.map(|clock| clock.origin),
             padding: 0,
         };
         self.keep(now, arrival, packet, received, pool)

@@ -349,6 +349,7 @@ fn sound_and_repairs_go_first() {
 fn it_is_divided_each_second_and_at_once_when_the_target_falls_or_grows_or_something_changes() {
     let mut scene = Scene::new(&[&SIMULCAST]);
     assert!(scene.division.is_due(at(0), 1));
+    assert_eq!(scene.division.next(), None);
     scene.divide(0, budget(2_300));
     let is_due = |scene: &Scene, millis, target: u64| scene.division.is_due(at(millis), target * 1_000);
     assert!(!is_due(&scene, 999, 2_300));
@@ -357,9 +358,11 @@ fn it_is_divided_each_second_and_at_once_when_the_target_falls_or_grows_or_somet
     assert!(is_due(&scene, 10, 1_799), "a tenth less than is sent");
     assert!(!is_due(&scene, 10, 2_645));
     assert!(is_due(&scene, 10, 2_646));
-    scene.division.outdate();
+    assert_eq!(scene.division.next(), Some(at(1_000)));
+    scene.division.outdate(at(10));
+    scene.division.outdate(at(50));
     assert!(is_due(&scene, 10, 2_300));
-    assert_eq!(scene.division.next(at(10)), at(10));
+    assert_eq!(scene.division.next(), Some(at(110)));
 }
 
 #[test]

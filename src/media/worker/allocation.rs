@@ -95,7 +95,7 @@ impl Worker {
         if let Some(transport) = self.transports.get_mut(key)
             && transport.outcome().is_some()
         {
-            transport.division.outdate();
+            transport.division.outdate(now);
             self.visit_soon(now, key);
         }
     }
@@ -106,7 +106,7 @@ impl Worker {
         let transport = subscription.transport;
         if subscription.kind == Kind::Video && !subscription.is_allotted() {
             if let Some(transport) = self.transports.get_mut(transport) {
-                transport.division.outdate();
+                transport.division.outdate(now);
             }
             self.allocate(now, transport);
         }
@@ -125,13 +125,13 @@ impl Worker {
     }
 
     /// Time at which a connection's bandwidth is divided next. `None` if there is nothing to divide.
-    pub(super) fn next_division(&self, now: Instant, transport: &Transport) -> Option<Instant> {
+    pub(super) fn next_division(&self, transport: &Transport) -> Option<Instant> {
         let is_video = |subscription: &Subscription| subscription.kind == Kind::Video && subscription.track.is_some();
         let mut subscriptions = transport.subscriptions.iter();
         transport.outcome()?;
         subscriptions
             .any(|&one| is_video(&self.subscriptions[one]))
-            .then(|| transport.division.next(now))
+            .then(|| transport.division.next())?
     }
 }
 

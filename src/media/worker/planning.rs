@@ -99,7 +99,7 @@ impl Worker {
                 .as_ref()
                 .and_then(|secure| secure.sender.next_timeout()),
             (!transport.reference_times.is_empty()).then_some(now + ROUND),
-            self.next_division(now, transport),
+            self.next_division(transport),
         ];
         times.into_iter().flatten().min()
     }

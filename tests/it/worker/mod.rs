@@ -23,6 +23,8 @@ mod paths;
 mod repair;
 mod reports;
 mod safety;
+#[cfg(debug_assertions)]
+mod simulcast;
 mod slots;
 mod speaking;
 mod suspension;
