@@ -152,6 +152,8 @@ impl Worker {
                 loss_256: 0,
                 state: State::Growing,
                 burst: 0,
+                probes_won: 0,
+                probes_lost: 0,
             });
             self.allocate(now, key);
             self.plan(now, key);
