@@ -63,6 +63,9 @@ pub struct Stats {
     pub reported_lost_packets: u64,
     /// Packets that were sent only to learn what a path carries.
     pub probe_packets: u64,
+    /// Probes after which more is known to arrive, and those that showed no more than before.
+    pub probes_won: u64,
+    pub(crate) probes_lost: u64,
     /// Connections whose path is estimated, by what their estimator is doing.
     pub(crate) estimates: [u64; STATES.len()],
     /// What all these paths carry together, in bits per second, and the time that packets wait in their queues.
@@ -90,7 +93,7 @@ impl Stats {
         ]
     }
 
-    fn counters(&self) -> [(&'static str, u64); 24] {
+    fn counters(&self) -> [(&'static str, u64); 26] {
         [
             ("patchbay_media_received_datagrams_total", self.received_datagrams),
             ("patchbay_media_received_bytes_total", self.received_bytes),
@@ -121,6 +124,8 @@ impl Stats {
             ("patchbay_media_reported_packets_total", self.reported_packets),
             ("patchbay_media_reported_lost_packets_total", self.reported_lost_packets),
             ("patchbay_media_probe_packets_total", self.probe_packets),
+            ("patchbay_media_probes_won_total", self.probes_won),
+            ("patchbay_media_probes_lost_total", self.probes_lost),
             ("patchbay_media_undecodable_total", self.undecodable),
             ("patchbay_media_visits_total", self.visits),
             ("patchbay_media_peers_connected_total", self.connected),

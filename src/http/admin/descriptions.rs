@@ -233,6 +233,14 @@ const COUNTERS: &[(&str, &str)] = &[
         "Packets that did not come, by the transport-wide feedback of clients.",
     ),
     (
+        "patchbay_media_probes_won_total",
+        "Probes that showed that a path carries more than was known.",
+    ),
+    (
+        "patchbay_media_probes_lost_total",
+        "Probes that showed no more than was known.",
+    ),
+    (
         "patchbay_media_probe_packets_total",
         "Packets that were sent only to learn whether a path carries more.",
     ),

@@ -10,7 +10,7 @@ use super::ice::Path;
 use super::probe::Probing;
 use super::sent::Sent;
 use super::srtp::Outbound;
-use crate::media::bandwidth::outgoing::{Estimator, Micros, Outcome, Report};
+use crate::media::bandwidth::outgoing::{Estimator, Micros, Outcome, Report, State};
 use crate::media::egress::{Egress, MAX_PACKET};
 
 /// Bytes that a path carries around each packet: headers of UDP, and of IPv4 or IPv6.
@@ -19,6 +19,13 @@ const HEADERS_V6: usize = 8 + 40;
 
 /// Time over which the least round trip is taken for the true one: twice.
 const ROUND_TRIP_WINDOW: Micros = 1_000_000;
+
+/// Time after the first packet within which a client has told of some, if it ever does: it does so each 100 ms.
+const UNHEARD: Micros = 2_000_000;
+/// Bit rate that no connection needs.
+const UNLIMITED: u64 = 100_000_000;
+/// Time between packets that are sent into a silence.
+const CALL_INTERVAL: Micros = 1_000_000;
 
 /// Times begin here, so that the estimator may look back from the first.
 const BEGINNING: Micros = 60_000_000;
@@ -38,14 +45,20 @@ struct Outgoing {
     /// The packets that have numbers. `None` where the client sends its own estimate.
     sent: Option<Box<Sent>>,
     demand: u64,
+    /// Time of the first packet of which the client was to tell something.
+    first_sent: Option<Micros>,
+    /// Whether the client has told of any.
+    is_heard: bool,
+    /// Time from which on another packet may be sent into a silence, so that there is something to tell of.
+    next_call: Micros,
     round_trip: RoundTrip,
     /// The share of packets that the client has reported lost in its last receiver report, in 1/256.
     lost_256: u8,
     probing: Option<Probing>,
     /// The probe to which the packets belong that are being written.
     cluster: Option<u8>,
-    /// The bytes of these packets.
-    padding: usize,
+    /// The bytes of the padding that is being written.
+    padding: Option<usize>,
     /// Whether a visit is planned for the estimator's sake.
     is_watched: bool,
 }
@@ -99,15 +112,29 @@ impl Sender {
 
     /// What is known of the path. `None` where nothing is.
     pub(crate) fn outcome(&self) -> Option<Outcome> {
-        Some(self.outgoing.as_ref()?.estimator.outcome())
+        let outgoing = self.outgoing.as_ref()?;
+        let outcome = outgoing.estimator.outcome();
+        Some(match outgoing.is_deaf() {
+            true => Outcome {
+                target: UNLIMITED,
+                smooth: UNLIMITED,
+                proven: UNLIMITED,
+                state: State::Growing,
+                ..outcome
+            },
+            false => outcome,
+        })
     }
 
     /// Is told what all subscriptions of the connection would take if the path carried everything.
     pub(crate) fn demand(&mut self, now: Instant, bits_per_second: u64) {
         if let Some(outgoing) = &mut self.outgoing {
             outgoing.demand = bits_per_second;
-            let now = outgoing.micros(now);
-            outgoing.estimator.demand(now, bits_per_second);
+            // While nothing is there to be sent, what is known of the path stays.
+            if bits_per_second > 0 {
+                let now = outgoing.micros(now);
+                outgoing.estimator.demand(now, bits_per_second);
+            }
         }
     }
 
@@ -123,6 +150,7 @@ impl Sender {
             outgoing.round_trip.note(now, now.saturating_sub(newest.sent));
         }
         if !reports.is_empty() {
+            outgoing.is_heard = true;
             outgoing.estimator.feedback(now, outgoing.round_trip.get(), reports);
         }
     }
@@ -133,6 +161,7 @@ impl Sender {
             return false;
         };
         let now = outgoing.micros(now);
+        outgoing.is_heard = true;
         outgoing.estimator.remb(now, bits_per_second, outgoing.lost_256);
         true
     }
@@ -167,10 +196,37 @@ impl Sender {
         is_due
     }
 
-    /// Time at which [`Sender::handle_timeout`] has something to do.
+    /// Time at which [`Sender::handle_timeout`] or [`Sender::call_into_silence`] has something to do.
     pub(crate) fn next_timeout(&self) -> Option<Instant> {
         let outgoing = self.outgoing.as_ref()?;
-        outgoing.estimator.next_timeout().map(|due| outgoing.instant(due))
+        let call = outgoing.is_silent().then_some(outgoing.next_call);
+        let due = outgoing.estimator.next_timeout().into_iter().chain(call).min()?;
+        Some(outgoing.instant(due))
+    }
+
+    /// Whether a packet is to be sent now so that the client may be heard again: it has told of nothing for so long that no video is
+    /// sent to it any more.
+    pub(crate) fn call_into_silence(&mut self, now: Instant) -> bool {
+        let Some(outgoing) = &mut self.outgoing else {
+            return false;
+        };
+        let now = outgoing.micros(now);
+        if !outgoing.is_silent() || now < outgoing.next_call {
+            return false;
+        }
+        outgoing.next_call = now + CALL_INTERVAL;
+        true
+    }
+
+    /// Forgets what is known of the path: it may be another one now.
+    pub(crate) fn forget_path(&mut self, now: Instant) {
+        if let Some(outgoing) = &mut self.outgoing {
+            let now = outgoing.micros(now);
+            outgoing.estimator = Estimator::new(now);
+            outgoing.probing = None;
+            outgoing.round_trip = RoundTrip::default();
+            (outgoing.first_sent, outgoing.is_heard) = (None, false);
+        }
     }
 
     /// Begins the probe that the estimator wants, if more is wanted than the path is known to carry. True if there is one to send.
@@ -198,22 +254,34 @@ impl Sender {
         }
     }
 
-    /// Lets the packets that are written from now on belong to this probe.
-    pub(crate) fn begin_padding(&mut self, cluster: u8) {
+    /// The packets from now on only load the path. They may belong to a probe.
+    pub(crate) fn begin_padding(&mut self, cluster: Option<u8>) {
         if let Some(outgoing) = &mut self.outgoing {
-            (outgoing.cluster, outgoing.padding) = (Some(cluster), 0);
+            (outgoing.cluster, outgoing.padding) = (cluster, Some(0));
         }
     }
 
-    /// The packets from now on belong to no probe. Returns the bytes of those that did.
+    /// The packets from now on are no padding. Returns the bytes of those that were.
     pub(crate) fn end_padding(&mut self) -> usize {
         let Some(outgoing) = &mut self.outgoing else { return 0 };
         outgoing.cluster = None;
-        std::mem::take(&mut outgoing.padding)
+        outgoing.padding.take().unwrap_or(0)
     }
 }
 
 impl Outgoing {
+    /// Whether the client has negotiated to tell of packets, and tells of none. Nothing limits what it gets.
+    fn is_deaf(&self) -> bool {
+        let waited = self
+            .first_sent
+            .map_or(0, |first| self.converted.1.saturating_sub(first));
+        !self.is_heard && waited > UNHEARD
+    }
+
+    fn is_silent(&self) -> bool {
+        self.is_heard && self.estimator.outcome().state == State::Silent
+    }
+
     fn new(now: Instant) -> Outgoing {
         Outgoing {
             since: now,
@@ -221,11 +289,14 @@ impl Outgoing {
             estimator: Estimator::new(BEGINNING),
             sent: None,
             demand: 0,
+            first_sent: None,
+            is_heard: false,
+            next_call: 0,
             round_trip: RoundTrip::default(),
             lost_256: 0,
             probing: None,
             cluster: None,
-            padding: 0,
+            padding: None,
             is_watched: false,
         }
     }
@@ -277,9 +348,10 @@ impl Sink<'_> {
             Some(_) => return,
             None => {}
         }
-        if outgoing.cluster.is_some() {
-            outgoing.padding += bytes;
+        if let Some(padding) = &mut outgoing.padding {
+            *padding += bytes;
         }
+        outgoing.first_sent.get_or_insert(now);
         outgoing.estimator.sent(now, bytes as u32, outgoing.cluster);
     }
 }

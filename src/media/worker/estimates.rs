@@ -69,8 +69,21 @@ impl Worker {
             return;
         };
         let before = sender.outcome();
+        let calls = sender.call_into_silence(now);
         if sender.handle_timeout(now) {
             self.estimated(now, key, before);
+        }
+        if calls && self.send_padding(now, key, None, &mut 0).is_none() {
+            // The next pictures show whether the client is there.
+            self.forget_path(now, key);
+        }
+    }
+
+    /// Forgets what is known of a connection's path.
+    pub(super) fn forget_path(&mut self, now: Instant, key: TransportKey) {
+        if let Some(sender) = sender_of(self.transports.get_mut(key)) {
+            sender.forget_path(now);
+            self.divide_soon(now, key);
         }
     }
 
@@ -78,6 +91,10 @@ impl Worker {
     fn estimated(&mut self, now: Instant, key: TransportKey, before: Option<Outcome>) {
         let sender = sender_of(self.transports.get_mut(key));
         let outcome = sender.and_then(|sender| sender.outcome());
+        if let (Some(before), Some(after)) = (&before, &outcome) {
+            self.stats.probes_won += u64::from(after.probes_won.saturating_sub(before.probes_won));
+            self.stats.probes_lost += u64::from(after.probes_lost.saturating_sub(before.probes_lost));
+        }
         if outcome.map(essence) != before.map(essence) {
             self.allocate(now, key);
         }
@@ -111,7 +128,7 @@ impl Worker {
         probing.begin_turn();
         let mut may_go_on = !probing.is_over(now);
         while may_go_on && probing.wants(now) && !self.egress.is_full() {
-            match self.send_padding(now, key, probing.cluster(), &mut probing.back) {
+            match self.send_padding(now, key, Some(probing.cluster()), &mut probing.back) {
                 Some(bytes) => probing.sent(bytes),
                 None => may_go_on = false,
             }
@@ -129,9 +146,9 @@ impl Worker {
         self.plan(now, key);
     }
 
-    /// Sends one packet that only loads the path: of a copy's newest packets one that is long enough, once more, or else an empty
+    /// Sends one packet of a probe, or one that is only to be told of: of a copy's newest packets one that is long enough, once more, or else an empty
     /// one. Returns its bytes; `None` if the client has negotiated no stream for that.
-    fn send_padding(&mut self, now: Instant, key: TransportKey, cluster: u8, back: &mut u16) -> Option<usize> {
+    fn send_padding(&mut self, now: Instant, key: TransportKey, cluster: Option<u8>, back: &mut u16) -> Option<usize> {
         for is_empty in [false, true] {
             for at in 0..self.transports[key].subscriptions.len() {
                 let transport = &mut self.transports[key];

@@ -53,19 +53,21 @@ fn number(packet: &[u8]) -> Option<u16> {
     Some(u16::from_be_bytes(value.try_into().unwrap()))
 }
 
-/// Transport-wide feedback of statuses from `base` on. All that came did so 250 µs after the one before.
-fn feedback(base: u16, came: &[bool], reference: u32) -> Vec<u8> {
+/// Transport-wide feedback of statuses from `base` on. The first that came did so at `millis` of the viewer's clock, each other one
+/// 250 µs after the one before.
+fn feedback(base: u16, came: &[bool], millis: u32) -> Vec<u8> {
     let mut packet = vec![0x8f, 205, 0, 0, 0, 0, 0, 7, 0, 0, 0, 9];
     packet.extend_from_slice(&base.to_be_bytes());
     packet.extend_from_slice(&(came.len() as u16).to_be_bytes());
-    packet.extend_from_slice(&(reference << 8).to_be_bytes());
+    packet.extend_from_slice(&(millis / 64 << 8).to_be_bytes());
     for chunk in came.chunks(14) {
         let bits = (0..)
             .zip(chunk)
             .fold(0_u16, |bits, (at, &came)| bits | u16::from(came) << (13 - at));
         packet.extend_from_slice(&(0x8000 | bits).to_be_bytes());
     }
-    packet.extend(came.iter().filter(|came| **came).map(|_| 1));
+    let deltas = std::iter::once((millis % 64 * 4) as u8).chain(std::iter::repeat(1));
+    packet.extend(came.iter().filter(|came| **came).zip(deltas).map(|(_, delta)| delta));
     complete(packet)
 }
 
@@ -221,7 +223,7 @@ fn feedback_that_lies_harms_nobody_else() {
     for at in 0..300_u16 {
         let got = stage.publish(at == 0, 500);
         assert_eq!(got[other].len(), 1);
-        stage.tell(other, &feedback(at, &[true], u32::from(at)));
+        stage.tell(other, &feedback(at, &[true], 20 * u32::from(at)));
         let mut lies = vec![0x8f, 205, 0, 0, 0, 0, 0, 7, 0, 0, 0, 9];
         lies.extend_from_slice(&at.wrapping_mul(7_919).to_be_bytes());
         lies.extend_from_slice(&65_000_u16.to_be_bytes());
@@ -266,5 +268,127 @@ fn a_viewer_without_numbers_sends_its_own_estimate() {
         stage.tell(viewer, &remb(exponent, mantissa));
         let told = stage.worker.stats().target_bps;
         assert!((10_000..=100_000_000).contains(&told), "{told}");
+    }
+}
+
+/// A viewer that tells of all that comes, over a path that carries everything.
+struct Honest {
+    viewer: usize,
+    /// Numbers and arrivals, in microseconds, of which it has not told yet.
+    came: Vec<(u16, u64)>,
+    began: Instant,
+    /// RTP packets of the last second, without those of padding.
+    media: usize,
+}
+
+impl Honest {
+    fn new(stage: &mut Stage) -> Honest {
+        let viewer = stage.join_numbered();
+        Honest {
+            viewer,
+            came: Vec::new(),
+            began: stage.now,
+            media: 0,
+        }
+    }
+
+    fn take(&mut self, stage: &Stage, packets: &[Vec<u8>]) {
+        let at = (stage.now - self.began).as_micros() as u64;
+        for packet in packets.iter().filter(|packet| !matches!(packet[1], 192..=223)) {
+            let header = Header::parse(packet).unwrap();
+            self.media += usize::from(header.payload_type == VIDEO_PT);
+            self.came.push((number(packet).unwrap(), at));
+        }
+    }
+
+    /// A second in which media come, in packets of 1,000 bytes at an even pace. It tells of what came each 50 ms, or nothing.
+    fn watch(&mut self, stage: &mut Stage, packets: u32, tells: bool) {
+        self.media = 0;
+        for millisecond in 0..1_000 {
+            let sent = stage.pass(Duration::from_millis(1));
+            let got = stage.hand_out(sent).remove(self.viewer);
+            self.take(stage, &got);
+            if millisecond * packets / 1_000 != (millisecond + 1) * packets / 1_000 {
+                let got = stage
+                    .publish(millisecond < 10 || millisecond % 500 < 10, 1_000)
+                    .remove(self.viewer);
+                self.take(stage, &got);
+            }
+            if millisecond % 50 == 49 {
+                let came = std::mem::take(&mut self.came);
+                // A report alone keeps the client's consent.
+                let told = Honest::told(&came).filter(|_| tells);
+                stage.tell(self.viewer, &told.unwrap_or_default());
+            }
+        }
+        assert_agrees(&stage.worker);
+    }
+
+    fn told(came: &[(u16, u64)]) -> Option<Vec<u8>> {
+        let &(base, first) = came.first()?;
+        let mut packet = vec![0x8f, 205, 0, 0, 0, 0, 0, 7, 0, 0, 0, 9];
+        packet.extend_from_slice(&base.to_be_bytes());
+        packet.extend_from_slice(&(came.len() as u16).to_be_bytes());
+        packet.extend_from_slice(&((first / 64_000) as u32 % (1 << 24) << 8).to_be_bytes());
+        packet.extend_from_slice(&(0x4000 | came.len() as u16).to_be_bytes());
+        let mut ticks = first / 64_000 * 256;
+        for (place, &(number, at)) in (0..).zip(came) {
+            assert_eq!(number, base.wrapping_add(place), "all come, in order");
+            packet.extend_from_slice(&((at / 250 - ticks) as u16).to_be_bytes());
+            ticks = at / 250;
+        }
+        Some(complete(packet))
+    }
+}
+
+#[test]
+fn a_path_that_carries_more_is_found_by_probes() {
+    let mut stage = Stage::new(0);
+    let mut honest = Honest::new(&mut stage);
+    honest.watch(&mut stage, 250, true);
+    honest.watch(&mut stage, 250, true);
+    honest.watch(&mut stage, 250, true);
+    let stats = stage.worker.stats();
+    assert!(stats.probe_packets >= 8 && stats.probes_won >= 1, "{stats:?}");
+    assert!(stats.target_bps > 2_000_000, "{}", stats.target_bps);
+    assert_eq!(honest.media, 250, "the whole video in the last second");
+    // Nothing more is wanted, so nothing more is probed.
+    let before = stage.worker.stats().probe_packets;
+    for _ in 0..7 {
+        honest.watch(&mut stage, 250, true);
+    }
+    let probed = stage.worker.stats().probe_packets - before;
+    assert!(probed <= 60, "{probed} packets of probes in seven seconds");
+}
+
+#[test]
+fn a_viewer_that_tells_of_nothing_any_more_is_called_until_it_does() {
+    let mut stage = Stage::new(0);
+    let mut honest = Honest::new(&mut stage);
+    for _ in 0..3 {
+        honest.watch(&mut stage, 60, true);
+    }
+    assert_eq!(honest.media, 60);
+    for _ in 0..13 {
+        honest.watch(&mut stage, 60, false);
+    }
+    assert_eq!(honest.media, 0, "nobody may be there");
+    for _ in 0..3 {
+        honest.watch(&mut stage, 60, true);
+    }
+    assert_eq!(honest.media, 60);
+}
+
+#[test]
+fn a_viewer_that_never_tells_of_anything_gets_everything() {
+    let mut stage = Stage::new(0);
+    let mut deaf = Honest::new(&mut stage);
+    for second in 0..15 {
+        deaf.watch(&mut stage, 250, false);
+        assert!(
+            second < 4 || deaf.media == 250,
+            "{} packets in second {second}",
+            deaf.media
+        );
     }
 }
