@@ -221,6 +221,10 @@ impl Controller for Libwebrtcs {
             smoothed: false,
         });
         self.take(update);
+        if !reports.iter().any(|report| report.arrived.is_some()) {
+            // It would panic.
+            return;
+        }
         let update = self.controller.on_transport_packets_feedback(TransportPacketsFeedback {
             feedback_time: time(now),
             data_in_flight: DataSize::from_bytes(self.in_flight),
