@@ -138,6 +138,7 @@ impl Estimator {
     /// Is told what all subscriptions of the connection would take if the path carried everything.
     pub(crate) fn demand(&mut self, now: Micros, bits_per_second: u64) {
         self.now = now;
+        let bits_per_second = bits_per_second.min(TARGET_MAX);
         let before = self.demand.replace(bits_per_second);
         if before == Some(bits_per_second) {
             return;

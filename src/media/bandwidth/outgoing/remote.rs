@@ -1,6 +1,7 @@
 //! The estimate of a receiver that reports no single packets: its REMB (draft-alvestrand-rmcat-remb-03), and the loss of its reports.
 
 use super::Micros;
+use super::control::TARGET_MAX;
 
 /// Loss in 1/256. Above 10 % the target falls by half of the loss, below 2 % it rises (draft-ietf-rmcat-gcc-02 §6).
 const LOSS_HIGH: u8 = 26;
@@ -20,7 +21,7 @@ pub(super) struct Remote {
 impl Remote {
     pub(super) fn new(now: Micros) -> Remote {
         Remote {
-            limit: u64::MAX,
+            limit: TARGET_MAX,
             updated_at: now,
             fallen_at: 0,
             reports_until: 0,
@@ -53,7 +54,7 @@ impl Remote {
                 self.limit = target * (512 - u64::from(lost_256)) / 512;
             }
         } else if lost_256 < LOSS_LOW {
-            self.limit = self.limit.saturating_add(self.limit / 100 * 8 * passed / 1_000_000);
+            self.limit = (self.limit + self.limit / 100 * 8 * passed / 1_000_000).min(TARGET_MAX);
         }
         Some((estimate / 100 * 95).min(self.limit))
     }

@@ -30,11 +30,6 @@ impl<const N: usize> Least<N> {
         }
     }
 
-    /// Forgets what is older than the buckets before `at`.
-    pub(super) fn pass(&mut self, at: Micros) {
-        self.move_to(at / self.width);
-    }
-
     fn move_to(&mut self, bucket: u64) {
         let steps = bucket.saturating_sub(self.newest).min(N as u64);
         for step in 0..steps {

@@ -3,6 +3,7 @@
 mod hostile;
 mod link;
 mod measure;
+mod others;
 mod rows;
 mod table;
 mod tcp;

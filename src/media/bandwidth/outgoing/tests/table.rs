@@ -2,9 +2,12 @@
 
 use super::super::Estimator;
 use super::measure::{Figure, Make};
+use super::others::{Interceptors, Libwebrtcs};
 use super::rows::ROWS;
 
 const OURS: &Make = &|now| Box::new(Estimator::new(now));
+const WEBRTCS: &Make = &|now| Box::new(Libwebrtcs::new(now));
+const INTERCEPTORS: &Make = &|_| Box::new(Interceptors::new());
 const SEEDS: std::ops::RangeInclusive<u64> = 1..=7;
 
 /// The figures of a row, each the worst of all seeds.
@@ -77,18 +80,29 @@ rows! {
     loss_before_us_is_not_the_links: "3 Mb/s, 10 % lost before us",
 }
 
-/// Prints the table of `benches/BANDWIDTH.md`.
+/// Prints the table of `benches/BANDWIDTH.md`. `ROW` in the environment prints the rows whose names contain it.
 #[test]
-#[ignore = "prints; the rows are tests of their own"]
+#[ignore = "it prints; the rows are tests of their own"]
 fn the_table() {
     let only = std::env::var("ROW").unwrap_or_default();
-    println!("| link | figure | bar | ours |\n|---|---|---|---|");
+    println!("| link | figure | bar | ours | `goog_cc` | `Gcc` |\n|---|---|---|---|---|---|");
+    let shown = |value: f64| {
+        if value.is_finite() {
+            format!("{value:.1}")
+        } else {
+            "never".to_owned()
+        }
+    };
     for row in ROWS.iter().filter(|row| row.name.contains(&only)) {
-        for figure in worst(row.name, OURS) {
-            let mark = if figure.bar.is_met(figure.value) { "" } else { " FAILS" };
+        let [ours, webrtcs, interceptors] = [OURS, WEBRTCS, INTERCEPTORS].map(|make| worst(row.name, make));
+        for (index, figure) in ours.iter().enumerate() {
+            let name = if index == 0 { row.name } else { "" };
+            let others = [&webrtcs, &interceptors].map(|all| shown(all[index].value));
+            let [webrtc, interceptor] = others;
+            let ours = shown(figure.value);
             println!(
-                "| {} | {} | {} | {:.1}{mark} |",
-                row.name, figure.what, figure.bar, figure.value
+                "| {name} | {} | {} | {ours} | {webrtc} | {interceptor} |",
+                figure.what, figure.bar
             );
         }
     }
