@@ -46,10 +46,10 @@ impl Subscription {
         if self.kind == Kind::Audio {
             return None;
         }
-        let current = self
-            .target
-            .or_else(|| self.current_layer(track))
-            .filter(|_| !self.is_paused());
+        // A layer that was only waited for, before anybody knew what the path carries, is nothing that it had.
+        let begins = !self.is_allotted() && self.rewriter.source().is_none();
+        let current = self.target.or_else(|| self.current_layer(track));
+        let current = current.filter(|_| !begins && !self.is_paused());
         let mut video = Video::new(index, place, current, self.history);
         video.steps = track.steps(now, current, |layer| self.may_carry(track, layer));
         Some(video)
