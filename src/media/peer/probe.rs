@@ -8,8 +8,8 @@ use crate::media::bandwidth::outgoing::Probe;
 pub(crate) const TURN: Duration = Duration::from_millis(2);
 /// Packets of one turn. If the worker has been late, the rest follows in later turns.
 const PACKETS_PER_TURN: u32 = 16;
-/// Time after which a probe ends, whatever was sent of it: its packets would say nothing of its rate.
-const LASTS_AT_MOST: Duration = Duration::from_millis(500);
+/// Time after which a probe ends, whatever was sent of it. At the lowest rates eight packets take a second and a half.
+const LASTS_AT_MOST: Duration = Duration::from_secs(2);
 /// The least rate at which a probe is sent.
 const MIN_BITS_PER_SECOND: u64 = 10_000;
 
@@ -124,7 +124,7 @@ mod tests {
         let sent = packets(1, u32::MAX, 255, 100);
         assert!(sent.len() < 20, "{}", sent.len());
         let sent = packets(u64::MAX, u32::MAX, 255, 1);
-        assert!(sent.len() as u32 <= PACKETS_PER_TURN * 251, "{}", sent.len());
+        assert!(sent.len() as u32 <= PACKETS_PER_TURN * 1_001, "{}", sent.len());
     }
 
     #[test]

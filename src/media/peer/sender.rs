@@ -24,6 +24,10 @@ const ROUND_TRIP_WINDOW: Micros = 1_000_000;
 const UNHEARD: Micros = 2_000_000;
 /// Bit rate that no connection needs.
 const UNLIMITED: u64 = 100_000_000;
+/// The least demand that the estimator is told. A video that has just begun is measured low, and the target may not fall for that.
+const DEMAND_MIN: u64 = 150_000;
+/// Time after a probe's last packet in which feedback of it comes, beside a round trip.
+const CONCLUDES_AFTER: Micros = 1_500_000;
 /// Time between packets that are sent into a silence.
 const CALL_INTERVAL: Micros = 1_000_000;
 
@@ -55,6 +59,8 @@ struct Outgoing {
     /// The share of packets that the client has reported lost in its last receiver report, in 1/256.
     lost_256: u8,
     probing: Option<Probing>,
+    /// Time at which a probe of which not all was reported is given up, if no feedback comes meanwhile.
+    concludes: Option<Micros>,
     /// The probe to which the packets belong that are being written.
     cluster: Option<u8>,
     /// The bytes of the padding that is being written.
@@ -133,7 +139,7 @@ impl Sender {
             // While nothing is there to be sent, what is known of the path stays.
             if bits_per_second > 0 {
                 let now = outgoing.micros(now);
-                outgoing.estimator.demand(now, bits_per_second);
+                outgoing.estimator.demand(now, bits_per_second.max(DEMAND_MIN));
             }
         }
     }
@@ -192,15 +198,21 @@ impl Sender {
         if is_due {
             outgoing.estimator.timeout(now);
         }
+        let concludes = outgoing.concludes.is_some_and(|due| due <= now);
+        if concludes {
+            outgoing.concludes = None;
+            outgoing.estimator.feedback(now, outgoing.round_trip.get(), &[]);
+        }
         outgoing.is_watched = outgoing.estimator.next_timeout().is_some();
-        is_due
+        is_due || concludes
     }
 
     /// Time at which [`Sender::handle_timeout`] or [`Sender::call_into_silence`] has something to do.
     pub(crate) fn next_timeout(&self) -> Option<Instant> {
         let outgoing = self.outgoing.as_ref()?;
         let call = outgoing.is_silent().then_some(outgoing.next_call);
-        let due = outgoing.estimator.next_timeout().into_iter().chain(call).min()?;
+        let others = call.into_iter().chain(outgoing.concludes);
+        let due = outgoing.estimator.next_timeout().into_iter().chain(others).min()?;
         Some(outgoing.instant(due))
     }
 
@@ -251,6 +263,8 @@ impl Sender {
     pub(crate) fn end_probe(&mut self) {
         if let Some(outgoing) = &mut self.outgoing {
             outgoing.probing = None;
+            let round_trip = outgoing.round_trip.get().unwrap_or(0);
+            outgoing.concludes = Some(outgoing.converted.1 + CONCLUDES_AFTER + round_trip);
         }
     }
 
@@ -295,6 +309,7 @@ impl Outgoing {
             round_trip: RoundTrip::default(),
             lost_256: 0,
             probing: None,
+            concludes: None,
             cluster: None,
             padding: None,
             is_watched: false,

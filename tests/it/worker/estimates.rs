@@ -309,9 +309,7 @@ impl Honest {
             let got = stage.hand_out(sent).remove(self.viewer);
             self.take(stage, &got);
             if millisecond * packets / 1_000 != (millisecond + 1) * packets / 1_000 {
-                let got = stage
-                    .publish(millisecond < 10 || millisecond % 500 < 10, 1_000)
-                    .remove(self.viewer);
+                let got = stage.publish(millisecond % 500 < 20, 1_000).remove(self.viewer);
                 self.take(stage, &got);
             }
             if millisecond % 50 == 49 {

@@ -13,16 +13,12 @@ use super::rate::ArrivalRate;
 use super::remote::Remote;
 use super::silence::Silence;
 use super::summary::Summary;
-use super::{Micros, Outcome, Probe, Report, State};
+use super::{Micros, Outcome, Probe, Report, State, outcome};
 
 const TARGET_AT_START: u64 = 300_000;
 /// The round trip before one is known.
 const ROUND_TRIP: Micros = 100_000;
 const ROUND_TRIP_MAX: Micros = 3_000_000;
-
-/// A frame of usual size is sent at once, unless the path has shown to have no queue for it.
-const BURST: Micros = 40_000;
-const BURST_SMALL: Micros = 5_000;
 
 /// The estimator of one connection. Inputs are [`sent`](Estimator::sent), [`feedback`](Estimator::feedback),
 /// [`remb`](Estimator::remb), [`demand`](Estimator::demand) and [`timeout`](Estimator::timeout); after each of them but the first
@@ -39,7 +35,7 @@ pub(crate) struct Estimator {
     pub(super) control: Control,
     pub(super) ceiling: Ceiling,
     pub(super) summary: Summary,
-    silence: Silence,
+    pub(super) silence: Silence,
     remote: Remote,
     demand: Option<u64>,
     /// The newest time that was told.
@@ -52,7 +48,7 @@ pub(crate) struct Estimator {
     pub(super) shared_until: Micros,
     /// The part of a shared path that is ours, in thousandths.
     pub(super) share: u64,
-    outcome: Outcome,
+    pub(super) outcome: Outcome,
 }
 
 impl Estimator {
@@ -86,7 +82,7 @@ impl Estimator {
                 queue_delay: 0,
                 loss_256: 0,
                 state: State::Growing,
-                burst: BURST,
+                burst: outcome::BURST,
                 probes_won: 0,
                 probes_lost: 0,
             },
@@ -157,6 +153,7 @@ impl Estimator {
         let target = self.control.target();
         if let Some(target) = self.remote.target(now, target, bits_per_second, lost_256) {
             self.silence.heard();
+            self.probes.give_up(now, self.round_trip);
             self.control.set(target.min(self.limit()));
             self.summary.arrived(now, target);
             self.publish(now);
@@ -202,35 +199,5 @@ impl Estimator {
     pub(super) fn limit(&self) -> u64 {
         let most = self.demand.map_or(TARGET_MAX, |demand| demand.saturating_mul(2));
         most.clamp(TARGET_MIN, TARGET_MAX)
-    }
-
-    fn publish(&mut self, now: Micros) {
-        let target = self.control.target();
-        self.summary.target(now, target);
-        self.outcome = Outcome {
-            target,
-            smooth: self.summary.smooth(),
-            proven: self.summary.proven(),
-            queue_delay: self.queue.usual(),
-            loss_256: self.loss.in_256(),
-            state: self.state(now),
-            burst: if self.ceiling.is_known() { BURST_SMALL } else { BURST },
-            probes_won: self.probes.won,
-            probes_lost: self.probes.without_gain,
-        };
-    }
-
-    fn state(&self, now: Micros) -> State {
-        if self.silence.is_total() {
-            State::Silent
-        } else if self.competing.is_active() {
-            State::Competing
-        } else if self.loss.is_on_trial() {
-            State::Verifying
-        } else if self.control.is_held(now) {
-            State::Holding
-        } else {
-            State::Growing
-        }
     }
 }

@@ -110,8 +110,8 @@ impl Viewer {
         let payload = &packet[payload];
         let (sequence, payload) = match header.ssrc {
             one if one == ssrc => (header.sequence, payload),
-            // A packet that only probes the path.
-            one if one == rtx_ssrc && payload.is_empty() => return,
+            // Padding repeats nothing.
+            one if one == rtx_ssrc && payload.len() < 2 => return,
             one if one == rtx_ssrc => (u16::from_be_bytes([payload[0], payload[1]]), &payload[2..]),
             _ => return,
         };
