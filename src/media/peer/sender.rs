@@ -235,7 +235,10 @@ impl Sender {
         if let Some(outgoing) = &mut self.outgoing {
             let now = outgoing.micros(now);
             outgoing.estimator = Estimator::new(now);
-            outgoing.probing = None;
+            if let Some(sent) = &mut outgoing.sent {
+                sent.forget();
+            }
+            (outgoing.probing, outgoing.concludes) = (None, None);
             outgoing.round_trip = RoundTrip::default();
             (outgoing.first_sent, outgoing.is_heard) = (None, false);
         }

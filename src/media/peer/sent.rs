@@ -11,6 +11,8 @@ pub(crate) const REMEMBERED: u64 = 2_048;
 pub(super) struct Sent {
     /// Number of packets that have had a number. It is the next packet's number, counted on over the turns.
     count: u64,
+    /// Packets before this one are forgotten.
+    from: u64,
     /// The number after the last that feedback has told of, and the number from which on packets that did not come are not yet
     /// taken for lost. Both are counted on as well.
     told: u64,
@@ -82,6 +84,7 @@ impl Sent {
     pub fn new() -> Sent {
         Sent {
             count: 0,
+            from: 0,
             told: 0,
             judged: 0,
             clock: ReceiverClock::default(),
@@ -100,12 +103,22 @@ impl Sent {
         self.count += 1;
     }
 
+    /// Forgets all packets that were sent. The numbers go on.
+    pub fn forget(&mut self) {
+        self.from = self.count;
+    }
+
+    /// The first number that is remembered.
+    fn oldest(&self) -> u64 {
+        self.from.max(self.count.saturating_sub(REMEMBERED))
+    }
+
     /// Takes what a feedback packet says, from its base number on. Replaces `reports` by what has become of packets meanwhile, in
     /// the order of their numbers; each packet is there once. Of numbers that were never sent, or are forgotten, nothing is reported.
     pub fn take(&mut self, now: Micros, body: &[u8], reports: &mut Vec<Report>) {
         reports.clear();
-        let known = self.count.min(REMEMBERED);
-        let oldest = self.count - known;
+        let oldest = self.oldest();
+        let known = self.count - oldest;
         let remembered = Known {
             first: oldest as u16,
             count: known as u16,
@@ -143,8 +156,7 @@ impl Sent {
 
     /// Reports the packets before `end` as lost that were missing, and of which this feedback does not tell either.
     fn judge(&mut self, now: Micros, end: u64, reports: &mut Vec<Report>) {
-        let oldest = self.count.saturating_sub(REMEMBERED);
-        for number in self.judged.max(oldest)..end {
+        for number in self.judged.max(self.oldest())..end {
             let packet = &mut self.packets[(number % REMEMBERED) as usize];
             if packet.fate() == Fate::Missing {
                 packet.set_fate(Fate::Lost);
@@ -269,6 +281,16 @@ mod tests {
         assert_eq!(came.len(), REMEMBERED as usize, "everything at once");
         assert!(came.iter().is_sorted());
         assert_eq!(take(&mut sent, at(3_000), &feedback(952, &vec![true; 2_048])), []);
+    }
+
+    #[test]
+    fn of_what_is_forgotten_nothing_is_reported() {
+        let mut sent = sent(10);
+        assert_eq!(take(&mut sent, 9_000, &feedback(0, &[true, false])), [(0, true)]);
+        sent.forget();
+        sent.push(at(10), 100, None);
+        assert_eq!(take(&mut sent, 9_000, &feedback(1, &[false; 9])), []);
+        assert_eq!(take(&mut sent, 9_000, &feedback(10, &[true])), [(10, true)]);
     }
 
     #[test]
