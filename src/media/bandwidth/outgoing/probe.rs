@@ -31,7 +31,10 @@ pub(super) struct Probes {
     rate: Option<u64>,
     interval: Micros,
     /// Whether media are less than the target.
-    pub(super) is_unfilled: bool,
+    is_unfilled: bool,
+    /// The time of the last probe, and whether the next one waits for nothing but the interval.
+    last_at: Micros,
+    is_regular: bool,
     hinted_at: Micros,
     hint_interval: Micros,
     /// Probes in a row of which too little came.
@@ -50,6 +53,8 @@ impl Probes {
             rate: Some(rate),
             interval: INTERVAL,
             is_unfilled: false,
+            last_at: now,
+            is_regular: false,
             hinted_at: now,
             hint_interval: HINT_INTERVAL,
             lost: 0,
@@ -63,12 +68,16 @@ impl Probes {
         if self.due >= at || self.rate.is_none() {
             self.due = at;
             self.rate = Some(rate);
+            self.is_regular = false;
         }
     }
 
     /// Puts off what is planned.
     pub(super) fn put_off(&mut self, until: Micros) {
-        self.due = self.due.max(until);
+        if until > self.due {
+            self.due = until;
+            self.is_regular = false;
+        }
     }
 
     /// Something hints at this rate: it is probed soon, unless such a hint has just proved to be wrong.
@@ -77,6 +86,18 @@ impl Probes {
             self.hinted_at = now.saturating_add(self.hint_interval);
             self.hint_interval = (self.hint_interval * 2).min(HINT_INTERVAL_MAX);
             self.plan(now, rate);
+        }
+    }
+
+    pub(super) fn is_unfilled(&self) -> bool {
+        self.is_unfilled
+    }
+
+    /// Is told whether media fill the target. While they do not, probes come sooner.
+    pub(super) fn filled(&mut self, is_filled: bool) {
+        self.is_unfilled = !is_filled;
+        if self.is_unfilled && self.is_regular {
+            self.due = self.due.min(self.last_at.saturating_add(INTERVAL_UNFILLED));
         }
     }
 
@@ -100,6 +121,7 @@ impl Probes {
         let most = demand.saturating_mul(ABOVE_DEMAND) / 100;
         let rate = self.rate.take().unwrap_or(target.saturating_mul(2)).min(most);
         self.due = now.saturating_add(self.interval());
+        (self.last_at, self.is_regular) = (now, true);
         if rate < target.saturating_mul(11) / 10 {
             return None;
         }
@@ -163,7 +185,7 @@ impl Probes {
             }
             Some(shown) if shown.saturated && shown.rate < target.saturating_mul(11) / 10 => {
                 self.interval = (self.interval * 3 / 2).min(INTERVAL_MAX);
-                self.put_off(now.saturating_add(self.interval()));
+                self.due = self.due.max(now.saturating_add(self.interval()));
             }
             // Media that are sent in between may make the measure too low, so it is taken once more.
             Some(shown) if shown.saturated => self.plan(now.saturating_add(AGAIN), shown.rate / 2 * 3),

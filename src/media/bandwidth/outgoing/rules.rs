@@ -40,7 +40,9 @@ impl Estimator {
 
     pub(super) fn may_probe(&self, now: Micros) -> bool {
         let is_busy = self.control.is_held(now) || self.loss.is_on_trial() || self.competing.is_active();
-        !is_busy && now >= self.shared_until && self.queue.usual() <= QUEUE_MIN
+        // Media that do not fill the target leave room, whoever else is there.
+        let is_alone = now >= self.shared_until || self.probes.is_unfilled();
+        !is_busy && is_alone && self.queue.usual() <= QUEUE_MIN
     }
 
     /// The rate that arrives, as far as reports that were lost allow to know.
@@ -199,7 +201,7 @@ impl Estimator {
 
     fn grow(&mut self, now: Micros, queue: Micros) {
         let arrived = self.arriving().unwrap_or(0);
-        self.probes.is_unfilled = arrived < self.control.target() / 10 * 8;
+        self.probes.filled(arrived >= self.control.target() / 10 * 8);
         self.summary.arrived(now, arrived.min(self.control.target()));
         self.loss.settle(now);
         let pace = if self.competing.is_active() {
