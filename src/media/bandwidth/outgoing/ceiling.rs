@@ -3,10 +3,10 @@
 use super::Micros;
 
 /// The time for which a ceiling is believed at first. Each one that follows is believed for twice as long, up to a minute.
-const BELIEVED: Micros = 10_000_000;
+const BELIEVED: Micros = 15_000_000;
 const BELIEVED_MAX: Micros = 60_000_000;
 /// Loss at a ceiling that is older than this is the ceiling again. If it is younger, the ceiling may have been a mistake.
-const CONFIRMED: Micros = 2_500_000;
+const CONFIRMED: Micros = 1_500_000;
 
 pub(super) struct Ceiling {
     rate: u64,

@@ -18,6 +18,8 @@ use super::{Micros, Outcome, Probe, Report, State, outcome};
 const TARGET_AT_START: u64 = 300_000;
 /// The round trip before one is known.
 const ROUND_TRIP: Micros = 100_000;
+const PACKETS_OF_PAIRS: u32 = 2;
+const PACKETS_OF_BURSTS: u32 = 4;
 const ROUND_TRIP_MAX: Micros = 3_000_000;
 
 /// The estimator of one connection. Inputs are [`sent`](Estimator::sent), [`feedback`](Estimator::feedback),
@@ -28,6 +30,8 @@ pub(crate) struct Estimator {
     pub(super) coverage: Coverage,
     pub(super) trend: Trend,
     pub(super) queue: QueueDelay,
+    /// Bursts of which there are many, and those whose rate is sure.
+    pub(super) pairs: Bursts,
     pub(super) bursts: Bursts,
     pub(super) loss: Loss,
     pub(super) probes: Probes,
@@ -42,6 +46,8 @@ pub(crate) struct Estimator {
     now: Micros,
     pub(super) round_trip: Micros,
     pub(super) standing_since: Option<Micros>,
+    /// The last time at which there was a queue.
+    pub(super) queued_at: Option<Micros>,
     /// The time of the last change of the target that was more than growth.
     pub(super) changed_at: Micros,
     /// Others are believed to use a part of the path until this time.
@@ -59,7 +65,9 @@ impl Estimator {
             coverage: Coverage::new(),
             trend: Trend::new(),
             queue: QueueDelay::new(),
-            bursts: Bursts::new(),
+            pairs: Bursts::new(PACKETS_OF_PAIRS),
+            bursts: Bursts::new(PACKETS_OF_BURSTS),
+            queued_at: None,
             loss: Loss::new(),
             probes: Probes::new(now, TARGET_AT_START * 3),
             competing: Competing::new(),
@@ -118,6 +126,7 @@ impl Estimator {
             self.rate.arrived(arrived, report.bytes);
             self.queue.packet(report.sent, arrived);
             self.trend.packet(report.sent, arrived);
+            self.pairs.packet(report.sent, arrived, report.bytes);
             self.bursts.packet(report.sent, arrived, report.bytes);
         }
     }

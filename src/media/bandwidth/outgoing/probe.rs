@@ -3,7 +3,7 @@
 use super::flight::{Flight, Shown};
 use super::{Micros, Probe, Report};
 
-pub(super) const PACKETS_MIN: u8 = 8;
+pub(super) const PACKETS_MIN: u8 = 6;
 const LASTS: Micros = 15_000;
 const LASTS_REMOTE: Micros = 200_000;
 /// Bytes of one packet of a probe, about.
@@ -12,12 +12,16 @@ const PACKET_BYTES: u64 = 1_200;
 const ABOVE_DEMAND: u64 = 120;
 const INTERVAL: Micros = 5_000_000;
 const INTERVAL_MAX: Micros = 10_000_000;
+/// The longest interval while media do not fill the target: then nothing else would show that the path carries more, and a probe
+/// finds room.
+const INTERVAL_UNFILLED: Micros = 2_500_000;
 /// The wait before a rate that was much higher, but not the one that was asked for, is measured again.
 const AGAIN: Micros = 500_000;
 /// Probes in a row of which too little came, before the usual interval counts again.
 const LOST_MAX: u8 = 3;
 /// The least wait between probes that are due to a hint. It doubles with each one, until a probe shows much more.
 const HINT_INTERVAL: Micros = 1_000_000;
+const HINT_INTERVAL_MAX: Micros = 16_000_000;
 
 pub(super) struct Probes {
     next_cluster: u8,
@@ -26,6 +30,11 @@ pub(super) struct Probes {
     /// The rate of the next probe, if it was decided when it became due.
     rate: Option<u64>,
     interval: Micros,
+    /// Whether media are less than the target.
+    is_unfilled: bool,
+    /// The time of the last probe, and whether the next one waits for nothing but the interval.
+    last_at: Micros,
+    is_regular: bool,
     hinted_at: Micros,
     hint_interval: Micros,
     /// Probes in a row of which too little came.
@@ -43,6 +52,9 @@ impl Probes {
             due: now,
             rate: Some(rate),
             interval: INTERVAL,
+            is_unfilled: false,
+            last_at: now,
+            is_regular: false,
             hinted_at: now,
             hint_interval: HINT_INTERVAL,
             lost: 0,
@@ -56,20 +68,44 @@ impl Probes {
         if self.due >= at || self.rate.is_none() {
             self.due = at;
             self.rate = Some(rate);
+            self.is_regular = false;
         }
     }
 
     /// Puts off what is planned.
     pub(super) fn put_off(&mut self, until: Micros) {
-        self.due = self.due.max(until);
+        if until > self.due {
+            self.due = until;
+            self.is_regular = false;
+        }
     }
 
     /// Something hints at this rate: it is probed soon, unless such a hint has just proved to be wrong.
     pub(super) fn hint(&mut self, now: Micros, rate: u64) {
         if now >= self.hinted_at && self.flight.is_none() && self.due > now {
             self.hinted_at = now.saturating_add(self.hint_interval);
-            self.hint_interval = (self.hint_interval * 2).min(INTERVAL_MAX * 2);
+            self.hint_interval = (self.hint_interval * 2).min(HINT_INTERVAL_MAX);
             self.plan(now, rate);
+        }
+    }
+
+    pub(super) fn is_unfilled(&self) -> bool {
+        self.is_unfilled
+    }
+
+    /// Is told whether media fill the target. While they do not, probes come sooner.
+    pub(super) fn filled(&mut self, is_filled: bool) {
+        self.is_unfilled = !is_filled;
+        if self.is_unfilled && self.is_regular {
+            self.due = self.due.min(self.last_at.saturating_add(INTERVAL_UNFILLED));
+        }
+    }
+
+    fn interval(&self) -> Micros {
+        if self.is_unfilled {
+            self.interval.min(INTERVAL_UNFILLED)
+        } else {
+            self.interval
         }
     }
 
@@ -84,7 +120,8 @@ impl Probes {
         }
         let most = demand.saturating_mul(ABOVE_DEMAND) / 100;
         let rate = self.rate.take().unwrap_or(target.saturating_mul(2)).min(most);
-        self.due = now.saturating_add(self.interval);
+        self.due = now.saturating_add(self.interval());
+        (self.last_at, self.is_regular) = (now, true);
         if rate < target.saturating_mul(11) / 10 {
             return None;
         }
@@ -148,7 +185,7 @@ impl Probes {
             }
             Some(shown) if shown.saturated && shown.rate < target.saturating_mul(11) / 10 => {
                 self.interval = (self.interval * 3 / 2).min(INTERVAL_MAX);
-                self.put_off(now.saturating_add(self.interval));
+                self.due = self.due.max(now.saturating_add(self.interval()));
             }
             // Media that are sent in between may make the measure too low, so it is taken once more.
             Some(shown) if shown.saturated => self.plan(now.saturating_add(AGAIN), shown.rate / 2 * 3),

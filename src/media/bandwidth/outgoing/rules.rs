@@ -40,7 +40,9 @@ impl Estimator {
 
     pub(super) fn may_probe(&self, now: Micros) -> bool {
         let is_busy = self.control.is_held(now) || self.loss.is_on_trial() || self.competing.is_active();
-        !is_busy && now >= self.shared_until && self.queue.usual() <= QUEUE_MIN
+        // Media that do not fill the target leave room, whoever else is there.
+        let is_alone = now >= self.shared_until || self.probes.is_unfilled();
+        !is_busy && is_alone && self.queue.usual() <= QUEUE_MIN
     }
 
     /// The rate that arrives, as far as reports that were lost allow to know.
@@ -69,7 +71,7 @@ impl Estimator {
     /// Our own bursts arrive faster than the target: perhaps the path carries more now.
     fn take_hint(&mut self, now: Micros) {
         let target = self.control.target();
-        if let Some(rate) = self.bursts.rate().filter(|rate| *rate > target / 10 * 13)
+        if let Some(rate) = self.pairs.rate(now).filter(|rate| *rate > target / 10 * 13)
             && now >= self.ceiling.until()
         {
             self.probes.hint(now, rate.min(target.saturating_mul(2)));
@@ -78,6 +80,9 @@ impl Estimator {
 
     fn judge_delay(&mut self, now: Micros, queue: Micros) {
         let hasty = self.queue.hasty();
+        if hasty > JUMP {
+            self.queued_at = Some(now);
+        }
         if queue <= STANDING {
             self.standing_since = None;
         }
@@ -101,7 +106,7 @@ impl Estimator {
             // The queue is being emptied already.
             return;
         }
-        let share = self.bursts.share(arriving).filter(|_| !self.coverage.has_hole());
+        let share = self.bursts.share(now, arriving).filter(|_| !self.coverage.has_hole());
         if let Some(share) = share {
             self.share = share;
             self.shared_until = now.saturating_add(SHARED);
@@ -144,6 +149,11 @@ impl Estimator {
                 self.probes.plan(now, target.saturating_mul(2));
                 self.begin_anew(now);
             }
+            Some(Verdict::Full { arrived }) if self.was_queued(now) => {
+                // The queue overflowed, as it does when the path becomes slower. Where there is a queue, it tells of the path.
+                self.control.full_at(now, arrived);
+                self.begin_anew(now);
+            }
             Some(Verdict::Full { arrived }) => self.set_ceiling(now, arrived / 100 * 95),
             None => {}
         }
@@ -151,6 +161,12 @@ impl Estimator {
         if !is_busy && lasts > rate::USUAL && self.loss.is_significant() {
             self.take_loss(now, arrived);
         }
+    }
+
+    /// Whether there was a queue since some time before the trial that has just ended.
+    fn was_queued(&self, now: Micros) -> bool {
+        let lately = |at: Micros| now.saturating_sub(at) < 3 * RECOVERY + 2 * self.round_trip;
+        self.queued_at.is_some_and(lately)
     }
 
     fn take_loss(&mut self, now: Micros, arrived: u64) {
@@ -185,6 +201,7 @@ impl Estimator {
 
     fn grow(&mut self, now: Micros, queue: Micros) {
         let arrived = self.arriving().unwrap_or(0);
+        self.probes.filled(arrived >= self.control.target() / 10 * 8);
         self.summary.arrived(now, arrived.min(self.control.target()));
         self.loss.settle(now);
         let pace = if self.competing.is_active() {

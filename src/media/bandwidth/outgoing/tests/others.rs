@@ -176,7 +176,7 @@ impl Controller for Libwebrtcs {
     fn sent(&mut self, now: Micros, bytes: u32, probe: Option<u8>) {
         let pacing_info = self.info(bytes, probe);
         if let Some(probe) = probe {
-            self.infos.push_back((now, probe, pacing_info.clone()));
+            self.infos.push_back((now, probe, pacing_info));
             self.infos.truncate(4_096);
         }
         self.next += 1;

@@ -56,6 +56,7 @@ pub const ROWS: &[Row] = &[
         download(make, seed, true, 1_000)
     }),
     row("0.2 Mb/s of media, then 2.5, on 3 Mb/s", application),
+    row("three layers on 5 → 0.7 → 5 → 0.3 → 5 Mb/s", layers),
     row("3 Mb/s, no feedback for 2 s", silence),
     row("3 Mb/s, 10 % lost before us", upstream),
 ];
@@ -232,6 +233,31 @@ fn application(make: &Make, seed: u64) -> Vec<Figure> {
             AtMost(2.0),
         ),
         figure("s to 85 %", run.reaches(20.0, 2_500, 85), AtMost(2.0)),
+    ]
+}
+
+/// Media that cannot fill the link, and jump when they may.
+fn layers(make: &Make, seed: u64) -> Vec<Figure> {
+    let conduct = Conduct {
+        demand: vec![(0, 780_000)],
+        layers: vec![120_000, 350_000, 730_000],
+        ..Conduct::default()
+    };
+    let changes = |path: &mut Path| {
+        (path.queue, path.queue_capacity) = (200_000, 700_000);
+        let then = [700_000, 5_000_000, 300_000, 5_000_000];
+        let at = |phase: usize| (20 * phase as u64 + 23) * SECOND;
+        path.capacity
+            .extend(then.into_iter().enumerate().map(|(phase, rate)| (at(phase), rate)));
+    };
+    let run = Run::of(make, path(5_000, changes), conduct, seed, 110);
+    let layer = |from, kbit| run.reaches(from, kbit, 110);
+    vec![
+        figure("s to the top layer", layer(0.0, 730), AtMost(1.5)),
+        figure("s to the top layer after 0.7", layer(43.0, 730), AtMost(4.0)),
+        figure("s to the top layer after 0.3", layer(83.0, 730), AtMost(4.0)),
+        figure("% used at 0.7", run.used(28.0, 43.0, 350), AtLeast(95.0)),
+        figure("% dropped at 0.7", run.dropped(23.0, 43.0), AtMost(2.0)),
     ]
 }
 

@@ -76,6 +76,7 @@ rows! {
     cubic_with_a_queue_of_50_ms: "beside CUBIC on 3 Mb/s, queue of 50 ms",
     cubic_with_a_queue_of_a_second: "beside CUBIC on 3 Mb/s, queue of 1 s",
     media_that_want_little_and_then_much: "0.2 Mb/s of media, then 2.5, on 3 Mb/s",
+    layers_come_back: "three layers on 5 → 0.7 → 5 → 0.3 → 5 Mb/s",
     feedback_that_is_missing_for_two_seconds: "3 Mb/s, no feedback for 2 s",
     loss_before_us_is_not_the_links: "3 Mb/s, 10 % lost before us",
 }

@@ -63,6 +63,8 @@ pub struct Conduct {
     pub feedback_dead: (Micros, Micros),
     /// The share of media packets that do not reach the sender.
     pub upstream_loss_percent: f64,
+    /// The rates that media can have, if they cannot have any.
+    pub layers: Vec<u64>,
 }
 
 impl Default for Conduct {
@@ -73,6 +75,7 @@ impl Default for Conduct {
             feedback_loss_percent: 1.0,
             feedback_dead: (0, 0),
             upstream_loss_percent: 0.0,
+            layers: Vec::new(),
         }
     }
 }
@@ -126,6 +129,8 @@ pub struct Flow {
     answers: VecDeque<Answer>,
     next_feedback: Micros,
     next_frame: Micros,
+    /// The rate of the layer that is sent.
+    media: u64,
     frames_at: Micros,
     frames: u64,
     /// Bytes by which frames were too large until now.
@@ -150,6 +155,7 @@ impl Flow {
             answers: VecDeque::new(),
             next_feedback: from + 50_000,
             next_frame: from,
+            media: 0,
             frames_at: from,
             frames: 0,
             owed: 0,
@@ -180,7 +186,8 @@ impl Flow {
             self.frames_at += FRAME;
             // A camera is not quite regular.
             self.next_frame = self.frames_at + self.random.below(6_000);
-            self.frame(self.controller.target().min(demand));
+            let rate = self.layer(self.controller.target().min(demand));
+            self.frame(rate);
         }
         self.pace(now, number, link);
         self.probe(now, number, link);
@@ -190,6 +197,17 @@ impl Flow {
             self.report(now, link.path.round_trip / 2);
         }
         self.tenth(now).target = self.controller.target();
+    }
+
+    /// The rate that media have at a target: going up needs some room above.
+    fn layer(&mut self, target: u64) -> u64 {
+        if self.conduct.layers.is_empty() {
+            return target;
+        }
+        let fits = |rate: &&u64| **rate <= target && (**rate <= self.media || **rate * 11 / 10 <= target);
+        let layers = self.conduct.layers.iter();
+        self.media = layers.filter(fits).max().copied().unwrap_or(self.conduct.layers[0]);
+        self.media
     }
 
     /// A frame of about a thirtieth of a second's bytes. What one is too large, the next ones are smaller.
