@@ -33,6 +33,9 @@ pub struct SenderClock {
     pub ntp: u64,
     rtp: u32,
     pub received: Instant,
+    /// RTP time at the beginning of the publisher's wall clock. Its layers have different RTP times and the same wall clock, so the
+    /// difference of these is that of their RTP times.
+    pub origin: u32,
     /// RTP time by which the packets were ahead of this clock when the report came. Mostly negative: the time that encoding and
     /// sending take.
     lead: i32,
@@ -45,6 +48,7 @@ impl SenderClock {
             ntp,
             rtp,
             received: now,
+            origin: rtp.wrapping_sub(((u128::from(ntp) * u128::from(clock_rate)) >> 32) as u32),
             lead: 0,
         };
         let fresh = newest.filter(|newest| now.saturating_duration_since(newest.at) <= AGREES_WITHIN);
@@ -110,6 +114,22 @@ mod tests {
         assert_eq!(clock.ntp_at(at(1_600)), (6 << 32) + (1 << 31));
         assert_eq!(clock.rtp_at(at(1_600), 90_000), 8_500 * 90);
         assert_eq!(clock.rtp_at(at(0), 90_000), 6_900 * 90);
+    }
+
+    #[test]
+    fn two_layers_have_the_same_distance_whenever_they_report() {
+        let report = |millis: u64, ahead: u32| {
+            let ntp = (4_000_000_000 << 32) + ((millis << 32) / 1_000);
+            let rtp = ((millis * 90) as u32).wrapping_add(ahead);
+            SenderClock::reported(at(millis), ntp, rtp, None, 90_000).origin
+        };
+        for (one, other) in [(0, 0), (0, 1_000), (5_000, 200), (90_000_000, 90_000_777)] {
+            let distance = report(other, 0xffff_0000).wrapping_sub(report(one, 7)) as i32;
+            assert!(
+                (distance - (0xffff_0000_u32.wrapping_sub(7)) as i32).abs() <= 1,
+                "{distance}"
+            );
+        }
     }
 
     #[test]

@@ -51,12 +51,18 @@ const RATE_WINDOW: Duration = Duration::from_millis(500);
 /// Windows without a packet after which a stream has no rate.
 const RATE_WINDOWS_KEPT: u32 = 4;
 
+/// Windows whose rates are remembered: those of three seconds. So a rate counts until the next one of its kind is likely to have
+/// come, as that of a key frame or of a page that is scrolled.
+const RECENT_WINDOWS: usize = 6;
+
 /// Measures a stream's bit rate in windows.
 #[derive(Debug, Default)]
 pub(crate) struct RateMeter {
     window: Option<Window>,
     /// The average of the ended windows, each counting half as much as the next.
     smoothed_bps: Option<u64>,
+    /// Rates of the windows that ended last, the newest first.
+    ended: [u64; RECENT_WINDOWS],
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -90,6 +96,7 @@ impl RateMeter {
         RateMeter {
             window: Some(Window::starting(now)),
             smoothed_bps: Some(bps),
+            ended: [bps; RECENT_WINDOWS],
         }
     }
 
@@ -98,6 +105,12 @@ impl RateMeter {
         if now >= window.ends {
             let lasted = now.saturating_duration_since(window.start);
             let ended = window.bps(now);
+            if lasted >= RATE_WINDOW * RATE_WINDOWS_KEPT {
+                self.ended = [0; RECENT_WINDOWS];
+            } else {
+                self.ended.rotate_right(1);
+                self.ended[0] = ended;
+            }
             self.smoothed_bps = match self.smoothed_bps {
                 Some(before) if lasted < RATE_WINDOW * RATE_WINDOWS_KEPT => Some((before + ended) / 2),
                 // After a pause the measurement starts anew.
@@ -119,6 +132,18 @@ impl RateMeter {
             // The window should have ended, so the stream slows down, or has stopped.
             Some(smoothed) => smoothed.min(window.bps(now)),
             None => window.bps(now),
+        }
+    }
+}
+
+impl RateMeter {
+    /// The most that came within a second of the last three: what the stream will need sooner or later.
+    pub(crate) fn peak_bps(&self, now: Instant) -> u64 {
+        let smoothed = self.bps(now);
+        let seconds = self.ended.windows(2).map(|pair| (pair[0] + pair[1]) / 2);
+        match smoothed {
+            0 => 0,
+            _ => seconds.max().unwrap_or(0).max(smoothed),
         }
     }
 }
@@ -215,6 +240,29 @@ mod tests {
         assert!(
             (90_000..110_000).contains(&bps),
             "{bps} has something of the time before the pause"
+        );
+    }
+
+    #[test]
+    fn the_most_of_a_second_is_remembered_for_three() {
+        let mut meter = RateMeter::default();
+        assert_eq!(meter.peak_bps(at(0)), 0);
+        send(&mut meter, 0..4_000, 10, 125);
+        assert!((90_000..110_000).contains(&meter.peak_bps(at(4_000))));
+        // A key frame of 50 kB: 500 kb/s in its second.
+        meter.received(at(4_005), 50_000);
+        let mut seen = Vec::new();
+        for half in 8..18 {
+            send(&mut meter, half * 500..half * 500 + 500, 10, 125);
+            seen.push(meter.peak_bps(at(half * 500 + 499)) / 1_000);
+        }
+        assert!(seen[1..6].iter().all(|kbps| (440..=560).contains(kbps)), "{seen:?}");
+        assert!(seen[8..].iter().all(|kbps| *kbps < 140), "{seen:?}");
+        assert_eq!(meter.peak_bps(at(11_001)), 0, "it has stopped");
+        meter.received(at(12_000), 125);
+        assert!(
+            meter.peak_bps(at(12_001)) < 10_000,
+            "nothing is left of the time before"
         );
     }
 

@@ -258,6 +258,7 @@ mod tests {
             entry: EntryPoint::Nobody,
             vp8: None,
             late: false,
+            origin: None,
             padding: 0,
         };
         (arrival, bytes)

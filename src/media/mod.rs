@@ -13,6 +13,7 @@
 
 mod addresses;
 mod agenda;
+mod allocation;
 pub(crate) mod bandwidth;
 pub(crate) mod clock;
 pub mod codec;

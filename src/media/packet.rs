@@ -22,6 +22,8 @@ pub struct BatchPacket {
     pub vp8: Option<vp8::Descriptor>,
     /// Whether the packet was missing: newer packets of its stream have come before it.
     pub late: bool,
+    /// RTP time of its layer at the beginning of the publisher's wall clock, if reports have told it.
+    pub origin: Option<u32>,
     /// Bytes of RTP padding (RFC 3550 §5.1) that make it as long as its neighbours; see [`padding`](super::padding).
     pub padding: u8,
 }

@@ -58,6 +58,7 @@ mod tests {
             entry: EntryPoint::Nobody,
             vp8: None,
             late: false,
+            origin: None,
             padding: 0,
         };
         sizes.iter().map(arrival).collect()

@@ -158,6 +158,7 @@ impl Player {
             entry: EntryPoint::Anybody(0),
             vp8: None,
             late: false,
+            origin: None,
             padding: 0,
         };
         self.extended += 1;

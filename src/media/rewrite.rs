@@ -1,6 +1,6 @@
 //! Keeps one subscriber's stream continuous over changes of its source (another simulcast layer, a publisher that restarted, a
 //! pause) and over packets that are left out. Sequence numbers have a hole only where a packet is missing that may still come,
-//! timestamps go on at the pace of real time, and VP8's picture numbers go up by one.
+//! timestamps go on by the clock of the publisher or at the pace of real time, and VP8's picture numbers go up by one.
 //!
 //! An *epoch* is a stretch of the copy that came from one source. Its constant offset gives each packet a [place](left_out) in
 //! the copy. A packet's number is its place less the number of places before it that were left out. Both are arithmetic, so a
@@ -74,6 +74,8 @@ pub struct IncomingPacket<'a> {
     /// Extended sequence number: counted on over the turns of the source's numbers.
     pub sequence: u64,
     pub timestamp: u32,
+    /// RTP time of the source at the beginning of its publisher's wall clock, if that is known.
+    pub origin: Option<u32>,
     pub vp8: Option<&'a vp8::Descriptor>,
 }
 
@@ -89,6 +91,11 @@ pub(crate) struct Rewriter {
     /// Picture of the last packet that was left out, by the source's number.
     left_picture: Option<u16>,
     last_timestamp: u32,
+    /// Origin of the newest packet.
+    last_origin: Option<u32>,
+    /// RTP time by which the present epoch is ahead of the publisher's clock, because its first picture was taken before one that
+    /// was sent already.
+    ahead: u32,
     last_picture_id: u16,
     last_tl0: u8,
     last_at: Option<Instant>,
@@ -106,6 +113,8 @@ impl Rewriter {
             left_out: LeftOut::default(),
             left_picture: None,
             last_timestamp: 0,
+            last_origin: None,
+            ahead: 0,
             last_picture_id: 0,
             last_tl0: 0,
             last_at: None,
@@ -146,6 +155,11 @@ impl Rewriter {
         self.source = None;
     }
 
+    /// The next source may be another publisher's, whose clock has nothing to do with that of the present one.
+    pub(crate) fn forget_clock(&mut self) {
+        self.last_origin = None;
+    }
+
     /// Number that is added to the present source's timestamps.
     pub(crate) fn timestamp_offset(&self) -> Option<u32> {
         self.epochs.last().map(|epoch| epoch.timestamp_offset)
@@ -170,6 +184,7 @@ impl Rewriter {
         if place > self.newest {
             self.newest = place;
             self.last_timestamp = rewritten.timestamp;
+            self.last_origin = packet.origin;
             self.last_picture_id = rewritten.picture_id;
             self.last_tl0 = rewritten.tl0_pic_idx;
             self.last_at = Some(now);
@@ -202,7 +217,10 @@ impl Rewriter {
             None => packet.timestamp,
             Some(last) => {
                 let elapsed = now.saturating_duration_since(last).max(MIN_STEP);
-                self.last_timestamp.wrapping_add(ticks(elapsed, self.clock_rate))
+                let by_arrival = self.last_timestamp.wrapping_add(ticks(elapsed, self.clock_rate));
+                let by_clock = self.by_clock(packet, by_arrival);
+                self.ahead = by_clock.map_or(0, |(_, ahead)| ahead);
+                by_clock.map_or(by_arrival, |(timestamp, _)| timestamp)
             }
         };
         let (picture_id, tl0) = pictures(packet.vp8);
@@ -234,6 +252,26 @@ impl Rewriter {
         }
         self.epochs.push(epoch);
         (self.epochs.len() - 1, place)
+    }
+
+    /// The timestamp of the first packet of a new epoch by the publisher's clock: layers differ in the time that they take to
+    /// encode and to send, so their arrival says less. Also by how much that is ahead of the clock. `None` if the clock is not
+    /// known, or contradicts the arrival.
+    fn by_clock(&self, packet: &IncomingPacket<'_>, by_arrival: u32) -> Option<(u32, u32)> {
+        let distance = self.last_origin?.wrapping_sub(packet.origin?);
+        let offset = self.epochs.last()?.timestamp_offset.wrapping_sub(self.ahead);
+        let exact = packet.timestamp.wrapping_add(distance).wrapping_add(offset);
+        let contradiction = exact.wrapping_sub(by_arrival) as i32;
+        if contradiction.unsigned_abs() > ticks(AGREES_WITHIN, self.clock_rate) {
+            return None;
+        }
+        // A picture that was taken before the last one comes directly after it.
+        let behind = (self.last_timestamp.wrapping_add(ticks(MIN_STEP, self.clock_rate))).wrapping_sub(exact);
+        match behind as i32 {
+            ..=0 => Some((exact, 0)),
+            _ if behind <= ticks(AHEAD_MAX, self.clock_rate) => Some((exact.wrapping_add(behind), behind)),
+            _ => None,
+        }
     }
 
     /// The epoch and the place of a source's packet, if it has a place: among those that have come, or next after them.
@@ -286,6 +324,14 @@ impl Rewriter {
 /// Shortest time between two frames over a change of source: a step of zero would merge them into one.
 const MIN_STEP: Duration = Duration::from_millis(10);
 
+/// Most by which the publisher's clock and the arrival of a layer's first packet may differ. More is a clock that was changed, or
+/// stood still while the publisher was muted.
+const AGREES_WITHIN: Duration = Duration::from_millis(500);
+
+/// Most by which an epoch may be ahead of the publisher's clock. Pictures of a layer that is behind the others by more come too late
+/// for their sound anyway.
+const AHEAD_MAX: Duration = Duration::from_millis(75);
+
 impl Epoch {
     /// The place of `sequence` of its source, if that is of this epoch at all.
     fn place(&self, sequence: u64) -> u64 {
@@ -330,8 +376,70 @@ mod tests {
             source: SourceId(source),
             sequence,
             timestamp,
+            origin: None,
             vp8: None,
         }
+    }
+
+    #[test]
+    fn a_change_of_layer_keeps_the_time_of_the_pictures_if_the_clock_is_known_and_agrees() {
+        const RATE: i64 = 90;
+        // Milliseconds between the two pictures by arrival, and as they were taken; and what the copy says.
+        for (arrival, taken, expected) in [
+            (33, 33, 33),
+            (33, 90, 90),
+            (133, 40, 40),
+            (33, 0, 10),
+            (33, -60, 10),
+            (33, -70, 33),
+            (600, 90, 600),
+            (33, 600, 33),
+        ] {
+            let mut rewriter = Rewriter::new(90_000, 0);
+            let of = |source, timestamp: i64, origin| IncomingPacket {
+                origin: Some(origin),
+                ..packet(source, 1, timestamp as u32)
+            };
+            let one = rewriter.forward(epoch(), &of(1, 1_000 * RATE, 500)).unwrap();
+            let later = epoch() + Duration::from_millis(arrival);
+            let ahead = 0xffff_ff00_u32;
+            let timestamp = (1_000 + taken) * RATE + i64::from(ahead);
+            let next = rewriter
+                .forward(later, &of(2, timestamp, ahead.wrapping_add(500)))
+                .unwrap();
+            let step = next.timestamp.wrapping_sub(one.timestamp);
+            assert_eq!(i64::from(step), expected * RATE, "{arrival} {taken}");
+            // What was ahead is made up for at the next change.
+            let back = rewriter
+                .forward(
+                    later,
+                    &IncomingPacket {
+                        sequence: 9,
+                        ..of(1, 1_200 * RATE, 500)
+                    },
+                )
+                .unwrap();
+            let by_clock = (expected == taken || expected == 10).then_some(200 * RATE);
+            let step = i64::from(back.timestamp.wrapping_sub(one.timestamp));
+            assert!(
+                by_clock.is_none_or(|expected| expected == step),
+                "{step} after {arrival} {taken}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_clock_of_another_publisher_says_nothing() {
+        let mut rewriter = Rewriter::new(90_000, 0);
+        let of = |source, timestamp| IncomingPacket {
+            origin: Some(0),
+            ..packet(source, 1, timestamp)
+        };
+        let one = rewriter.forward(epoch(), &of(1, 0)).unwrap();
+        rewriter.forget_clock();
+        let later = epoch() + Duration::from_millis(33);
+        let next = rewriter.forward(later, &of(2, 9_000)).unwrap();
+        assert_eq!(next.timestamp.wrapping_sub(one.timestamp), 33 * 90);
     }
 
     #[test]

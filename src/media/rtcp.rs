@@ -12,6 +12,10 @@ const MAX_NACK_PAIRS: usize = (MAX_PACKET_BYTES - 12) / 4;
 
 const SOURCE_DESCRIPTION: u8 = 202;
 
+/// Types of the blocks of extended reports (RFC 3611 §4.4 and §4.5).
+const REFERENCE_TIME: u8 = 4;
+const ANSWERED_TIMES: u8 = 5;
+
 /// One packet of a compound, as far as the server acts on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Packet<'a> {
@@ -32,10 +36,38 @@ pub enum Packet<'a> {
     Fir {
         entries: &'a [u8],
     },
+    /// Transport-wide feedback, from its base number on.
+    TransportFeedback {
+        body: &'a [u8],
+    },
+    /// A receiver's estimate of what its path carries (draft-alvestrand-rmcat-remb-03).
+    ReceiverEstimate {
+        bits_per_second: u64,
+    },
+    /// A receiver's report, with blocks of 24 bytes.
+    ReceiverReport {
+        blocks: &'a [u8],
+    },
+    /// An extended report (RFC 3611) of the client `ssrc`.
+    ExtendedReport {
+        ssrc: u32,
+        blocks: &'a [u8],
+    },
     Other,
 }
 
-/// One block of our reports (RFC 3550 §6.4.1). Those of clients are not read.
+/// A receiver's reference time that is answered (RFC 3611 §4.5), so that it learns its round trip.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AnsweredTime {
+    /// The receiver.
+    pub ssrc: u32,
+    /// The middle 32 bits of its time.
+    pub last: u32,
+    /// The time since it came, in 1/65,536 s.
+    pub delay: u32,
+}
+
+/// One block of our reports (RFC 3550 §6.4.1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Block {
     pub ssrc: u32,
@@ -102,9 +134,18 @@ fn read(count: u8, packet_type: u8, body: &[u8]) -> Option<Packet<'_>> {
             ntp: u64::from(word(body, 4)) << 32 | u64::from(word(body, 8)),
             rtp: word(body, 12),
         },
+        (201, _) if body.len() >= 4 => Packet::ReceiverReport { blocks: &body[4..] },
+        (205, 15) => Packet::TransportFeedback { body: body.get(8..)? },
+        (206, 15) => Packet::ReceiverEstimate {
+            bits_per_second: receiver_estimate(body.get(8..)?)?,
+        },
         (205, 1) => Packet::Nack {
             media_ssrc: media_ssrc()?,
             pairs: &body[8..],
+        },
+        (207, _) if body.len() >= 4 => Packet::ExtendedReport {
+            ssrc: word(body, 0),
+            blocks: &body[4..],
         },
         (206, 1) => Packet::Pli {
             media_ssrc: media_ssrc()?,
@@ -119,6 +160,38 @@ fn read(count: u8, packet_type: u8, body: &[u8]) -> Option<Packet<'_>> {
 /// The SSRCs in a FIR's entries (RFC 5104 §4.3.1).
 pub fn fir_ssrcs(entries: &[u8]) -> impl Iterator<Item = u32> + '_ {
     entries.chunks_exact(8).map(|entry| word(entry, 0))
+}
+
+/// The bit rate in a receiver's estimate, from the word REMB on: six bits of exponent, and eighteen of mantissa.
+fn receiver_estimate(body: &[u8]) -> Option<u64> {
+    let &[b'R', b'E', b'M', b'B', _, high, middle, low] = body.first_chunk::<8>()? else {
+        return None;
+    };
+    let mantissa = u64::from(high & 3) << 16 | u64::from(middle) << 8 | u64::from(low);
+    let exponent = u32::from(high >> 2);
+    Some(match mantissa.leading_zeros() >= exponent {
+        true => mantissa << exponent,
+        false => u64::MAX,
+    })
+}
+
+/// The streams that a report is about, each with the share of its packets that was lost, in 1/256.
+pub fn losses(blocks: &[u8]) -> impl Iterator<Item = (u32, u8)> + '_ {
+    blocks.chunks_exact(24).map(|block| (word(block, 0), block[4]))
+}
+
+/// The first receiver reference time among the blocks of an extended report (RFC 3611 §4.4), in 32.32 fixed point seconds.
+pub fn reference_time(blocks: &[u8]) -> Option<u64> {
+    let mut rest = blocks;
+    while let Some(head) = rest.first_chunk::<4>() {
+        let len = 4 * (usize::from(u16::from_be_bytes([head[2], head[3]])) + 1);
+        let block = rest.get(..len)?;
+        if head[0] == REFERENCE_TIME && len == 12 {
+            return Some(u64::from(word(block, 4)) << 32 | u64::from(word(block, 8)));
+        }
+        rest = &rest[len..];
+    }
+    None
 }
 
 fn word(bytes: &[u8], at: usize) -> u32 {
@@ -222,6 +295,20 @@ pub fn write_sender_report(out: &mut Vec<u8>, info: &SenderInfo, cname: &str) {
     out.extend_from_slice(&[1, cname.len() as u8]);
     out.extend_from_slice(cname);
     out.resize(start + chunk, 0);
+}
+
+/// Writes an extended report that answers receivers' reference times: one block with a part for each.
+pub fn write_answered_times(out: &mut Vec<u8>, sender_ssrc: u32, answers: &[AnsweredTime]) {
+    let words = 3 * answers.len() as u16;
+    head(out, 0, 207, 2 + words);
+    out.extend_from_slice(&sender_ssrc.to_be_bytes());
+    out.extend_from_slice(&[ANSWERED_TIMES, 0]);
+    out.extend_from_slice(&words.to_be_bytes());
+    for answer in answers {
+        for word in [answer.ssrc, answer.last, answer.delay] {
+            out.extend_from_slice(&word.to_be_bytes());
+        }
+    }
 }
 
 pub fn write_pli(out: &mut Vec<u8>, sender_ssrc: u32, media_ssrc: u32) {
@@ -421,7 +508,7 @@ mod tests {
         };
         assert_eq!(read.next(), Some(report));
         assert_eq!(read.next(), Some(Packet::Other), "the CNAME");
-        assert_eq!(read.next(), Some(Packet::Other), "a receiver report");
+        assert!(matches!(read.next(), Some(Packet::ReceiverReport { blocks }) if blocks.len() == 24));
         let Some(Packet::Nack { media_ssrc: 2, pairs }) = read.next() else {
             panic!("a NACK comes next")
         };
@@ -435,26 +522,121 @@ mod tests {
         assert_eq!(read.next(), None);
     }
 
+    /// A compound with `packet` between a report and a PLI.
+    fn around(packet: &[u8]) -> Vec<u8> {
+        let mut compound = Vec::new();
+        write_receiver_report(&mut compound, 1, &[]);
+        compound.extend_from_slice(packet);
+        write_pli(&mut compound, 1, 2);
+        compound
+    }
+
+    fn read_between(compound: &[u8]) -> Packet<'_> {
+        let mut read = packets(compound).skip(1);
+        let packet = read.next().expect("the packet in between");
+        assert_eq!(read.next(), Some(Packet::Pli { media_ssrc: 2 }));
+        packet
+    }
+
     #[test]
-    fn transport_wide_feedback_is_passed_over_whatever_it_says() {
-        // Feedback for one packet, and for 65,535; with a status chunk, and without any.
-        for feedback in [
-            &[
-                0x8f, 205, 0, 5, 0, 0, 0, 1, 0, 0, 0, 2, 0, 9, 0, 1, 0, 0, 1, 0, 0x20, 1, 8, 0,
-            ][..],
-            &[
-                0x8f, 205, 0, 5, 0, 0, 0, 1, 0, 0, 0, 2, 0, 9, 0xff, 0xff, 0, 0, 1, 0, 0xff, 0xff, 8, 0,
-            ],
-            &[0x8f, 205, 0, 1, 0, 0, 0, 1],
+    fn transport_wide_feedback_is_handed_on_from_its_base_number() {
+        let feedback = [
+            0x8f, 205, 0, 5, 0, 0, 0, 1, 0, 0, 0, 2, 0, 9, 0, 1, 0, 0, 1, 0, 0x20, 1, 8, 0,
+        ];
+        let body = &feedback[12..];
+        assert_eq!(read_between(&around(&feedback)), Packet::TransportFeedback { body });
+        // Padding counts itself.
+        let padded = [
+            0xaf, 205, 0, 5, 0, 0, 0, 1, 0, 0, 0, 2, 0, 9, 0, 1, 0, 0, 1, 0, 0x20, 1, 8, 1,
+        ];
+        let body = &padded[12..23];
+        assert_eq!(read_between(&around(&padded)), Packet::TransportFeedback { body });
+        assert_eq!(read_between(&around(&[0x8f, 205, 0, 1, 0, 0, 0, 1])), Packet::Other);
+    }
+
+    #[test]
+    fn an_estimate_of_any_size_is_read() {
+        let estimate = |word: &[u8; 4], rate: [u8; 3]| {
+            let mut packet = vec![0x8f, 206, 0, 5, 0, 0, 0, 1, 0, 0, 0, 0];
+            packet.extend_from_slice(word);
+            packet.push(1);
+            packet.extend_from_slice(&rate);
+            packet.extend_from_slice(&[0, 0, 0, 9]);
+            packet
+        };
+        for (rate, bits_per_second) in [
+            ([0, 0, 0], 0),
+            ([1, 0, 3], 0x1_0003),
+            ([6 << 2 | 3, 0xff, 0xff], 0x3_ffff << 6),
+            ([46 << 2 | 3, 0xff, 0xff], 0x3_ffff << 46),
+            ([47 << 2 | 3, 0xff, 0xff], u64::MAX),
+            ([63 << 2, 0, 1], 1 << 63),
+            ([63 << 2, 0, 2], u64::MAX),
         ] {
-            let mut compound = Vec::new();
-            write_receiver_report(&mut compound, 1, &[]);
-            compound.extend_from_slice(feedback);
-            write_pli(&mut compound, 1, 2);
-            let mut read = packets(&compound).skip(1);
-            assert_eq!(read.next(), Some(Packet::Other));
-            assert_eq!(read.next(), Some(Packet::Pli { media_ssrc: 2 }));
+            let compound = around(&estimate(b"REMB", rate));
+            assert_eq!(read_between(&compound), Packet::ReceiverEstimate { bits_per_second });
         }
+        assert_eq!(read_between(&around(&estimate(b"REMX", [0, 0, 1]))), Packet::Other);
+        assert_eq!(
+            read_between(&around(&[0x8f, 206, 0, 2, 0, 0, 0, 1, 0, 0, 0, 0])),
+            Packet::Other
+        );
+    }
+
+    #[test]
+    fn losses_of_each_stream_are_read_from_a_report() {
+        let block = |ssrc, fraction_lost| Block {
+            ssrc,
+            fraction_lost,
+            cumulative_lost: -1,
+            ..Block::default()
+        };
+        let mut compound = Vec::new();
+        write_receiver_report(&mut compound, 1, &[block(5, 0), block(6, 255)]);
+        let Some(Packet::ReceiverReport { blocks }) = packets(&compound).next() else {
+            panic!("a receiver report comes first")
+        };
+        assert_eq!(losses(blocks).collect::<Vec<_>>(), [(5, 0), (6, 255)]);
+    }
+
+    #[test]
+    fn a_reference_time_is_found_among_other_blocks_and_answered() {
+        // Loss run lengths, a reference time, and another one, which does not count.
+        let blocks = [
+            1, 0, 0, 1, 9, 9, 9, 9, 4, 0, 0, 2, 1, 2, 3, 4, 5, 6, 7, 8, 4, 0, 0, 2, 9, 9, 9, 9, 9, 9, 9, 9,
+        ];
+        let mut report = vec![0x80, 207, 0, 9, 0, 0, 0, 7];
+        report.extend_from_slice(&blocks);
+        let compound = around(&report);
+        let Packet::ExtendedReport { ssrc: 7, blocks: read } = read_between(&compound) else {
+            panic!("an extended report comes")
+        };
+        assert_eq!(reference_time(read), Some(0x0102_0304_0506_0708));
+        for len in 0..20 {
+            assert_eq!(reference_time(&blocks[..len]), None, "{len}");
+        }
+        // A block that is longer than its report, one of another length, and none.
+        assert_eq!(
+            reference_time(&[1, 0, 0xff, 0xff, 4, 0, 0, 2, 1, 2, 3, 4, 5, 6, 7, 8]),
+            None
+        );
+        assert_eq!(reference_time(&[4, 0, 0, 1, 1, 2, 3, 4]), None);
+        assert_eq!(reference_time(&[0; 1_400]), None);
+
+        let mut out = Vec::new();
+        let answers = [(7, 0x0304_0506, 6_554), (8, 1, 2)];
+        let answers = answers.map(|(ssrc, last, delay)| AnsweredTime { ssrc, last, delay });
+        write_answered_times(&mut out, 3, &answers);
+        let expected = [
+            [0x80, 207, 0, 8, 0, 0, 0, 3, 5, 0, 0, 6].as_slice(),
+            &[0, 0, 0, 7, 3, 4, 5, 6, 0, 0, 0x19, 0x9a],
+            &[0, 0, 0, 8, 0, 0, 0, 1, 0, 0, 0, 2],
+        ];
+        assert_eq!(out, expected.concat());
+        assert_eq!(
+            reference(&out)[0].header().packet_type,
+            ::rtcp::header::PacketType::ExtendedReport
+        );
     }
 
     #[test]

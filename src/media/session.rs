@@ -148,6 +148,8 @@ pub struct Feedback {
     pub fir: bool,
     pub transport_cc: bool,
     pub remb: bool,
+    /// Receiver reference times, which libwebrtc also negotiates in this way.
+    pub rrtr: bool,
 }
 
 /// Our side of every answer. It is the same for all peers of one worker.

@@ -4,6 +4,9 @@ use metrics::{Counter, Gauge};
 
 use super::speaker::Loudness;
 
+/// What estimators are doing, in the order of [`State`](super::bandwidth::outgoing::State).
+const STATES: [&str; 5] = ["growing", "holding", "verifying", "competing", "silent"];
+
 /// Totals since the start, and current numbers of things.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
@@ -55,6 +58,19 @@ pub struct Stats {
     pub undecodable: u64,
     /// Seconds of sound of all participants, by [`Loudness`]: each second counts one for every participant that sends sound.
     pub loudness: [u64; Loudness::ALL.len()],
+    /// Packets that clients' feedback told of, and those of them that were lost.
+    pub reported_packets: u64,
+    pub reported_lost_packets: u64,
+    /// Packets that were sent only to learn what a path carries.
+    pub probe_packets: u64,
+    /// Probes after which more is known to arrive, and those that showed no more than before.
+    pub probes_won: u64,
+    pub(crate) probes_lost: u64,
+    /// Connections whose path is estimated, by what their estimator is doing.
+    pub(crate) estimates: [u64; STATES.len()],
+    /// What all these paths carry together, in bits per second, and the time that packets wait in their queues.
+    pub target_bps: u64,
+    pub(crate) queue_delay_micros: u64,
     /// Visits to a connection or a track, because something of it was due, and to a link, because something came over it.
     pub visits: u64,
     pub connected: u64,
@@ -62,7 +78,7 @@ pub struct Stats {
 }
 
 impl Stats {
-    fn gauges(&self) -> [(&'static str, u64); 9] {
+    fn gauges(&self) -> [(&'static str, u64); 10] {
         [
             ("patchbay_media_peers", self.peers),
             ("patchbay_media_suspended_peers", self.suspended),
@@ -73,10 +89,11 @@ impl Stats {
             ("patchbay_media_rooms", self.rooms),
             ("patchbay_media_known_addresses", self.known_addresses),
             ("patchbay_media_cache_bytes", self.cache_bytes),
+            ("patchbay_media_target_bits_per_second", self.target_bps),
         ]
     }
 
-    fn counters(&self) -> [(&'static str, u64); 21] {
+    fn counters(&self) -> [(&'static str, u64); 26] {
         [
             ("patchbay_media_received_datagrams_total", self.received_datagrams),
             ("patchbay_media_received_bytes_total", self.received_bytes),
@@ -104,6 +121,11 @@ impl Stats {
                 "patchbay_media_key_frame_requests_received_total",
                 self.key_frame_requests_received,
             ),
+            ("patchbay_media_reported_packets_total", self.reported_packets),
+            ("patchbay_media_reported_lost_packets_total", self.reported_lost_packets),
+            ("patchbay_media_probe_packets_total", self.probe_packets),
+            ("patchbay_media_probes_won_total", self.probes_won),
+            ("patchbay_media_probes_lost_total", self.probes_lost),
             ("patchbay_media_undecodable_total", self.undecodable),
             ("patchbay_media_visits_total", self.visits),
             ("patchbay_media_peers_connected_total", self.connected),
@@ -117,6 +139,8 @@ pub(crate) struct WorkerMeters {
     gauges: Vec<Gauge>,
     counters: Vec<Counter>,
     loudness: [Counter; Loudness::ALL.len()],
+    queue_delay: Gauge,
+    estimates: [Gauge; STATES.len()],
     shown: Stats,
 }
 
@@ -134,6 +158,11 @@ impl WorkerMeters {
                 let labels = [("worker", worker.clone()), ("loudness", loudness.name().to_owned())];
                 metrics::counter!("patchbay_media_sound_seconds_total", &labels)
             }),
+            queue_delay: metrics::gauge!("patchbay_media_queue_delay_seconds", "worker" => worker.clone()),
+            estimates: STATES.map(|state| {
+                let labels = [("worker", worker.clone()), ("state", state.to_owned())];
+                metrics::gauge!("patchbay_media_estimates", &labels)
+            }),
             shown: nothing,
         }
     }
@@ -149,6 +178,10 @@ impl WorkerMeters {
         let values = stats.loudness.into_iter().zip(self.shown.loudness);
         for (counter, (value, shown)) in self.loudness.iter().zip(values) {
             counter.increment(value.saturating_sub(shown));
+        }
+        self.queue_delay.set(stats.queue_delay_micros as f64 / 1e6);
+        for (gauge, count) in self.estimates.iter().zip(stats.estimates) {
+            gauge.set(count as f64);
         }
         self.shown = *stats;
     }

@@ -1,9 +1,14 @@
 //! One subscriber's copy of one track: choose → rewrite → protect.
 
+mod padding;
+mod room;
+
 use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
 
+use self::room::Room;
+use super::allocation::History;
 use super::codec::{Codec, Kind, decoding, red, vp8};
 use super::keys::{TrackKey, TransportKey};
 use super::layers::LayerSet;
@@ -40,6 +45,9 @@ pub struct Subscription {
     pub target: Option<u8>,
     /// Layers that it may have, as [`Subscription::allot`] settles them.
     pub(crate) may_have: LayerSet,
+    room: Room,
+    /// What its connection's divisions have made of it so far.
+    history: History,
     pub(crate) next_report: Instant,
     codecs: SmallVec<[NegotiatedCodec; 8]>,
     extensions: SmallVec<[(u8, Extension); 8]>,
@@ -81,6 +89,8 @@ impl Subscription {
             track: None,
             target: None,
             may_have: LayerSet::default(),
+            room: Room::Any,
+            history: History::default(),
             next_report: now,
             codecs: SmallVec::new(),
             extensions: SmallVec::new(),
@@ -144,7 +154,9 @@ impl Subscription {
     pub(crate) fn attach(&mut self, key: TrackKey, track: &Track) {
         self.track = Some(key);
         self.target = None;
+        (self.room, self.history) = (Room::Any, History::default());
         self.resend_floor = self.rewriter.highest_sequence();
+        self.rewriter.forget_clock();
         self.payload_types = [NONE; 128];
         for published in &track.codecs {
             let best = self
@@ -169,11 +181,6 @@ impl Subscription {
             }
         }
         self.allot(track);
-    }
-
-    /// Settles which layers it may have: all that its client decodes, and those whose format is not known yet.
-    pub(crate) fn allot(&mut self, track: &Track) {
-        self.may_have = track.layers.iter().map(|layer| self.may_carry(track, layer)).collect();
     }
 
     pub(crate) fn detach(&mut self) {
@@ -229,7 +236,7 @@ impl Subscription {
     /// Copies one packet of the batch, if this subscription takes it, into `sink`; `None` if it does not.
     pub fn forward(&mut self, now: Instant, arrival: &BatchPacket, packet: &[u8], sink: &mut Sink<'_>) -> Option<()> {
         let has_place = self.rewriter.follows(arrival.source, arrival.extended)
-            || (arrival.late && self.rewriter.may_miss(arrival.source, arrival.extended));
+            || (arrival.late && !self.history.is_short() && self.rewriter.may_miss(arrival.source, arrival.extended));
         if !has_place && (self.target != Some(arrival.layer) || !self.can_begin(arrival)) {
             return None;
         }
@@ -238,6 +245,7 @@ impl Subscription {
             source: arrival.source,
             sequence: arrival.extended,
             timestamp: arrival.header.timestamp,
+            origin: arrival.origin,
             vp8: arrival.vp8.as_ref(),
         };
         let numbers = match source.payload.is_empty() {
@@ -308,19 +316,18 @@ impl Subscription {
         })
     }
 
-    /// Writes, seals and sends one packet; returns its payload's length. With `rtx`, as a retransmission (RFC 4588 §4) under
-    /// that payload type and index.
+    /// Writes, seals and sends one packet; returns its payload's length. With `rtx`, in the stream of retransmissions.
     fn write(
         &self,
         now: Instant,
         numbers: &Rewritten,
         source: &OutgoingPacket<'_>,
-        rtx: Option<(u8, u64)>,
+        rtx: Option<Rtx>,
         sink: &mut Sink<'_>,
     ) -> Option<usize> {
         let (room, sender) = sink.room()?;
         let (payload_type, ssrc, index) = match rtx {
-            Some((payload_type, index)) => (payload_type, self.rtx_ssrc, index),
+            Some(rtx) => (rtx.payload_type, self.rtx_ssrc, rtx.index),
             None => (source.payload_type, self.ssrc, numbers.sequence),
         };
         let header = NewHeader {
@@ -339,7 +346,7 @@ impl Subscription {
         let numbered = header.number.is_some();
         let header_len = write_header(room, &header, source.header, source.packet)?;
         let mut at = header_len;
-        if rtx.is_some() {
+        if rtx.is_some_and(|rtx| rtx.repeats) {
             room.get_mut(at..at + 2)?
                 .copy_from_slice(&(numbers.sequence as u16).to_be_bytes());
             at += 2;
@@ -373,9 +380,27 @@ impl Subscription {
         if self.resends >= MAX_RESENDS {
             return None;
         }
+        self.send_again(now, sequence, track, sink, 0)?;
+        self.resends += 1;
+        Some(())
+    }
+
+    /// Sends a kept packet of the copy once more, if it has at least so many bytes. Returns the bytes of its payload.
+    fn send_again(
+        &mut self,
+        now: Instant,
+        sequence: u16,
+        track: &Track,
+        sink: &mut Sink<'_>,
+        least: usize,
+    ) -> Option<usize> {
         let origin = self.rewriter.origin(sequence)?;
+        if self.history.is_short() && self.rewriter.source() != Some(origin.source) {
+            // Of the layer that was left because it did not fit.
+            return None;
+        }
         let layer = track.layers.iter().find(|layer| layer.source == origin.source)?;
-        let packet = layer.kept(origin.sequence)?;
+        let packet = layer.kept(origin.sequence).filter(|packet| packet.len() >= least)?;
         let header = Header::parse(packet)?;
         let codec = track.codec(header.payload_type)?.codec;
         let source = self.outgoing(&header, codec, packet)?;
@@ -394,14 +419,17 @@ impl Subscription {
             .iter()
             .find(|ours| ours.payload_type == source.payload_type)
             .and_then(|ours| ours.rtx_payload_type)
-            .map(|payload_type| (payload_type, self.rtx_sequence));
+            .map(|payload_type| Rtx {
+                payload_type,
+                index: self.rtx_sequence,
+                repeats: true,
+            });
         let from_before = numbers.sequence.wrapping_sub(self.resend_floor).wrapping_sub(1) > u64::MAX / 2;
         let is_numbered = self.number_id != 0 && sink.sender.next_number().is_some();
         if rtx.is_none() && (from_before || is_numbered) {
             return None;
         }
         let payload_len = self.write(now, &numbers, &source, rtx, sink)?;
-        self.resends += 1;
         match rtx {
             // A stream of its own, with its own sender report counters, which nobody asks for.
             Some(_) => self.rtx_sequence += 1,
@@ -410,7 +438,7 @@ impl Subscription {
                 self.octets = self.octets.wrapping_add(payload_len as u32);
             }
         }
-        Some(())
+        Some(payload_len)
     }
 
     /// The publisher's clock at `now`, on this copy's RTP time line: audio and video of one publisher share that clock,
@@ -430,6 +458,16 @@ impl Subscription {
             octets: self.octets,
         })
     }
+}
+
+/// The place of a packet in the stream of retransmissions.
+#[derive(Clone, Copy)]
+struct Rtx {
+    payload_type: u8,
+    index: u64,
+    /// Whether it repeats a packet: then that packet's number comes before the payload (RFC 4588 §4). A packet of padding alone
+    /// repeats none.
+    repeats: bool,
 }
 
 struct OutgoingPacket<'a> {
@@ -567,6 +605,15 @@ mod tests {
             })
         }
 
+        /// Tells the sender that a packet has come. Returns the bytes for which it takes it.
+        fn told(&mut self, number: u16) -> Option<u32> {
+            let [high, low] = number.to_be_bytes();
+            let mut reports = Vec::new();
+            let body = [high, low, 0, 1, 0, 0, 0, 0, 0x20, 1, 4, 0];
+            self.sender.take_feedback(self.now, &body, &mut reports);
+            reports.first().map(|report| report.bytes)
+        }
+
         /// Asks each subscription for a packet again.
         fn nack(&mut self, sequences: &[u16]) -> Vec<Vec<u8>> {
             let mut sequences = sequences.iter();
@@ -628,12 +675,12 @@ mod tests {
             let requested = [sequence(&packets[0]), sequence(&packets[1])];
             for packet in packets.into_iter().chain(scene.nack(&requested)) {
                 assert_eq!(number(&packet), Some(expected));
-                assert_eq!(scene.sender.sent(expected), Some((scene.now, packet.len())));
+                assert_eq!(scene.told(expected), Some(packet.len() as u32 + 28));
                 expected += 1;
             }
         }
         assert_eq!(expected, 40);
-        assert_eq!(scene.sender.sent(expected), None);
+        assert_eq!(scene.told(expected), None);
     }
 
     #[test]

@@ -1,15 +1,17 @@
 //! One published track: its layers (one or several encodings), what each layer misses, and who gets a copy.
 
+mod layer;
 mod muting;
 
 use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
 
-use super::clock::{Newest, SenderClock};
+pub use self::layer::Layer;
+use super::allocation::Step;
+use super::clock::Newest;
 use super::codec::Kind;
 use super::extension_ids::ExtensionIds;
-use super::keyframes::KeyFrameRequests;
 use super::keys::{LinkId, SubscriptionKey, TransportKey};
 use super::layers::{INACTIVE_AFTER, LayerState, MAX_LAYERS, RateMeter};
 use super::link::{LayerNotice, TrackNotice};
@@ -17,7 +19,7 @@ use super::names::TrackRef;
 use super::padding;
 use super::pictures::Pictures;
 use super::report::TrackReport;
-use super::retransmit::{CHUNK_BYTES, LossTracker, PacketCache, PacketOrder, Pool, SOUND_CHUNK_BYTES};
+use super::retransmit::{PacketOrder, Pool};
 use super::rewrite::SourceId;
 use super::rtp::Header;
 use super::session::{Feedback, MediaSection, NegotiatedCodec};
@@ -25,94 +27,13 @@ use super::speaker::AudioLevel;
 use crate::ids::{PeerId, RoomId, TrackId};
 use crate::media::packet::BatchPacket;
 
-/// Video packets kept for NACKs at most: those of a second at 4 Mb/s and more.
-const VIDEO_CACHE: usize = 512;
-/// Audio packets kept: a second and more at 20 ms each.
-const AUDIO_CACHE: usize = 64;
-
-/// Shortest time between two changes of a layer's format after which its subscribers' layers are chosen anew at once. Encoders
-/// change when they are asked to, and a publisher that changes with each packet must cost no more than any other. An earlier
-/// change counts at the next choice by the clock, which comes after the same time.
-const TURN_INTERVAL: Duration = Duration::from_millis(100);
+/// A rate of video with the headers of its packets, of which most are large: a twentieth more.
+fn with_headers(bps: u64) -> u64 {
+    bps + bps / 20
+}
 
 /// Time after which a silent sender has stopped: it is muted. A screen that stands still makes a packet a second.
 const SENDS_AGAIN_WITHIN: Duration = Duration::from_secs(5);
-
-/// One encoding of a track: one SSRC and its RTX companion.
-pub struct Layer {
-    pub ssrc: u32,
-    pub rid: SmallVec<[u8; 16]>,
-    pub source: SourceId,
-    pub loss: LossTracker,
-    pub cache: PacketCache,
-    pub pictures: Pictures,
-    pub requests: KeyFrameRequests,
-    pub(crate) rate: RateMeter,
-    pub(crate) last_packet: Option<Instant>,
-    pub newest: Option<Newest>,
-    /// Payload type of the newest packet: a late packet does not show what is sent now.
-    pub payload_type: Option<u8>,
-    /// Payload type for which it was settled who may have the layer.
-    settled: Option<u8>,
-    /// Time of the last change of format after which layers were chosen anew at once.
-    turned: Option<Instant>,
-    pub clock: Option<SenderClock>,
-}
-
-impl Layer {
-    pub fn new(kind: Kind, clock_rate: u32, ssrc: u32, rid: &[u8], source: SourceId) -> Layer {
-        let (slots, chunk_bytes) = match kind {
-            Kind::Video => (VIDEO_CACHE, CHUNK_BYTES),
-            Kind::Audio => (AUDIO_CACHE, SOUND_CHUNK_BYTES),
-        };
-        Layer {
-            ssrc,
-            rid: rid.into(),
-            source,
-            loss: LossTracker::new(clock_rate),
-            cache: PacketCache::new(slots, chunk_bytes),
-            pictures: Pictures::default(),
-            requests: KeyFrameRequests::default(),
-            rate: RateMeter::default(),
-            last_packet: None,
-            newest: None,
-            payload_type: None,
-            settled: None,
-            turned: None,
-            clock: None,
-        }
-    }
-
-    /// Notes that the format has changed. True if that counts at once.
-    fn turns(&mut self, now: Instant) -> bool {
-        let is_due = |before| now.saturating_duration_since(before) >= TURN_INTERVAL;
-        let counts = self.turned.is_none_or(is_due);
-        if counts {
-            self.turned = Some(now);
-        }
-        counts
-    }
-
-    /// The packet of this extended number, if it is kept. Never a packet of another turn of the numbers: a copy that left this
-    /// layer long ago may still ask for an old packet, and would send a new one under the SRTP index of the old one.
-    pub fn kept(&self, extended: u64) -> Option<&[u8]> {
-        let behind = self.newest?.extended.wrapping_sub(extended);
-        (behind < 1 << 15).then(|| self.cache.packet(extended as u16))?
-    }
-
-    /// Lets the encoding go on under another SSRC: the numbers of the old stream are forgotten. The cache keeps its memory, so
-    /// that a client that invents SSRCs costs no allocations.
-    pub fn restart(&mut self, clock_rate: u32, ssrc: u32, source: SourceId) {
-        self.ssrc = ssrc;
-        self.source = source;
-        self.loss = LossTracker::new(clock_rate);
-        self.cache.clear();
-        self.pictures = Pictures::default();
-        self.clock = None;
-        self.newest = None;
-        self.last_packet = None;
-    }
-}
 
 /// Whether a packet's layer begins: for the first time, again after a pause, or in another format of video. Subscribers may
 /// wait for it, or some of them may not be able to decode it any more. (Sound changes its format from packet to packet, between
@@ -270,6 +191,7 @@ impl Track {
             let mut layer = Layer::new(self.kind, self.clock_rate(), 0, &[], notice.source);
             layer.rate = RateMeter::going_on(now, notice.bitrate_bps);
             layer.last_packet = notice.last_packet;
+            layer.live_since = notice.last_packet;
             layer.payload_type = notice.payload_type;
             layer.clock = notice.clock;
             self.layers.push(layer);
@@ -364,6 +286,36 @@ impl Track {
             .collect()
     }
 
+    /// The rate that the track takes if it is sound, in bits per second. Its packets are small, so headers are a third of it.
+    pub(crate) fn sound_bps(&self, now: Instant) -> u64 {
+        let rates = self.layers.iter().map(|layer| layer.rate.peak_bps(now));
+        rates.max().unwrap_or(0) / 2 * 3
+    }
+
+    /// The layers that are sent now and that `may_carry` accepts, as divisions of bandwidth need them for a video that has `current`.
+    pub(crate) fn steps(
+        &self,
+        now: Instant,
+        current: Option<u8>,
+        may_carry: impl Fn(&Layer) -> bool,
+    ) -> SmallVec<[Step; MAX_LAYERS]> {
+        let layers = self.layers.iter().take(MAX_LAYERS).enumerate();
+        let steps = layers.filter_map(|(at, layer)| {
+            let last = layer.last_packet.filter(|_| may_carry(layer))?;
+            let rate = match current == Some(at as u8) {
+                true => layer.rate.bps(now),
+                false => layer.rate.peak_bps(now),
+            };
+            (now.saturating_duration_since(last) < INACTIVE_AFTER).then(|| Step {
+                layer: at as u8,
+                bits_per_second: with_headers(rate),
+                height: layer.height,
+                live_since: layer.live_since.unwrap_or(last),
+            })
+        });
+        steps.collect()
+    }
+
     /// Takes note of an unprotected packet `buffer[start..end]` of a layer, and queues it for the subscribers unless it is a
     /// duplicate. `fresh_source` is called if the stream has started over.
     #[expect(
@@ -420,6 +372,7 @@ impl Track {
             entry,
             vp8,
             late,
+            origin: layer.clock.map(|clock| clock.origin),
             padding: 0,
         };
         self.keep(now, arrival, packet, received, pool)
@@ -467,6 +420,9 @@ impl Track {
         // Most packets come in one batch with the packet before: then the times are not subtracted.
         let mut begins =
             before.is_none_or(|before| before != now && now.saturating_duration_since(before) >= INACTIVE_AFTER);
+        if begins {
+            layer.live_since = Some(now);
+        }
         if layer.newest.is_none_or(|newest| arrival.extended > newest.extended) {
             layer.newest = Some(Newest {
                 extended: arrival.extended,
@@ -482,7 +438,7 @@ impl Track {
         layer.rate.received(now, received);
         layer.cache.store(now, arrival.header.sequence, packet, pool);
         if arrival.entry.is_open() && self.kind == Kind::Video {
-            layer.requests.arrived();
+            layer.note_entry(&arrival, packet);
         }
         self.arrivals.push(arrival);
         Some(LayerBegins(begins))

@@ -58,6 +58,7 @@ fuzz_targets! {
     rtcp
     payloads
     members
+    feedback
     sdp
     groupcall
     call

@@ -109,6 +109,7 @@ pub fn codec(payload_type: u8, rtx: Option<u8>, codec: Codec) -> NegotiatedCodec
         fir: false,
         transport_cc: true,
         remb: false,
+        rrtr: false,
     };
     NegotiatedCodec {
         payload_type,

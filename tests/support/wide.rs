@@ -40,6 +40,7 @@ pub const NOTHING: Feedback = Feedback {
     fir: false,
     transport_cc: false,
     remb: false,
+    rrtr: false,
 };
 
 /// Sections of one connection that publishes (`receive`) or subscribes.

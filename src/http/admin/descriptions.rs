@@ -52,6 +52,18 @@ const GAUGES: &[(&str, &str)] = &[
         "Client addresses that passed an authenticated STUN check, on a media worker now.",
     ),
     (
+        "patchbay_media_target_bits_per_second",
+        "Bit rate that the paths to all clients together are estimated to carry, where it is estimated, now.",
+    ),
+    (
+        "patchbay_media_queue_delay_seconds",
+        "Time that packets wait in queues on the paths to clients, summed over the estimated paths, now.",
+    ),
+    (
+        "patchbay_media_estimates",
+        "Paths to clients whose bit rate is estimated now, by what the estimator is doing.",
+    ),
+    (
         "patchbay_media_cache_bytes",
         "Memory in which a media worker keeps the last packets, for subscribers who miss some.",
     ),
@@ -211,6 +223,26 @@ const COUNTERS: &[(&str, &str)] = &[
     (
         "patchbay_media_key_frame_requests_received_total",
         "Key frames asked for by subscribers.",
+    ),
+    (
+        "patchbay_media_reported_packets_total",
+        "Packets of which a client's transport-wide feedback said whether they came.",
+    ),
+    (
+        "patchbay_media_reported_lost_packets_total",
+        "Packets that did not come, by the transport-wide feedback of clients.",
+    ),
+    (
+        "patchbay_media_probes_won_total",
+        "Probes that showed that a path carries more than was known.",
+    ),
+    (
+        "patchbay_media_probes_lost_total",
+        "Probes that showed no more than was known.",
+    ),
+    (
+        "patchbay_media_probe_packets_total",
+        "Packets that were sent only to learn whether a path carries more.",
     ),
     (
         "patchbay_media_undecodable_total",

@@ -79,6 +79,18 @@ impl Descriptor {
         let payload_header = payload.get(self.len).filter(|_| self.starts_partition_zero);
         payload_header.is_some_and(|payload_header| payload_header & INVERSE_KEY_FRAME == 0)
     }
+
+    /// The height of the pictures, if `payload` is the first packet of a key frame (RFC 6386 §9.1): three bytes of frame tag, the
+    /// start code, then width and height with 14 bits each.
+    pub(crate) fn height(&self, payload: &[u8]) -> Option<u16> {
+        if !self.starts_key_frame(payload) {
+            return None;
+        }
+        match *payload.get(self.len + 3..self.len + 10)? {
+            [0x9d, 0x01, 0x2a, _, _, low, high] => Some(u16::from_le_bytes([low, high]) & 0x3fff),
+            _ => None,
+        }
+    }
 }
 
 /// Writes new values over the fields found by `descriptor`. A 7-bit picture id takes the low 7 bits.
@@ -160,6 +172,21 @@ mod tests {
         assert!(!starts_key_frame(&[0x10, 0x01]), "a delta frame");
         assert!(!starts_key_frame(&[0x00, 0x00]), "not the start of a partition");
         assert!(!starts_key_frame(&[0x11, 0x00]), "the start of partition 1");
+    }
+
+    #[test]
+    fn a_key_frame_tells_its_height_and_nothing_else_does() {
+        let frame = [0x10, 0, 0, 0, 0x9d, 0x01, 0x2a, 0x00, 0x05, 0xd0, 0x42];
+        let height = |payload: &[u8]| parse(payload).and_then(|descriptor| descriptor.height(payload));
+        assert_eq!(height(&frame), Some(720), "the two upper bits are the scale");
+        for len in 0..frame.len() {
+            assert_eq!(height(&frame[..len]), None, "{len} bytes");
+        }
+        for at in [0, 1, 4, 5, 6] {
+            let mut other = frame;
+            other[at] ^= 1;
+            assert_eq!(height(&other), None, "byte {at}");
+        }
     }
 
     #[test]

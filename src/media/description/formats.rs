@@ -283,6 +283,7 @@ impl<'a> Offered<'a> {
                 Kind::Audio => Feedback {
                     nack: self.feedback.nack,
                     transport_cc: self.feedback.transport_cc,
+                    rrtr: self.feedback.rrtr,
                     ..Feedback::default()
                 },
             },
@@ -341,6 +342,7 @@ impl Feedback {
             (Some("ccm"), Some("fir")) => self.fir = true,
             (Some("transport-cc"), _) => self.transport_cc = true,
             (Some("goog-remb"), _) => self.remb = true,
+            (Some("rrtr"), None) => self.rrtr = true,
             _ => {}
         }
     }

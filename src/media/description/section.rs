@@ -54,10 +54,40 @@ pub(in crate::media) struct Section {
     pub(crate) is_off: bool,
     pub(crate) rtcp_mux: bool,
     pub(crate) rtcp_rsize: bool,
+    /// Who may measure round trips by extended reports. `None` if the client answers none.
+    pub(crate) round_trips: Option<RoundTrips>,
     /// Whether the section itself says that header extensions of both forms may come.
     pub(crate) allows_mixed: bool,
     /// Media that can be accepted in it, if its transport can be used.
     pub content: Result<Content, SectionRefusal>,
+}
+
+/// The side that may ask for its round trip, with a receiver reference time (RFC 3611 §5.1, `rcvr-rtt`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::media) enum RoundTrips {
+    OfAll,
+    OfSenders,
+}
+
+impl RoundTrips {
+    /// The mode in the first `a=rtcp-xr` that has one. A bound for the size of the answer may follow it.
+    fn offered(attributes: &[Attribute]) -> Option<RoundTrips> {
+        let formats = values(attributes, "rtcp-xr").flat_map(str::split_ascii_whitespace);
+        let mut modes = formats.filter_map(|format| format.strip_prefix("rcvr-rtt="));
+        match modes.next()?.split(':').next()? {
+            "all" => Some(RoundTrips::OfAll),
+            "sender" => Some(RoundTrips::OfSenders),
+            _ => None,
+        }
+    }
+
+    /// The value of `a=rtcp-xr` in an answer.
+    pub fn format(self) -> &'static str {
+        match self {
+            RoundTrips::OfAll => "rcvr-rtt=all",
+            RoundTrips::OfSenders => "rcvr-rtt=sender",
+        }
+    }
 }
 
 /// The parts of an m-line that an answer repeats. All of them are tokens.
@@ -104,6 +134,7 @@ impl Section {
             is_off: has_no_port && !has(attributes, "bundle-only"),
             rtcp_mux: has(attributes, "rtcp-mux"),
             rtcp_rsize: has(attributes, "rtcp-rsize"),
+            round_trips: RoundTrips::offered(attributes),
             allows_mixed: has(attributes, ALLOW_MIXED),
             content: Content::read(media, session_values, place),
         }

@@ -4,8 +4,10 @@
 pub mod dtls;
 pub mod ice;
 pub mod negotiate;
+pub(crate) mod probe;
 mod replay;
 pub(crate) mod sender;
+pub(crate) mod sent;
 pub mod srtp;
 
 use std::net::SocketAddr;
@@ -17,6 +19,8 @@ use self::dtls::{Dtls, DtlsIdentity};
 use self::ice::Ice;
 use self::sender::{Sender, Sink};
 use self::srtp::{Inbound, Outbound};
+use super::allocation::Division;
+use super::bandwidth::outgoing::Outcome;
 use super::bandwidth::{ReceiverEstimate, TransportFeedback};
 use super::egress::Egress;
 use super::extension_ids::ExtensionIds;
@@ -86,6 +90,22 @@ pub struct Transport {
     /// Our SSRC in feedback.
     pub(crate) feedback_ssrc: u32,
     pub publisher: Option<Box<Publisher>>,
+    /// Reference times of the client that are to be answered, one for each SSRC under which it reports.
+    pub(crate) reference_times: SmallVec<[ReferenceTime; 1]>,
+    /// How its bandwidth was divided last.
+    pub(crate) division: Division,
+    /// What a test lets its path be.
+    #[cfg(debug_assertions)]
+    pub(crate) supposed: Option<Outcome>,
+}
+
+/// A time of the client's clock, which it wants back to learn its round trip (RFC 3611 §4.4).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ReferenceTime {
+    pub ssrc: u32,
+    /// The middle 32 bits of the client's time.
+    pub last: u32,
+    pub received: Instant,
 }
 
 /// State that only a connection has that sends to us.
@@ -144,6 +164,10 @@ impl Transport {
             decoding: Default::default(),
             feedback_ssrc: sections.first().map_or(1, |section| section.local_ssrc),
             publisher: None,
+            reference_times: SmallVec::new(),
+            division: Division::default(),
+            #[cfg(debug_assertions)]
+            supposed: None,
         }
     }
 
@@ -152,6 +176,15 @@ impl Transport {
         self.publisher
             .as_ref()
             .is_some_and(|publisher| publisher.speech.is_speaking())
+    }
+
+    /// What is known of its path to the client. `None` where nothing is.
+    pub(crate) fn outcome(&self) -> Option<Outcome> {
+        #[cfg(debug_assertions)]
+        if self.supposed.is_some() {
+            return self.supposed;
+        }
+        self.secure.as_ref()?.sender.outcome()
     }
 
     pub fn stream(&self, ssrc: u32) -> Option<IncomingStream> {

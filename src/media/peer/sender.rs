@@ -1,45 +1,338 @@
-//! The sending half of a connection: it seals the packets, and remembers those that were sent.
+//! The sending half of a connection: it seals the packets, and estimates what the path to the client carries.
 //!
 //! If a client has negotiated transport-wide sequence numbers (draft-holmer-rmcat-transport-wide-cc-extensions-01), each RTP
-//! packet of the connection, of any stream, may have the next number. The client's feedback then says which numbers came, and
-//! when. For that, the time and size of the newest packets are kept by number. Code that divides a connection's bandwidth among
-//! its streams reads them, and switches the numbers on ([`Sender::number_packets`]). Today there is no such code, and no packet
-//! has a number: numbers would cost bytes in every packet, and feedback that nobody reads.
+//! packet of the connection, of any stream that negotiated them, has the next number. The client's feedback then says which
+//! numbers came, and when. Other clients may send their own estimate (REMB). Where there is neither, nothing is estimated.
 
 use std::time::{Duration, Instant};
 
 use super::ice::Path;
+use super::probe::Probing;
+use super::sent::Sent;
 use super::srtp::Outbound;
+use crate::media::bandwidth::outgoing::{Estimator, Micros, Outcome, Report, State};
 use crate::media::egress::{Egress, MAX_PACKET};
 
-/// Packets that are remembered: 400 ms of twenty videos at 2.5 Mb/s. Feedback comes each 100 ms at the latest and takes half a
-/// round trip.
-const REMEMBERED: u64 = 2_048;
+/// Bytes that a path carries around each packet: headers of UDP, and of IPv4 or IPv6.
+const HEADERS_V4: usize = 8 + 20;
+const HEADERS_V6: usize = 8 + 40;
+
+/// Time over which the least round trip is taken for the true one: twice.
+const ROUND_TRIP_WINDOW: Micros = 1_000_000;
+
+/// Time after the first packet within which a client has told of some, if it ever does: it does so each 100 ms.
+const UNHEARD: Micros = 2_000_000;
+/// Bit rate that no connection needs.
+const UNLIMITED: u64 = 100_000_000;
+/// The least demand that the estimator is told. A video that has just begun is measured low, and the target may not fall for that.
+const DEMAND_MIN: u64 = 150_000;
+/// Time after a probe's last packet in which feedback of it comes, beside a round trip.
+const CONCLUDES_AFTER: Micros = 1_500_000;
+/// Time between packets that are sent into a silence.
+const CALL_INTERVAL: Micros = 1_000_000;
+
+/// Times begin here, so that the estimator may look back from the first.
+const BEGINNING: Micros = 60_000_000;
 
 pub struct Sender {
     pub outbound: Outbound,
-    /// The packets that were sent. `None` while packets are not numbered.
+    /// `None` while nothing is estimated.
+    outgoing: Option<Box<Outgoing>>,
+}
+
+/// What is known of the packets on their way to a client.
+struct Outgoing {
+    since: Instant,
+    /// The last time that was converted, and what it was: packets of a batch have the same.
+    converted: (Instant, Micros),
+    estimator: Estimator,
+    /// The packets that have numbers. `None` where the client sends its own estimate.
     sent: Option<Box<Sent>>,
+    demand: u64,
+    /// Time of the first packet of which the client was to tell something.
+    first_sent: Option<Micros>,
+    /// Whether the client has told of any.
+    is_heard: bool,
+    /// Time from which on another packet may be sent into a silence, so that there is something to tell of.
+    next_call: Micros,
+    round_trip: RoundTrip,
+    /// The share of packets that the client has reported lost in its last receiver report, in 1/256.
+    lost_256: u8,
+    probing: Option<Probing>,
+    /// Time at which a probe of which not all was reported is given up, if no feedback comes meanwhile.
+    concludes: Option<Micros>,
+    /// The probe to which the packets belong that are being written.
+    cluster: Option<u8>,
+    /// The bytes of the padding that is being written.
+    padding: Option<usize>,
+    /// Whether a visit is planned for the estimator's sake.
+    is_watched: bool,
+}
+
+/// The least time between a packet and its feedback. What the client waits before it sends feedback is in it.
+#[derive(Clone, Copy, Default)]
+struct RoundTrip {
+    window: Micros,
+    before: Option<Micros>,
+    least: Option<Micros>,
+}
+
+impl RoundTrip {
+    fn note(&mut self, now: Micros, time: Micros) {
+        let window = now / ROUND_TRIP_WINDOW;
+        if window != self.window {
+            (self.window, self.before, self.least) = (window, self.least, None);
+        }
+        self.least = Some(self.least.map_or(time, |least| least.min(time)));
+    }
+
+    fn get(&self) -> Option<Micros> {
+        self.least.into_iter().chain(self.before).min()
+    }
 }
 
 impl Sender {
     pub fn new(outbound: Outbound) -> Sender {
-        Sender { outbound, sent: None }
+        Sender {
+            outbound,
+            outgoing: None,
+        }
     }
 
     /// Numbers packets from now on, in streams whose clients read the numbers.
     pub(crate) fn number_packets(&mut self, now: Instant) {
-        self.sent.get_or_insert_with(|| Box::new(Sent::new(now)));
+        let outgoing = self.outgoing.get_or_insert_with(|| Box::new(Outgoing::new(now)));
+        outgoing.sent.get_or_insert_with(|| Box::new(Sent::new()));
+    }
+
+    /// Follows the client's own estimates from now on. If packets are numbered, these tell more.
+    pub(crate) fn expect_estimates(&mut self, now: Instant) {
+        self.outgoing.get_or_insert_with(|| Box::new(Outgoing::new(now)));
     }
 
     /// The transport-wide number of the next packet. `None` while packets are not numbered.
     pub fn next_number(&self) -> Option<u16> {
-        self.sent.as_ref().map(|sent| sent.count as u16)
+        let sent = self.outgoing.as_ref()?.sent.as_ref()?;
+        Some(sent.count() as u16)
     }
 
-    /// The time at which the packet with this number was sent, and its bytes. `None` if it is forgotten or was never sent.
-    pub fn sent(&self, number: u16) -> Option<(Instant, usize)> {
-        self.sent.as_ref()?.get(number)
+    /// What is known of the path. `None` where nothing is.
+    pub(crate) fn outcome(&self) -> Option<Outcome> {
+        let outgoing = self.outgoing.as_ref()?;
+        let outcome = outgoing.estimator.outcome();
+        Some(match outgoing.is_deaf() {
+            true => Outcome {
+                target: UNLIMITED,
+                smooth: UNLIMITED,
+                proven: UNLIMITED,
+                state: State::Growing,
+                ..outcome
+            },
+            false => outcome,
+        })
+    }
+
+    /// Is told what all subscriptions of the connection would take if the path carried everything.
+    pub(crate) fn demand(&mut self, now: Instant, bits_per_second: u64) {
+        if let Some(outgoing) = &mut self.outgoing {
+            outgoing.demand = bits_per_second;
+            // While nothing is there to be sent, what is known of the path stays.
+            if bits_per_second > 0 {
+                let now = outgoing.micros(now);
+                outgoing.estimator.demand(now, bits_per_second.max(DEMAND_MIN));
+            }
+        }
+    }
+
+    /// Takes transport-wide feedback, from its base number on. `reports` gets what it says of packets that were sent.
+    pub(crate) fn take_feedback(&mut self, now: Instant, body: &[u8], reports: &mut Vec<Report>) {
+        reports.clear();
+        let Some(outgoing) = &mut self.outgoing else { return };
+        let now = outgoing.micros(now);
+        let Some(sent) = &mut outgoing.sent else { return };
+        sent.take(now, body, reports);
+        let newest = reports.iter().rev().find(|report| report.arrived.is_some());
+        if let Some(newest) = newest {
+            outgoing.round_trip.note(now, now.saturating_sub(newest.sent));
+        }
+        if !reports.is_empty() {
+            outgoing.is_heard = true;
+            outgoing.estimator.feedback(now, outgoing.round_trip.get(), reports);
+        }
+    }
+
+    /// Takes the client's own estimate. False where the packets have numbers, which tell more, or nothing is estimated.
+    pub(crate) fn take_estimate(&mut self, now: Instant, bits_per_second: u64) -> bool {
+        let Some(outgoing) = self.outgoing.as_mut().filter(|outgoing| outgoing.sent.is_none()) else {
+            return false;
+        };
+        let now = outgoing.micros(now);
+        outgoing.is_heard = true;
+        outgoing.estimator.remb(now, bits_per_second, outgoing.lost_256);
+        true
+    }
+
+    /// Takes the share of packets that the client reports lost.
+    pub(crate) fn take_loss(&mut self, lost_256: u8) {
+        if let Some(outgoing) = &mut self.outgoing {
+            outgoing.lost_256 = lost_256;
+        }
+    }
+
+    /// Time at which [`Sender::handle_timeout`] has something to do, if that is news: no visit is planned, because before the last
+    /// packets there was nothing to wait for.
+    pub(crate) fn begin_watch(&mut self) -> Option<Instant> {
+        let outgoing = self.outgoing.as_mut().filter(|outgoing| !outgoing.is_watched)?;
+        let due = outgoing.estimator.next_timeout()?;
+        outgoing.is_watched = true;
+        Some(outgoing.instant(due))
+    }
+
+    /// Does what is due by the clock. True if something was.
+    pub(crate) fn handle_timeout(&mut self, now: Instant) -> bool {
+        let Some(outgoing) = &mut self.outgoing else {
+            return false;
+        };
+        let now = outgoing.micros(now);
+        let is_due = outgoing.estimator.next_timeout().is_some_and(|due| due <= now);
+        if is_due {
+            outgoing.estimator.timeout(now);
+        }
+        let concludes = outgoing.concludes.is_some_and(|due| due <= now);
+        if concludes {
+            outgoing.concludes = None;
+            outgoing.estimator.feedback(now, outgoing.round_trip.get(), &[]);
+        }
+        outgoing.is_watched = outgoing.estimator.next_timeout().is_some();
+        is_due || concludes
+    }
+
+    /// Time at which [`Sender::handle_timeout`] or [`Sender::call_into_silence`] has something to do.
+    pub(crate) fn next_timeout(&self) -> Option<Instant> {
+        let outgoing = self.outgoing.as_ref()?;
+        let call = outgoing.is_silent().then_some(outgoing.next_call);
+        let others = call.into_iter().chain(outgoing.concludes);
+        let due = outgoing.estimator.next_timeout().into_iter().chain(others).min()?;
+        Some(outgoing.instant(due))
+    }
+
+    /// Whether a packet is to be sent now so that the client may be heard again: it has told of nothing for so long that no video is
+    /// sent to it any more.
+    pub(crate) fn call_into_silence(&mut self, now: Instant) -> bool {
+        let Some(outgoing) = &mut self.outgoing else {
+            return false;
+        };
+        let now = outgoing.micros(now);
+        if !outgoing.is_silent() || now < outgoing.next_call {
+            return false;
+        }
+        outgoing.next_call = now + CALL_INTERVAL;
+        true
+    }
+
+    /// Forgets what is known of the path: it may be another one now.
+    pub(crate) fn forget_path(&mut self, now: Instant) {
+        if let Some(outgoing) = &mut self.outgoing {
+            let now = outgoing.micros(now);
+            outgoing.estimator = Estimator::new(now);
+            if let Some(sent) = &mut outgoing.sent {
+                sent.forget();
+            }
+            (outgoing.probing, outgoing.concludes) = (None, None);
+            outgoing.round_trip = RoundTrip::default();
+            (outgoing.first_sent, outgoing.is_heard) = (None, false);
+        }
+    }
+
+    /// Begins the probe that the estimator wants, if more is wanted than the path is known to carry. True if there is one to send.
+    pub(crate) fn begin_probe(&mut self, now: Instant) -> bool {
+        let Some(outgoing) = &mut self.outgoing else {
+            return false;
+        };
+        let at = outgoing.micros(now);
+        let wants_more = outgoing.demand > outgoing.estimator.outcome().target;
+        if outgoing.probing.is_some() || outgoing.sent.is_none() || !wants_more {
+            return false;
+        }
+        outgoing.probing = outgoing.estimator.next_probe(at).map(|probe| Probing::new(now, probe));
+        outgoing.probing.is_some()
+    }
+
+    /// The probe that is being sent.
+    pub(crate) fn probing(&mut self) -> Option<&mut Probing> {
+        self.outgoing.as_mut()?.probing.as_mut()
+    }
+
+    pub(crate) fn end_probe(&mut self) {
+        if let Some(outgoing) = &mut self.outgoing {
+            outgoing.probing = None;
+            let round_trip = outgoing.round_trip.get().unwrap_or(0);
+            outgoing.concludes = Some(outgoing.converted.1 + CONCLUDES_AFTER + round_trip);
+        }
+    }
+
+    /// The packets from now on only load the path. They may belong to a probe.
+    pub(crate) fn begin_padding(&mut self, cluster: Option<u8>) {
+        if let Some(outgoing) = &mut self.outgoing {
+            (outgoing.cluster, outgoing.padding) = (cluster, Some(0));
+        }
+    }
+
+    /// The packets from now on are no padding. Returns the bytes of those that were.
+    pub(crate) fn end_padding(&mut self) -> usize {
+        let Some(outgoing) = &mut self.outgoing else { return 0 };
+        outgoing.cluster = None;
+        outgoing.padding.take().unwrap_or(0)
+    }
+}
+
+impl Outgoing {
+    /// Whether the client has negotiated to tell of packets, and tells of none. Nothing limits what it gets.
+    fn is_deaf(&self) -> bool {
+        let waited = self
+            .first_sent
+            .map_or(0, |first| self.converted.1.saturating_sub(first));
+        !self.is_heard && waited > UNHEARD
+    }
+
+    fn is_silent(&self) -> bool {
+        self.is_heard && self.estimator.outcome().state == State::Silent
+    }
+
+    fn new(now: Instant) -> Outgoing {
+        Outgoing {
+            since: now,
+            converted: (now, BEGINNING),
+            estimator: Estimator::new(BEGINNING),
+            sent: None,
+            demand: 0,
+            first_sent: None,
+            is_heard: false,
+            next_call: 0,
+            round_trip: RoundTrip::default(),
+            lost_256: 0,
+            probing: None,
+            concludes: None,
+            cluster: None,
+            padding: None,
+            is_watched: false,
+        }
+    }
+
+    fn micros(&mut self, now: Instant) -> Micros {
+        if self.converted.0 != now {
+            let since = now.saturating_duration_since(self.since);
+            // All microseconds together would need a division of 128 bits for each packet.
+            let micros = since.as_secs() * 1_000_000 + u64::from(since.subsec_micros());
+            self.converted = (now, BEGINNING + micros);
+        }
+        self.converted.1
+    }
+
+    fn instant(&self, at: Micros) -> Instant {
+        // A time that is further away is set again before it comes.
+        let ahead = Duration::from_micros(at.saturating_sub(self.converted.1).min(3_600_000_000));
+        self.converted.0 + ahead
     }
 }
 
@@ -59,82 +352,49 @@ impl Sink<'_> {
     /// Adds the first `len` bytes of the room as a packet. If it is `numbered`, it has the sender's next number.
     pub(crate) fn commit(&mut self, now: Instant, len: usize, numbered: bool) {
         self.egress.commit(self.path, len);
-        if let Some(sent) = self.sender.sent.as_mut().filter(|_| numbered) {
-            sent.push(now, len);
+        let Some(outgoing) = &mut self.sender.outgoing else {
+            return;
+        };
+        let headers = match self.path.remote.is_ipv4() {
+            true => HEADERS_V4,
+            false => HEADERS_V6,
+        };
+        let (now, bytes) = (outgoing.micros(now), len + headers);
+        match &mut outgoing.sent {
+            Some(sent) if numbered => sent.push(now, bytes, outgoing.cluster),
+            // Nothing will be told of it.
+            Some(_) => return,
+            None => {}
         }
-    }
-}
-
-/// The newest packets by their numbers. The memory is allocated once: 16 KiB.
-struct Sent {
-    since: Instant,
-    /// Number of packets that have had a number. It is the next packet's number, counted on over the turns.
-    count: u64,
-    packets: [Packet; REMEMBERED as usize],
-}
-
-/// Microseconds since the numbering began, 48 bits, and below them bytes, 16 bits.
-#[derive(Clone, Copy, Default)]
-struct Packet(u64);
-
-impl Sent {
-    fn new(now: Instant) -> Sent {
-        Sent {
-            since: now,
-            count: 0,
-            packets: [Packet::default(); REMEMBERED as usize],
+        if let Some(padding) = &mut outgoing.padding {
+            *padding += bytes;
         }
-    }
-
-    fn push(&mut self, now: Instant, len: usize) {
-        let micros = now.saturating_duration_since(self.since).as_micros() as u64;
-        // No packet is longer than `MAX_PACKET`, an Ethernet frame and some bytes.
-        self.packets[(self.count % REMEMBERED) as usize] = Packet(micros << 16 | len as u64 & 0xffff);
-        self.count += 1;
-    }
-
-    fn get(&self, number: u16) -> Option<(Instant, usize)> {
-        let behind = u64::from((self.count as u16).wrapping_sub(number));
-        if !(1..=REMEMBERED.min(self.count)).contains(&behind) {
-            return None;
-        }
-        let Packet(packet) = self.packets[((self.count - behind) % REMEMBERED) as usize];
-        let sent_at = self.since + Duration::from_micros(packet >> 16);
-        Some((sent_at, (packet & 0xffff) as usize))
+        outgoing.first_sent.get_or_insert(now);
+        outgoing.estimator.sent(now, bytes as u32, outgoing.cluster);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::media::virtual_time::epoch;
 
     #[test]
-    fn a_packet_is_found_by_its_number_until_so_many_newer_ones_were_sent() {
-        let mut sent = Sent::new(epoch());
-        assert_eq!(sent.get(0), None);
-        assert_eq!(sent.get(u16::MAX), None);
-        let at = |number: u64| epoch() + Duration::from_micros(400 * number);
-        for number in 0..150_000_u64 {
-            sent.push(at(number), 100 + (number % 1_300) as usize);
-            let first = (number + 1).saturating_sub(REMEMBERED);
-            for known in [number, number.saturating_sub(700).max(first), first] {
-                assert_eq!(
-                    sent.get(known as u16),
-                    Some((at(known), 100 + (known % 1_300) as usize)),
-                    "{known} of {number}"
-                );
-            }
-            assert_eq!(sent.get((number + 1) as u16), None, "not sent yet");
-            if let Some(forgotten) = first.checked_sub(1) {
-                assert_eq!(sent.get(forgotten as u16), None, "{forgotten} of {number}");
-            }
-        }
+    fn a_sender_without_an_estimate_stays_small() {
+        assert!(size_of::<Sender>() <= size_of::<Outbound>() + 8);
+        assert!(size_of::<Outgoing>() + size_of::<Sent>() <= 48 * 1_024);
     }
 
     #[test]
-    fn what_is_remembered_has_a_bound() {
-        assert!(size_of::<Sent>() <= 16 * 1_024 + 32);
-        assert!(size_of::<Sender>() <= size_of::<Outbound>() + 8);
+    fn the_round_trip_is_the_least_of_the_last_seconds() {
+        let mut round_trip = RoundTrip::default();
+        assert_eq!(round_trip.get(), None);
+        for (now, time, expected) in [(100, 90, 90), (200, 50, 50), (300, 70, 50)] {
+            round_trip.note(now, time);
+            assert_eq!(round_trip.get(), Some(expected));
+        }
+        round_trip.note(ROUND_TRIP_WINDOW + 1, 80);
+        assert_eq!(round_trip.get(), Some(50));
+        round_trip.note(2 * ROUND_TRIP_WINDOW + 1, 85);
+        assert_eq!(round_trip.get(), Some(80));
     }
 }

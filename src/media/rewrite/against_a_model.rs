@@ -109,6 +109,7 @@ impl Model {
             source,
             sequence,
             timestamp: 0,
+            origin: None,
             vp8: None,
         }
     }

@@ -53,6 +53,14 @@ impl Worker {
                         self.key_frame_wanted(now, key, ssrc);
                     }
                 }
+                Packet::TransportFeedback { body } => self.transport_feedback_came(now, key, body),
+                Packet::ReceiverEstimate { bits_per_second } => self.estimate_came(now, key, bits_per_second),
+                Packet::ReceiverReport { blocks } => self.losses_came(key, blocks),
+                Packet::ExtendedReport { ssrc, blocks } => {
+                    if let Some(time) = rtcp::reference_time(blocks) {
+                        self.reference_time_came(now, key, ssrc, time);
+                    }
+                }
                 // A stream ends when its connection or section does: a BYE could name anybody's SSRC.
                 Packet::Other => {}
             }
@@ -61,7 +69,7 @@ impl Worker {
     }
 
     /// The subscription of this connection that sends under `ssrc`. A client cannot ask for another connection's.
-    fn subscription(&self, key: TransportKey, ssrc: u32) -> Option<SubscriptionKey> {
+    pub(super) fn subscription(&self, key: TransportKey, ssrc: u32) -> Option<SubscriptionKey> {
         let mine = &self.transports[key].subscriptions;
         mine.iter()
             .copied()
@@ -121,6 +129,7 @@ impl Worker {
             resent += u64::from(sent.is_some());
         });
         self.stats.resent_packets += resent;
+        self.plan(now, key);
     }
 
     fn key_frame_wanted(&mut self, now: Instant, key: TransportKey, media_ssrc: u32) {
@@ -283,7 +292,7 @@ impl Worker {
         self.send_feedback(key);
     }
 
-    /// Sends one subscriber the sender reports of its copies.
+    /// Sends one subscriber the sender reports of its copies, and what it needs to know its round trip.
     pub(super) fn report_to_subscriber(&mut self, now: Instant, key: TransportKey) {
         let transport = &self.transports[key];
         // Reports that find no room now are sent at this connection's next turn.
@@ -310,6 +319,7 @@ impl Worker {
                 rtcp::write_sender_report(&mut self.scratch, &info, &down.stream());
             }
         }
+        self.answer_reference_times(now, key);
         self.send_feedback(key);
     }
 

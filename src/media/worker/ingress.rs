@@ -391,6 +391,9 @@ impl Worker {
                             self.stats.forwarded_packets += u64::from(copied.is_some());
                             at.packet += 1;
                         }
+                        if let Some(due) = sink.sender.begin_watch() {
+                            self.plans.connections.set_earlier(subscription.transport, due);
+                        }
                     }
                     (at.subscriber, at.packet) = (at.subscriber + 1, 0);
                 }

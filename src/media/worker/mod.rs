@@ -8,10 +8,12 @@
 //! ([`Worker::take_mirrored`]) while [`Worker::has_mail`]. Call [`Worker::poll_wake`] after each batch: it names the links whose
 //! other end is to be woken, and raises the flags by which that end finds what was put in.
 
+mod allocation;
 #[cfg(debug_assertions)]
 mod audit;
 mod caches;
 mod connections;
+mod estimates;
 mod events;
 mod feedback;
 mod handshakes;
@@ -24,6 +26,7 @@ mod peers;
 mod planning;
 mod plans;
 mod rooms;
+mod round_trips;
 mod selection;
 mod speakers;
 mod suspension;
@@ -48,11 +51,14 @@ use self::events::EventQueue;
 use self::links::Links;
 use self::plans::Plans;
 use self::waiting::WaitingDatagrams;
+use super::allocation::Video;
+use super::bandwidth::outgoing::Report;
 use super::demux::Demux;
 use super::egress::Egress;
 use super::messages::{CloseReason, MediaCommand, MediaEvent};
 use super::peer::Transport;
 use super::peer::dtls::DtlsIdentity;
+use super::peer::sent::REMEMBERED;
 use super::retransmit::Pool;
 use super::rewrite::SourceId;
 use super::room::WorkerRoom;
@@ -136,6 +142,10 @@ pub struct Worker {
     /// Compound of these packets while it is protected.
     compound: Vec<u8>,
     sequences: Vec<u16>,
+    /// What one client's feedback says of packets; used for each connection in turn.
+    reports: Vec<Report>,
+    /// Videos of one connection while its bandwidth is divided.
+    videos: Vec<Video>,
 }
 
 impl Worker {
@@ -168,6 +178,8 @@ impl Worker {
             scratch: Vec::with_capacity(8_192),
             compound: Vec::with_capacity(2_048),
             sequences: Vec::with_capacity(512),
+            reports: Vec::with_capacity(REMEMBERED as usize),
+            videos: Vec::new(),
         }
     }
 
@@ -206,7 +218,7 @@ impl Worker {
 
     pub fn stats(&self) -> Stats {
         let mirrored_tracks = self.mirrored_tracks();
-        Stats {
+        let mut stats = Stats {
             peers: self.connections.len() as u64,
             tracks: self.tracks.len() as u64 - mirrored_tracks,
             mirrored_tracks,
@@ -218,7 +230,9 @@ impl Worker {
             unsent_datagrams: self.egress.dropped(),
             refused_datagrams: self.egress.refused(),
             ..self.stats
-        }
+        };
+        self.count_estimates(&mut stats);
+        stats
     }
 
     fn fresh_source(next: &mut u64) -> SourceId {

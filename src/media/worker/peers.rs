@@ -170,6 +170,7 @@ impl Worker {
         if let Some(transport) = self.transports.get_mut(key) {
             transport.renegotiate(sections);
         }
+        self.begin_estimate(now, key);
         self.plan(now, key);
         self.visit_soon(now, key);
     }
@@ -300,6 +301,7 @@ impl Worker {
         self.stats.speaking -= u64::from(transport.is_speaking());
         self.transports.remove(key);
         self.plans.connections.remove(key);
+        self.plans.probes.remove(key);
         self.leave_room(now, room);
         if is_speaking && !is_last {
             self.events.push_back(MediaEvent::SpeechEnded { peer: id });
@@ -359,8 +361,9 @@ impl Worker {
                     return self.closed(now, key, CloseReason::HandshakeFailed);
                 };
                 transport.secure_with(outbound, inbound);
+                self.begin_estimate(now, key);
                 self.stats.connected += 1;
-                let id = transport.id;
+                let id = self.transports[key].id;
                 self.report_connected(now, id);
                 self.proved(now, at, path);
                 self.plan(now, key);
@@ -374,6 +377,7 @@ impl Worker {
 
     /// Asks for the key frames with which a joiner's pictures begin: now, not at the next tick.
     fn subscriber_ready(&mut self, now: Instant, key: TransportKey) {
+        self.allocate(now, key);
         for subscription in self.transports[key].subscriptions.clone() {
             if let Some(track) = self.subscriptions[subscription].track {
                 self.select(now, track, Urgency::AtOnce);

@@ -94,6 +94,12 @@ impl Worker {
             follows.then_some(now + ROUND),
             Worker::next_for_publisher(transport),
             self.next_report(now, transport),
+            transport
+                .secure
+                .as_ref()
+                .and_then(|secure| secure.sender.next_timeout()),
+            (!transport.reference_times.is_empty()).then_some(now + ROUND),
+            self.next_division(transport),
         ];
         times.into_iter().flatten().min()
     }
@@ -116,6 +122,9 @@ impl Worker {
         let subscriptions = transport.subscriptions.iter().map(|&one| &self.subscriptions[one]);
         let next = subscriptions.filter_map(|subscription| {
             let track = self.tracks.get(subscription.track?)?;
+            if subscription.is_paused() {
+                return None;
+            }
             if subscription.next_report > now {
                 return Some(subscription.next_report);
             }

@@ -12,6 +12,9 @@ pub(crate) const TICK: Duration = Duration::from_millis(25);
 /// the internet that matters.
 pub(crate) const URGENT_TICK: Duration = Duration::from_millis(10);
 
+/// Probes last some tens of milliseconds, and their packets are to be sent at an even rate.
+const PROBE_QUANTUM: Duration = Duration::from_millis(1);
+
 pub(crate) struct Plans {
     /// Connections: their timeouts, the reports to them, and the states that are followed there.
     pub connections: Agenda<TransportKey>,
@@ -19,6 +22,8 @@ pub(crate) struct Plans {
     pub layers: Agenda<TrackKey>,
     /// Tracks whose packets or key frames are to be asked for.
     pub(crate) repairs: Agenda<TrackKey>,
+    /// Connections whose probe goes on.
+    pub(crate) probes: Agenda<TransportKey>,
 }
 
 impl Plans {
@@ -27,6 +32,7 @@ impl Plans {
             connections: Agenda::new(epoch, TICK),
             layers: Agenda::new(epoch, TICK),
             repairs: Agenda::new(epoch, URGENT_TICK / 2),
+            probes: Agenda::new(epoch, PROBE_QUANTUM),
         }
     }
 

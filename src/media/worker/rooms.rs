@@ -30,6 +30,7 @@ impl Worker {
             track.subscribers.push(key);
             let transport = subscription.transport;
             self.visit_soon(now, transport);
+            self.allocate_first(now, key);
             self.select(now, found, Urgency::AtOnce);
             if self
                 .transports

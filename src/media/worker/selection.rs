@@ -1,15 +1,13 @@
 //! The layer that each subscription gets. It is chosen for each track, because a track's subscribers share its key frames. Before
-//! that, the layers that a subscription may have are settled, also one track at a time: nothing divides a connection's bandwidth yet.
+//! that, the layers that a subscription may have are settled: those that its client decodes, and of these the one for which its
+//! connection's bandwidth has room (`worker/allocation.rs`).
 
 use std::time::Instant;
 
 use super::Worker;
 use crate::media::codec::Kind;
-use crate::media::keys::{TrackKey, TransportKey};
-use crate::media::layers;
-
-/// Whether packets are numbered transport-wide for clients that negotiated that. Nobody reads the feedback yet.
-const NUMBERS_PACKETS: bool = false;
+use crate::media::keys::{SubscriptionKey, TrackKey};
+use crate::media::layers::{self, LayerState};
 
 /// How soon a key frame is asked for, for subscribers that wait for one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,46 +30,67 @@ impl Worker {
             if subscription.may_have != before {
                 self.visit_soon(now, transport);
             }
-            self.number_packets(now, transport);
-        }
-    }
-
-    /// Numbers the packets of a connection from now on.
-    fn number_packets(&mut self, now: Instant, key: TransportKey) {
-        let transport = self.transports.get_mut(key).filter(|_| NUMBERS_PACKETS);
-        if let Some(secure) = transport.and_then(|transport| transport.secure.as_mut()) {
-            secure.sender.number_packets(now);
+            self.divide_soon(now, transport);
         }
     }
 
     /// Chooses the layer of each subscription of a track, and asks for key frames where the layer must change.
     pub(super) fn select(&mut self, now: Instant, key: TrackKey, urgency: Urgency) {
-        let Some(track) = self.tracks.get_mut(key) else { return };
+        let Some(track) = self.tracks.get(key) else { return };
         let states = track.layer_states(now);
         for at in 0..track.subscribers.len() {
-            let subscription = &mut self.subscriptions[track.subscribers[at]];
-            let may_have = subscription.may_have;
-            let before = subscription.target;
-            let current = before.or_else(|| subscription.current_layer(track)).map(usize::from);
-            let active = layers::target(&states, may_have, current, now);
-            if let Some(target) = active.or_else(|| layers::waiting_place(&states, may_have, current)) {
-                subscription.target = Some(target as u8);
-            }
-            let ready = self
-                .transports
-                .get(subscription.transport)
-                .is_some_and(|transport| transport.secure.is_some());
-            if track.kind == Kind::Video && ready && subscription.waits_for_key_frame(track) {
-                let requests = &mut track.layers[subscription.target.map_or(0, usize::from)].requests;
-                if urgency == Urgency::AtOnce || subscription.target != before {
-                    requests.want(now);
-                } else if active.is_some() {
-                    requests.still_wanted(now);
-                }
-            }
+            let subscriber = self.tracks[key].subscribers[at];
+            self.choose(now, key, &states, subscriber, urgency);
         }
         self.plan_layers(now, key);
         self.plan_repairs(key);
+    }
+
+    /// Does the same for one subscription of a track.
+    pub(super) fn select_for(&mut self, now: Instant, key: TrackKey, subscriber: SubscriptionKey, urgency: Urgency) {
+        let Some(track) = self.tracks.get(key) else { return };
+        let states = track.layer_states(now);
+        self.choose(now, key, &states, subscriber, urgency);
+        self.plan_layers(now, key);
+        self.plan_repairs(key);
+    }
+
+    fn choose(
+        &mut self,
+        now: Instant,
+        key: TrackKey,
+        states: &[LayerState],
+        subscriber: SubscriptionKey,
+        urgency: Urgency,
+    ) {
+        let (track, subscription) = (&mut self.tracks[key], &mut self.subscriptions[subscriber]);
+        if subscription.is_paused() {
+            return;
+        }
+        let may_have = subscription.may_have;
+        let before = subscription.target;
+        let current = before.or_else(|| subscription.current_layer(track)).map(usize::from);
+        let active = layers::target(states, may_have, current, now);
+        if let Some(target) = active.or_else(|| layers::waiting_place(states, may_have, current)) {
+            subscription.target = Some(target as u8);
+        }
+        let transport = subscription.transport;
+        let ready = self
+            .transports
+            .get(transport)
+            .is_some_and(|transport| transport.secure.is_some());
+        if track.kind == Kind::Video && ready && subscription.waits_for_key_frame(track) {
+            let requests = &mut track.layers[subscription.target.map_or(0, usize::from)].requests;
+            if urgency == Urgency::AtOnce || subscription.target != before {
+                requests.want(now);
+            } else if active.is_some() {
+                requests.still_wanted(now);
+            }
+        }
+        if active.is_none() && subscription.is_allotted() && track.is_active(now) {
+            // Its layer has stopped, and others have not.
+            self.divide_soon(now, transport);
+        }
     }
 
     /// Handles the newest packet of a track, which begins its layer: subscribers that waited for the layer get it. If it begins
@@ -84,6 +103,7 @@ impl Worker {
             }
         }
         self.visit_subscribers_soon(now, key);
+        self.divide_for_all(now, key);
         self.select(now, key, Urgency::AtOnce);
         if let Some(track) = self.tracks.get_mut(key)
             && let Some(arrival) = track.arrivals.last()

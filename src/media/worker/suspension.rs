@@ -48,6 +48,8 @@ impl Worker {
             return;
         };
         transport.suspended = None;
+        self.forget_path(now, key);
+        let transport = &self.transports[key];
         let (id, room) = (transport.id, transport.room);
         for subscription in transport.subscriptions.clone() {
             self.subscriptions[subscription].begin_anew();

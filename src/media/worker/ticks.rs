@@ -15,6 +15,10 @@ use crate::media::peer::ice::CONNECT_TIMEOUT;
 impl Worker {
     /// Time at which [`Worker::handle_timeout`] is to be called. `None` if there is nothing to wait for.
     pub fn poll_timeout(&self) -> Option<Instant> {
+        self.next_tick().into_iter().chain(self.plans.probes.next()).min()
+    }
+
+    fn next_tick(&self) -> Option<Instant> {
         // A late wake-up is not made up for: the next tick counts from the last.
         let (tick, urgent) = (self.ticked + TICK, self.ticked + URGENT_TICK);
         let times = [
@@ -28,7 +32,10 @@ impl Worker {
 
     /// Call at or after [`Worker::poll_timeout`]; early calls do nothing.
     pub fn handle_timeout(&mut self, now: Instant) {
-        if self.poll_timeout().is_none_or(|due| now < due) {
+        if self.plans.probes.next().is_some_and(|due| due <= now) {
+            self.send_probes(now);
+        }
+        if self.next_tick().is_none_or(|due| now < due) {
             return;
         }
         self.ticked = now;
@@ -89,6 +96,9 @@ impl Worker {
         transport.ice.follow(now);
         self.flush_dtls(key, None);
         self.look_after_sound(now, key);
+        self.look_after_estimate(now, key);
+        self.allocate(now, key);
+        self.begin_probe(now, key);
         self.report_to_subscriber(now, key);
         self.report_undecodable(now, key);
     }

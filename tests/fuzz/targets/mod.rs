@@ -8,6 +8,7 @@ mod media_client;
 mod bytes;
 mod conferences;
 mod dapi;
+mod feedback;
 mod files;
 mod ice;
 mod media;
@@ -41,6 +42,7 @@ pub const ALL: &[Target] = &[
     media::RTCP,
     media::PAYLOADS,
     members::MEMBERS,
+    feedback::FEEDBACK,
     sdp::SDP,
     signaling::GROUPCALL,
     signaling::CALL,

@@ -35,7 +35,12 @@ fn a_good_network_delivers_everything_once_and_in_order() {
     world.run_for(10 * SECOND);
     let stream = Stream::of(&world.client(bob).video);
     stream.assert_in_order();
-    assert_eq!((stream.missing(), stream.repeated), (0, 0));
+    assert_eq!(stream.missing(), 0);
+    assert!(
+        stream.repeated <= world.probe_packets(),
+        "{} came twice",
+        stream.repeated
+    );
     assert!(
         stream.whole_frames() >= 290,
         "{} frames in ten seconds",
@@ -169,7 +174,12 @@ fn duplicates_are_forwarded_once() {
     let sent = world.network.tally(engine_address(), world.client(bob).address).sent;
     let stream = Stream::of(&world.client(bob).video);
     stream.assert_in_order();
-    assert_eq!((stream.missing(), stream.repeated), (0, 0));
+    assert_eq!(stream.missing(), 0);
+    assert!(
+        stream.repeated <= world.probe_packets(),
+        "{} came twice",
+        stream.repeated
+    );
     let media = (stream.packets.len() + world.client(bob).audio.len()) as u64;
     // The rest are reports, consent and handshake.
     assert!(sent < media + media / 10 + 100, "{sent} datagrams for {media} packets");

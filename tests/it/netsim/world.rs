@@ -125,6 +125,11 @@ impl World {
         self.set_link(self.seats[id.0].client.address, link);
     }
 
+    /// Packets that were sent again only to learn what paths carry.
+    pub fn probe_packets(&self) -> usize {
+        self.worker.stats().probe_packets as usize
+    }
+
     /// Makes an offer and its answer, and gives the worker the connection; a second time it is a re-offer on the live
     /// connection.
     pub fn negotiate(&mut self, id: Id) {

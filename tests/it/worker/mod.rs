@@ -9,6 +9,7 @@ mod wide;
 mod beginnings;
 mod chores;
 mod clocks;
+mod estimates;
 mod formats;
 mod forwarding;
 mod handshakes;
@@ -22,6 +23,8 @@ mod paths;
 mod repair;
 mod reports;
 mod safety;
+#[cfg(debug_assertions)]
+mod simulcast;
 mod slots;
 mod speaking;
 mod suspension;

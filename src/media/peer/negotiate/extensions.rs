@@ -81,7 +81,7 @@ fn is_used(extension: Extension, mid: Option<&str>, needs: ExtensionUse) -> bool
     match extension {
         Extension::Mid => mid.is_some_and(|mid| mid.len() <= MAX_MID_ELEMENT),
         Extension::Rid | Extension::RepairedRid | Extension::AudioLevel => needs.receive || extension.is_end_to_end(),
-        Extension::TransportSequence => needs.receive && needs.transport_cc,
+        Extension::TransportSequence => needs.transport_cc,
         Extension::AbsSendTime => needs.receive && needs.remb,
         other => other.is_end_to_end(),
     }
@@ -90,7 +90,8 @@ fn is_used(extension: Extension, mid: Option<&str>, needs: ExtensionUse) -> bool
 /// Whether the section sends in a direction in which the client offers to use an extension.
 fn flows(offered: Direction, extension: Extension, needs: ExtensionUse) -> bool {
     let up = offered.sends && needs.receive;
-    let down = offered.receives && needs.send && (extension.is_end_to_end() || extension == Extension::Mid);
+    let is_ours = matches!(extension, Extension::Mid | Extension::TransportSequence);
+    let down = offered.receives && needs.send && (extension.is_end_to_end() || is_ours);
     up || down
 }
 
@@ -102,7 +103,7 @@ fn answered(offered: Direction, needs: ExtensionUse) -> Direction {
 }
 
 /// The id under which the client reads transport-wide numbers of what we send. (An id without a direction is for both
-/// directions, RFC 8285 §8.) Clients that only receive get none, because their feedback is not used yet.
+/// directions, RFC 8285 §8.)
 pub(super) fn number_id(accepted: &[Accepted]) -> Option<u8> {
     let ours = |one: &&Accepted| {
         one.extension == Extension::TransportSequence && one.direction.is_none_or(|direction| direction.sends)

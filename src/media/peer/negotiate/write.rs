@@ -122,6 +122,9 @@ fn accept(common: &Common<'_>, section: &Section, accepted: &AcceptedSection<'_>
     if section.rtcp_rsize {
         out = out.with_property_attribute("rtcp-rsize".to_owned());
     }
+    if let Some(round_trips) = section.round_trips {
+        out = out.with_value_attribute("rtcp-xr".to_owned(), round_trips.format().to_owned());
+    }
     for format in &accepted.formats {
         out = with_format(out, format);
     }
@@ -269,6 +272,7 @@ fn feedback_names(feedback: Feedback) -> impl Iterator<Item = &'static str> {
     let names = [
         (feedback.remb, "goog-remb"),
         (feedback.transport_cc, "transport-cc"),
+        (feedback.rrtr, "rrtr"),
         (feedback.fir, "ccm fir"),
         (feedback.nack, "nack"),
         (feedback.pli, "nack pli"),

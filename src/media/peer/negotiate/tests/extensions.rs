@@ -42,13 +42,13 @@ fn a_subscriber_gets_what_survives_the_server_and_its_mid() {
     let removed = [
         Extension::Rid,
         Extension::RepairedRid,
-        Extension::TransportSequence,
         Extension::AbsSendTime,
         Extension::TransmissionOffset,
     ];
     assert!(extensions.iter().all(|(_, extension)| !removed.contains(extension)));
     for kept in [
         Extension::Mid,
+        Extension::TransportSequence,
         Extension::VideoOrientation,
         Extension::PlayoutDelay,
         Extension::ColorSpace,
@@ -87,7 +87,11 @@ fn send_times_are_for_publishers_with_remb_and_without_transport_feedback() {
         [(3, Extension::TransportSequence)]
     );
     assert_eq!(negotiated(&offered(""), RECEIVING), []);
-    assert_eq!(negotiated(&offered(&(cc.to_owned() + remb)), SENDING), []);
+    assert_eq!(negotiated(&offered(remb), SENDING), []);
+    assert_eq!(
+        negotiated(&offered(&(cc.to_owned() + remb)), SENDING),
+        [(3, Extension::TransportSequence)]
+    );
     assert_eq!(
         negotiated(&format!("extmap:2 {SEND_TIME}\n{cc}{remb}"), RECEIVING),
         [(2, Extension::AbsSendTime)]
@@ -104,7 +108,7 @@ fn transport_feedback_goes_with_its_extension_only() {
     let both = format!("rtcp-fb:96 transport-cc\nextmap:3 {SEQUENCE}");
     assert!(feedback(&both, RECEIVING));
     assert!(!feedback("rtcp-fb:96 transport-cc", RECEIVING));
-    assert!(!feedback(&both, SENDING));
+    assert!(feedback(&both, SENDING));
 }
 
 #[test]
@@ -198,7 +202,9 @@ fn what_we_send_is_numbered_only_where_the_client_reads_the_numbers() {
     assert_eq!(number_id("/sendrecv", BOTH), Some(3));
     assert_eq!(number_id("/sendonly", BOTH), None);
     assert_eq!(number_id("", RECEIVING), None);
-    assert_eq!(number_id("", SENDING), None);
+    assert_eq!(number_id("", SENDING), Some(3));
+    assert_eq!(number_id("/recvonly", SENDING), Some(3));
+    assert_eq!(number_id("/sendonly", SENDING), None);
 }
 
 #[test]

@@ -172,6 +172,30 @@ fn reduced_size_rtcp_is_only_agreed_to() {
 }
 
 #[test]
+fn round_trips_are_measured_by_whom_the_client_allows() {
+    for (offered, answered_as) in [
+        ("rtcp-xr:rcvr-rtt=all", Some("rcvr-rtt=all")),
+        (
+            "rtcp-xr:stat-summary=loss rcvr-rtt=sender:1000",
+            Some("rcvr-rtt=sender"),
+        ),
+        ("rtcp-xr:rcvr-rtt=nobody", None),
+        ("rtcp-xr:voip-metrics", None),
+        ("rtcp-xr:", None),
+        ("rtcp-rsize", None),
+    ] {
+        let negotiated = answered(&group("v", &[vp8(&format!("mid:v\n{offered}"))]), SENDING);
+        let lines = section(&negotiated.answer, 0);
+        let expected: Vec<&str> = answered_as.into_iter().collect();
+        assert_eq!(starting(&lines, "a=rtcp-xr:"), expected, "{offered}");
+    }
+    let negotiated = answered(&group("v", &[vp8("mid:v\nrtcp-fb:96 rrtr")]), SENDING);
+    assert!(has(&section(&negotiated.answer, 0), "a=rtcp-fb:96 rrtr"));
+    let negotiated = answered(&group("v", &[vp8("mid:v")]), SENDING);
+    assert!(!has(&section(&negotiated.answer, 0), "a=rtcp-fb:96 rrtr"));
+}
+
+#[test]
 fn every_name_of_rtp_over_dtls_is_understood_and_repeated() {
     for proto in [
         "UDP/TLS/RTP/SAVPF",

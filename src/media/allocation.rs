@@ -1,0 +1,407 @@
+//! Divides the bandwidth of one connection among the videos that it carries. Pure: it is told the time, what the path carries,
+//! and which layers each video has; it answers which layer each video gets, and which get none.
+//!
+//! Videos are served in an order: those on stage, those who speak, the others. Each first gets its lowest step. Then they get one
+//! step more in turn, until each has the height that its viewer wants, or nothing more fits. A video falls at once when its
+//! layer does not fit. It rises only where there is room to spare, and after a fall only where the path has shown that it carries
+//! as much. One connection's videos share nothing with those of another, so nobody pays for somebody else's path.
+
+mod limits;
+
+use std::time::{Duration, Instant};
+
+use smallvec::SmallVec;
+
+pub(crate) use self::limits::Budget;
+use self::limits::Limits;
+use super::layers::MAX_LAYERS;
+
+/// Time between two divisions while nothing special happens.
+const INTERVAL: Duration = Duration::from_secs(1);
+/// Time within which a connection is divided anew after a change. Visits to many connections are spread over as much.
+const SOON: Duration = Duration::from_millis(100);
+/// Time for which a layer must have been sent before a video rises to it. Its rate is not known before, and a layer that comes
+/// and goes is not worth a key frame each time.
+const MATURE_AFTER: Duration = Duration::from_secs(2);
+/// Time between two rises of one connection: each is a burst (its key frame), whose effect is to be seen before the next.
+const RISE_INTERVAL: Duration = Duration::from_secs(1);
+/// Time between two rises of one video.
+const OWN_RISE_INTERVAL: Duration = Duration::from_millis(500);
+/// Time for which a video that fell stays where it is. Queues empty meanwhile, and its picture does not change back and forth.
+const STAYS_AFTER_FALL: Duration = Duration::from_secs(3);
+/// Height that a video on stage gets before the others get their second step: faces can be read from it.
+const STAGE_HEIGHT: u16 = 360;
+/// Time for which the first video is sent though it does not fit: the path is mostly better again by then.
+const HELD_FOR: Duration = Duration::from_secs(2);
+/// Most by which a held video may exceed the target, in bits per second. More would drown the sound.
+const HELD_EXCESS: u64 = 500_000;
+/// Rate by which there must be more room than a paused video needs, besides a tenth of its own, before it is sent again.
+const RESUME_MARGIN: u64 = 20_000;
+
+/// Part of what is needed that a path must be able to carry besides, so that everything can rise: more than the tenths that
+/// [`Limits`] leave free.
+const RISE_MARGIN_SHARE: u64 = 5;
+
+/// The part of a meeting that a video has, in the order in which videos are served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Place {
+    /// Pinned, or a screen.
+    OnStage,
+    /// Speaks, or spoke lately: 0 is the newest speaker.
+    Speaker(u16),
+    Other,
+}
+
+/// One layer that a video can be sent in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Step {
+    pub layer: u8,
+    /// Rate that it takes, with all headers, in bits per second: now, if the video has it; else the most of the last seconds. So a
+    /// key frame neither ends a layer, nor lets a video rise to one that will not fit.
+    pub bits_per_second: u64,
+    pub height: Option<u16>,
+    /// Time since which it is sent without a pause.
+    pub live_since: Instant,
+}
+
+/// What earlier divisions made of a video.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct History {
+    /// Time of its last rise.
+    raised: Option<Instant>,
+    /// Time at which it got less than its viewer wants, because that did not fit. `None` once it has all again.
+    fell: Option<Instant>,
+    paused: bool,
+}
+
+impl History {
+    /// Whether it gets less than its viewer wants.
+    pub(crate) fn is_short(&self) -> bool {
+        self.fell.is_some()
+    }
+}
+
+/// What a division gives to a video.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Grant {
+    Layer(u8),
+    /// Nothing fits: it is not sent.
+    Paused,
+    /// Its viewer wants none of it.
+    Unwanted,
+    /// None of its layers is sent now.
+    NoLayer,
+}
+
+/// One video of a connection.
+#[derive(Clone, Debug)]
+pub(crate) struct Video {
+    /// Its place among the connection's subscriptions.
+    pub index: usize,
+    /// Height at which it is shown. `None` if that is not known: then the highest is wanted. 0 if it is not shown.
+    pub wanted_height: Option<u16>,
+    /// Steps that it gets in each turn; at least one.
+    pub priority: u8,
+    pub place: Place,
+    /// Layers that are sent now and that its viewer can decode.
+    pub steps: SmallVec<[Step; MAX_LAYERS]>,
+    /// Layer that it has, or waits for.
+    pub current: Option<u8>,
+    pub history: History,
+    /// Result: what it gets.
+    pub grant: Grant,
+    /// Result: whether it gets less than it had because that does not fit. Then the old layer must stop now, and not at the next
+    /// key frame.
+    pub is_cut: bool,
+    /// Steps from the cheapest to the best, without those that cost more than a better one.
+    ladder: SmallVec<[Step; MAX_LAYERS]>,
+    /// Place on the ladder that its viewer wants.
+    ideal: usize,
+    /// Place on the ladder that it has.
+    held: usize,
+    /// Whether it begins: it has no layer that is sent, and not because it fell.
+    begins: bool,
+    /// Place on the ladder that it gets.
+    at: Option<usize>,
+}
+
+impl Video {
+    pub(crate) fn new(index: usize, place: Place, current: Option<u8>, history: History) -> Video {
+        Video {
+            index,
+            wanted_height: None,
+            priority: 1,
+            place,
+            steps: SmallVec::new(),
+            current,
+            history,
+            grant: Grant::NoLayer,
+            is_cut: false,
+            ladder: SmallVec::new(),
+            ideal: 0,
+            held: 0,
+            begins: false,
+            at: None,
+        }
+    }
+
+    /// Puts the steps in order, and finds what is wanted and what the video has.
+    fn prepare(&mut self, now: Instant) {
+        self.ladder.clear();
+        (self.at, self.held, self.ideal, self.is_cut) = (None, 0, 0, false);
+        if self.wanted_height == Some(0) {
+            return;
+        }
+        let current = self.current;
+        let counts =
+            |step: &Step| Some(step.layer) == current || now.saturating_duration_since(step.live_since) >= MATURE_AFTER;
+        let are_heights_known = self.steps.iter().all(|step| step.height.is_some());
+        let quality = |step: &Step| {
+            (
+                step.height.filter(|_| are_heights_known),
+                step.bits_per_second,
+                step.layer,
+            )
+        };
+        self.steps.sort_unstable_by_key(quality);
+        let mut cheapest = u64::MAX;
+        for step in self.steps.iter().rev().filter(|step| counts(step)) {
+            if step.bits_per_second < cheapest || self.ladder.is_empty() {
+                cheapest = step.bits_per_second;
+                self.ladder.push(*step);
+            }
+        }
+        self.ladder.reverse();
+        if self.ladder.is_empty() {
+            // All are new. The lowest is the least risk.
+            self.ladder.extend(self.steps.first().copied());
+        }
+        let enough = |step: &Step| match (self.wanted_height, step.height) {
+            (Some(wanted), Some(height)) => height >= wanted,
+            _ => false,
+        };
+        let last = self.ladder.len().saturating_sub(1);
+        self.ideal = self.ladder.iter().position(enough).unwrap_or(last);
+        let had = self.steps.iter().find(|step| Some(step.layer) == current);
+        self.begins = had.is_none() && self.history.fell.is_none();
+        if let Some(had) = had {
+            let no_more = |step: &&Step| step.bits_per_second <= had.bits_per_second;
+            self.held = self.ladder.iter().take_while(no_more).count().saturating_sub(1);
+        }
+    }
+
+    fn cost(&self, at: usize) -> u64 {
+        self.ladder.get(at).map_or(0, |step| step.bits_per_second)
+    }
+
+    /// Writes down what it gets.
+    fn conclude(&mut self, now: Instant) {
+        let Some(at) = self.at else {
+            self.grant = match () {
+                () if self.steps.is_empty() => Grant::NoLayer,
+                () if self.ladder.is_empty() => Grant::Unwanted,
+                () => Grant::Paused,
+            };
+            if self.grant == Grant::Paused {
+                self.is_cut = true;
+                if !std::mem::replace(&mut self.history.paused, true) {
+                    self.history.fell = Some(now);
+                }
+            }
+            return;
+        };
+        self.grant = Grant::Layer(self.ladder[at].layer);
+        self.history.paused = false;
+        if at < self.held.min(self.ideal) {
+            self.is_cut = true;
+            self.history.fell = Some(now);
+        } else if at == self.ideal {
+            self.history.fell = None;
+        }
+        if at > self.held && !self.begins {
+            self.history.raised = Some(now);
+        }
+    }
+}
+
+/// What divisions have found out about one connection so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Division {
+    /// Time of the last division.
+    made: Option<Instant>,
+    /// Time by which to divide anew, because something has changed that the last division did not know of.
+    outdated: Option<Instant>,
+    /// Target at the last division.
+    target: u64,
+    /// Rate that the videos and sounds take since then.
+    allocated: u64,
+    /// Time of the last rise of one of the videos.
+    raised: Option<Instant>,
+    /// Time since which the first video does not fit.
+    short_since: Option<Instant>,
+}
+
+impl Division {
+    /// Lets the next look at the connection divide anew, which comes within [`SOON`].
+    pub(crate) fn outdate(&mut self, now: Instant) {
+        self.outdated.get_or_insert(now + SOON);
+    }
+
+    /// Time by which to divide, if nothing happens before. `None` before the first division.
+    pub(crate) fn next(&self) -> Option<Instant> {
+        let regular = self.made.map(|made| made + INTERVAL);
+        regular.into_iter().chain(self.outdated).min()
+    }
+
+    /// Whether to divide now: it is time, or the target is far from what was divided.
+    pub(crate) fn is_due(&self, now: Instant, target: u64) -> bool {
+        let falls = target < self.target && target < self.allocated / 10 * 9;
+        let grows = target > self.target.saturating_add(self.target / 20 * 3);
+        let is_time = self.made.is_none_or(|made| is_past(now, made, INTERVAL));
+        falls || grows || is_time || self.outdated.is_some()
+    }
+
+    /// Divides. Returns the rate that the path would have to carry for all videos and sounds to be as is wanted, in bits per second.
+    pub(crate) fn divide(&mut self, now: Instant, budget: &Budget, videos: &mut [Video]) -> u64 {
+        let limits = Limits::of(budget);
+        for video in &mut *videos {
+            video.prepare(now);
+        }
+        videos.sort_unstable_by_key(|video| (video.place, video.index));
+        let mut run = Run {
+            now,
+            limits,
+            total: 0,
+            riser: None,
+            may_rise: self.raised.is_none_or(|raised| is_past(now, raised, RISE_INTERVAL)),
+        };
+        if !budget.is_silent || !budget.is_probed {
+            self.give_lowest(&mut run, videos, budget.is_probed);
+            for video in videos.iter_mut().filter(|video| video.place == Place::OnStage) {
+                let is_low = |video: &Video| video.at.is_some_and(|at| video.ladder[at].height < Some(STAGE_HEIGHT));
+                while is_low(video) && run.give_step(video) {}
+            }
+            while run.give_steps(videos) {}
+        }
+        let (mut ideal, mut is_short) = (0_u64, false);
+        for video in &mut *videos {
+            video.conclude(now);
+            ideal = ideal.saturating_add(video.cost(video.ideal));
+            is_short |= !video.ladder.is_empty() && video.at < Some(video.ideal);
+        }
+        if run.riser.is_some() {
+            self.raised = Some(now);
+        }
+        self.made = Some(now);
+        self.outdated = None;
+        self.target = budget.target;
+        self.allocated = limits::with_repairs(run.total.saturating_add(budget.sound), budget);
+        let ideal = limits::with_repairs(ideal.saturating_add(budget.sound), budget);
+        // Videos rise only where the path has shown that it carries more than they need.
+        ideal.saturating_add(if is_short { ideal / RISE_MARGIN_SHARE } else { 0 })
+    }
+
+    /// Gives each video its lowest step, as far as they fit. The first one is held for a while where it does not fit.
+    fn give_lowest(&mut self, run: &mut Run, videos: &mut [Video], may_pause_all: bool) {
+        let mut shown = videos.iter_mut().filter(|video| !video.ladder.is_empty());
+        if let Some(first) = shown.next() {
+            let fits = run.give_first_step(first);
+            self.short_since = if fits { None } else { self.short_since.or(Some(run.now)) };
+            let is_new = self.short_since.is_some_and(|since| !is_past(run.now, since, HELD_FOR));
+            let (cost, room) = (first.cost(0), run.limits.keep);
+            let is_nearly_enough = room >= cost / 5 * 3 && cost - room.min(cost) <= HELD_EXCESS;
+            let is_held = (is_new || is_nearly_enough) && !first.history.paused;
+            if !fits && (is_held || !may_pause_all) {
+                first.at = Some(0);
+                run.total = cost;
+            }
+        }
+        for video in shown {
+            run.give_first_step(video);
+        }
+    }
+}
+
+/// One division, while it is made.
+struct Run {
+    now: Instant,
+    limits: Limits,
+    /// Rate of what was given so far.
+    total: u64,
+    /// The one video that rises.
+    riser: Option<usize>,
+    /// Whether any video may rise now.
+    may_rise: bool,
+}
+
+impl Run {
+    fn give_first_step(&mut self, video: &mut Video) -> bool {
+        let cost = video.cost(0);
+        let needed = match video.history.paused {
+            true => cost.saturating_add(cost / 10).saturating_add(RESUME_MARGIN),
+            false => cost,
+        };
+        let fits = self.total.saturating_add(needed) <= self.limits.keep;
+        if fits {
+            self.total += cost;
+            video.at = Some(0);
+        }
+        fits
+    }
+
+    /// Gives each video one step more, or as many as its priority says. False if none fits.
+    fn give_steps(&mut self, videos: &mut [Video]) -> bool {
+        let mut any = false;
+        for video in videos {
+            for _ in 0..video.priority.max(1) {
+                if !self.give_step(video) {
+                    break;
+                }
+                any = true;
+            }
+        }
+        any
+    }
+
+    fn give_step(&mut self, video: &mut Video) -> bool {
+        let Some(at) = video.at.filter(|&at| at < video.ideal) else {
+            return false;
+        };
+        // The ladder goes up in cost.
+        let total = (self.total - video.cost(at)).saturating_add(video.cost(at + 1));
+        if !self.allows(video, at + 1, total) {
+            return false;
+        }
+        if at + 1 > video.held && !video.begins {
+            self.riser = Some(video.index);
+        }
+        self.total = total;
+        video.at = Some(at + 1);
+        true
+    }
+
+    /// Whether a video may have a step, if all videos then take `total`.
+    fn allows(&self, video: &Video, at: usize, total: u64) -> bool {
+        let has_proof = total <= self.limits.proof;
+        if video.begins {
+            return has_proof || total <= self.limits.spare;
+        }
+        if at <= video.held {
+            return total <= self.limits.keep;
+        }
+        let is_its_turn = self.riser.map_or(self.may_rise, |riser| riser == video.index);
+        let has_stayed = |since: Option<Instant>, time| since.is_none_or(|since| is_past(self.now, since, time));
+        is_its_turn
+            && has_stayed(video.history.raised, OWN_RISE_INTERVAL)
+            && has_stayed(video.history.fell, STAYS_AFTER_FALL)
+            // Without proof it goes up by one step at a time, and not at all where it fell.
+            && (has_proof || (total <= self.limits.spare && video.history.fell.is_none() && at == video.held + 1))
+    }
+}
+
+fn is_past(now: Instant, since: Instant, time: Duration) -> bool {
+    now.saturating_duration_since(since) >= time
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,85 @@
+//! Which of what was sent is reported at all. A report that is lost leaves a hole in what has arrived, which is no loss of packets.
+
+use super::Micros;
+
+const BUCKET: Micros = 50_000;
+/// Buckets that are kept: 3.2 seconds.
+const BUCKETS: usize = 64;
+/// Buckets that are looked at: those of the usual window of rates, and one more.
+const WINDOW: u64 = 7;
+
+#[derive(Clone, Copy, Default)]
+struct Bucket {
+    number: u64,
+    sent: u32,
+    reported: u32,
+}
+
+pub(super) struct Coverage {
+    buckets: [Bucket; BUCKETS],
+    /// The newest bucket of which something was reported.
+    newest: u64,
+}
+
+impl Coverage {
+    pub(super) fn new() -> Coverage {
+        Coverage {
+            buckets: [Bucket::default(); BUCKETS],
+            newest: 0,
+        }
+    }
+
+    pub(super) fn sent(&mut self, now: Micros, bytes: u32) {
+        let number = now / BUCKET;
+        if let Some(bucket) = self.buckets.get_mut((number % BUCKETS as u64) as usize) {
+            if bucket.number != number {
+                *bucket = Bucket {
+                    number,
+                    ..Bucket::default()
+                };
+            }
+            bucket.sent = bucket.sent.saturating_add(bytes);
+        }
+    }
+
+    pub(super) fn reported(&mut self, sent: Micros, bytes: u32) {
+        let number = sent / BUCKET;
+        if let Some(bucket) = self.buckets.get_mut((number % BUCKETS as u64) as usize)
+            && bucket.number == number
+        {
+            bucket.reported = bucket.reported.saturating_add(bytes);
+            self.newest = self.newest.max(number);
+        }
+    }
+
+    /// The bytes that were sent lately, and those of them that lie in no hole.
+    fn lately(&self) -> (u64, u64) {
+        let (mut all, mut covered) = (0, 0);
+        for number in self.newest.saturating_sub(WINDOW)..self.newest {
+            let bucket = self.buckets.get((number % BUCKETS as u64) as usize);
+            let Some(bucket) = bucket.filter(|bucket| bucket.number == number) else {
+                continue;
+            };
+            all += u64::from(bucket.sent);
+            // Packets that are lost are reported late, so less than all is no hole yet.
+            if bucket.reported >= bucket.sent / 2 {
+                covered += u64::from(bucket.sent);
+            }
+        }
+        (all, covered)
+    }
+
+    pub(super) fn has_hole(&self) -> bool {
+        let (all, covered) = self.lately();
+        covered < all
+    }
+
+    /// What a rate of arrivals would be without the holes, but at most the double.
+    pub(super) fn fill(&self, rate: u64) -> u64 {
+        let (all, covered) = self.lately();
+        if covered.saturating_mul(2) <= all {
+            return rate.saturating_mul(2);
+        }
+        rate.saturating_mul(all) / covered.max(1)
+    }
+}

@@ -1,0 +1,212 @@
+//! The estimator's inputs and its outcome. What the inputs mean for the target is in `rules`.
+
+use super::burst::Bursts;
+use super::ceiling::Ceiling;
+use super::competing::Competing;
+use super::control::{Control, TARGET_MAX, TARGET_MIN};
+use super::coverage::Coverage;
+use super::delay::Trend;
+use super::loss::Loss;
+use super::probe::Probes;
+use super::queue::QueueDelay;
+use super::rate::ArrivalRate;
+use super::remote::Remote;
+use super::silence::Silence;
+use super::summary::Summary;
+use super::{Micros, Outcome, Probe, Report, State, outcome};
+
+const TARGET_AT_START: u64 = 300_000;
+/// The round trip before one is known.
+const ROUND_TRIP: Micros = 100_000;
+const PACKETS_OF_PAIRS: u32 = 2;
+const PACKETS_OF_BURSTS: u32 = 4;
+const ROUND_TRIP_MAX: Micros = 3_000_000;
+
+/// The estimator of one connection. Inputs are [`sent`](Estimator::sent), [`feedback`](Estimator::feedback),
+/// [`remb`](Estimator::remb), [`demand`](Estimator::demand) and [`timeout`](Estimator::timeout); after each of them but the first
+/// [`outcome`](Estimator::outcome) and [`next_probe`](Estimator::next_probe) may tell something new.
+pub(crate) struct Estimator {
+    pub(super) rate: ArrivalRate,
+    pub(super) coverage: Coverage,
+    pub(super) trend: Trend,
+    pub(super) queue: QueueDelay,
+    /// Bursts of which there are many, and those whose rate is sure.
+    pub(super) pairs: Bursts,
+    pub(super) bursts: Bursts,
+    pub(super) loss: Loss,
+    pub(super) probes: Probes,
+    pub(super) competing: Competing,
+    pub(super) control: Control,
+    pub(super) ceiling: Ceiling,
+    pub(super) summary: Summary,
+    pub(super) silence: Silence,
+    remote: Remote,
+    demand: Option<u64>,
+    /// The newest time that was told.
+    now: Micros,
+    pub(super) round_trip: Micros,
+    pub(super) standing_since: Option<Micros>,
+    /// The last time at which there was a queue.
+    pub(super) queued_at: Option<Micros>,
+    /// The time of the last change of the target that was more than growth.
+    pub(super) changed_at: Micros,
+    /// Others are believed to use a part of the path until this time.
+    pub(super) shared_until: Micros,
+    /// The part of a shared path that is ours, in thousandths.
+    pub(super) share: u64,
+    pub(super) outcome: Outcome,
+}
+
+impl Estimator {
+    /// A connection begins, or has just become able to send.
+    pub(crate) fn new(now: Micros) -> Estimator {
+        Estimator {
+            rate: ArrivalRate::new(),
+            coverage: Coverage::new(),
+            trend: Trend::new(),
+            queue: QueueDelay::new(),
+            pairs: Bursts::new(PACKETS_OF_PAIRS),
+            bursts: Bursts::new(PACKETS_OF_BURSTS),
+            queued_at: None,
+            loss: Loss::new(),
+            probes: Probes::new(now, TARGET_AT_START * 3),
+            competing: Competing::new(),
+            control: Control::new(now, TARGET_AT_START),
+            ceiling: Ceiling::new(),
+            summary: Summary::new(TARGET_AT_START),
+            silence: Silence::new(),
+            remote: Remote::new(now),
+            demand: None,
+            now,
+            round_trip: ROUND_TRIP,
+            standing_since: None,
+            changed_at: now,
+            shared_until: now,
+            share: 0,
+            outcome: Outcome {
+                target: TARGET_AT_START,
+                smooth: TARGET_AT_START,
+                proven: 0,
+                queue_delay: 0,
+                loss_256: 0,
+                state: State::Growing,
+                burst: outcome::BURST,
+                probes_won: 0,
+                probes_lost: 0,
+            },
+        }
+    }
+
+    /// Takes in what became of packets, in the order of their numbers.
+    pub(crate) fn feedback(&mut self, now: Micros, round_trip: Option<Micros>, reports: &[Report]) {
+        self.now = now;
+        if let Some(round_trip) = round_trip {
+            self.round_trip = round_trip.min(ROUND_TRIP_MAX);
+        }
+        if !reports.is_empty() {
+            self.remote.packets_reported(now);
+            if let Some(before) = self.silence.heard() {
+                self.probes.plan(now, before);
+            }
+        }
+        for report in reports {
+            self.take(report);
+        }
+        self.decide(now);
+        self.publish(now);
+    }
+
+    fn take(&mut self, report: &Report) {
+        self.probes.report(report);
+        self.coverage.reported(report.sent, report.bytes);
+        if report.probe.is_none() {
+            self.loss.packet(report.sent, report.arrived.is_none());
+        }
+        if let Some(arrived) = report.arrived {
+            self.rate.arrived(arrived, report.bytes);
+            self.queue.packet(report.sent, arrived);
+            self.trend.packet(report.sent, arrived);
+            self.pairs.packet(report.sent, arrived, report.bytes);
+            self.bursts.packet(report.sent, arrived, report.bytes);
+        }
+    }
+
+    /// Counts one packet that was sent.
+    pub(crate) fn sent(&mut self, now: Micros, bytes: u32, probe: Option<u8>) {
+        self.silence.sent(now);
+        self.coverage.sent(now, bytes);
+        if let Some(cluster) = probe {
+            self.probes.sent(now, bytes, cluster);
+        }
+    }
+
+    /// Is told what all subscriptions of the connection would take if the path carried everything.
+    pub(crate) fn demand(&mut self, now: Micros, bits_per_second: u64) {
+        self.now = now;
+        let bits_per_second = bits_per_second.min(TARGET_MAX);
+        let before = self.demand.replace(bits_per_second);
+        if before == Some(bits_per_second) {
+            return;
+        }
+        self.control.set(self.control.target().min(self.limit()));
+        if before.is_some_and(|before| before < bits_per_second) {
+            self.probes.plan(now, bits_per_second);
+        }
+        self.publish(now);
+    }
+
+    /// Takes in the receiver's own estimate (REMB) and the loss of its report, in 1/256. It counts only where packets are not reported
+    /// one by one.
+    pub(crate) fn remb(&mut self, now: Micros, bits_per_second: u64, lost_256: u8) {
+        self.now = now;
+        let target = self.control.target();
+        if let Some(target) = self.remote.target(now, target, bits_per_second, lost_256) {
+            self.silence.heard();
+            self.probes.give_up(now, self.round_trip);
+            self.control.set(target.min(self.limit()));
+            self.summary.arrived(now, target);
+            self.publish(now);
+        }
+    }
+
+    /// The probe that is to be sent now, if any. It is given out once.
+    pub(crate) fn next_probe(&mut self, now: Micros) -> Option<Probe> {
+        self.now = now;
+        if now < self.probes.due() || !self.may_probe(now) {
+            return None;
+        }
+        let demand = self.demand.unwrap_or(TARGET_MAX);
+        self.probes
+            .next(now, self.control.target(), demand, self.remote.is_active())
+    }
+
+    /// Does what is due by the clock: without reports, less is sent.
+    pub(crate) fn timeout(&mut self, now: Micros) {
+        self.now = now;
+        let target = self.control.target();
+        if self.silence.is_due(now, target) {
+            self.control.set(target / 2);
+            self.publish(now);
+        }
+    }
+
+    /// The time at which [`timeout`](Estimator::timeout) and [`next_probe`](Estimator::next_probe) are to be called, unless
+    /// something else happens before. It lies after the time that was told last. There is none while nothing is sent and no more is
+    /// wanted than there is.
+    pub(crate) fn next_timeout(&self) -> Option<Micros> {
+        let is_wanted = self.demand.is_some_and(|demand| demand > self.control.target());
+        let probe = Some(self.probes.due()).filter(|due| is_wanted && *due > self.now);
+        let silence = self.silence.due().map(|due| due.max(self.now.saturating_add(1)));
+        probe.into_iter().chain(silence).min()
+    }
+
+    pub(crate) fn outcome(&self) -> Outcome {
+        self.outcome
+    }
+
+    /// The target is never more than twice of what could be used.
+    pub(super) fn limit(&self) -> u64 {
+        let most = self.demand.map_or(TARGET_MAX, |demand| demand.saturating_mul(2));
+        most.clamp(TARGET_MIN, TARGET_MAX)
+    }
+}

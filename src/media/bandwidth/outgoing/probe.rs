@@ -1,0 +1,200 @@
+//! Bursts that are sent to learn whether the path carries more than is sent: when, at which rate, and what came of them.
+
+use super::flight::{Flight, Shown};
+use super::{Micros, Probe, Report};
+
+pub(super) const PACKETS_MIN: u8 = 6;
+const LASTS: Micros = 15_000;
+const LASTS_REMOTE: Micros = 200_000;
+/// Bytes of one packet of a probe, about.
+const PACKET_BYTES: u64 = 1_200;
+/// Media that are wanted may be sent with some waste: probes go this much above, in percent.
+const ABOVE_DEMAND: u64 = 120;
+const INTERVAL: Micros = 5_000_000;
+const INTERVAL_MAX: Micros = 10_000_000;
+/// The longest interval while media do not fill the target: then nothing else would show that the path carries more, and a probe
+/// finds room.
+const INTERVAL_UNFILLED: Micros = 2_500_000;
+/// The wait before a rate that was much higher, but not the one that was asked for, is measured again.
+const AGAIN: Micros = 500_000;
+/// Probes in a row of which too little came, before the usual interval counts again.
+const LOST_MAX: u8 = 3;
+/// The least wait between probes that are due to a hint. It doubles with each one, until a probe shows much more.
+const HINT_INTERVAL: Micros = 1_000_000;
+const HINT_INTERVAL_MAX: Micros = 16_000_000;
+
+pub(super) struct Probes {
+    next_cluster: u8,
+    flight: Option<Flight>,
+    due: Micros,
+    /// The rate of the next probe, if it was decided when it became due.
+    rate: Option<u64>,
+    interval: Micros,
+    /// Whether media are less than the target.
+    is_unfilled: bool,
+    /// The time of the last probe, and whether the next one waits for nothing but the interval.
+    last_at: Micros,
+    is_regular: bool,
+    hinted_at: Micros,
+    hint_interval: Micros,
+    /// Probes in a row of which too little came.
+    lost: u8,
+    /// Probes that raised the target, and those that did not, since the beginning.
+    pub(super) won: u32,
+    pub(super) without_gain: u32,
+}
+
+impl Probes {
+    pub(super) fn new(now: Micros, rate: u64) -> Probes {
+        Probes {
+            next_cluster: 1,
+            flight: None,
+            due: now,
+            rate: Some(rate),
+            interval: INTERVAL,
+            is_unfilled: false,
+            last_at: now,
+            is_regular: false,
+            hinted_at: now,
+            hint_interval: HINT_INTERVAL,
+            lost: 0,
+            won: 0,
+            without_gain: 0,
+        }
+    }
+
+    /// Asks for a probe at `rate` at a time, unless one is due before.
+    pub(super) fn plan(&mut self, at: Micros, rate: u64) {
+        if self.due >= at || self.rate.is_none() {
+            self.due = at;
+            self.rate = Some(rate);
+            self.is_regular = false;
+        }
+    }
+
+    /// Puts off what is planned.
+    pub(super) fn put_off(&mut self, until: Micros) {
+        if until > self.due {
+            self.due = until;
+            self.is_regular = false;
+        }
+    }
+
+    /// Something hints at this rate: it is probed soon, unless such a hint has just proved to be wrong.
+    pub(super) fn hint(&mut self, now: Micros, rate: u64) {
+        if now >= self.hinted_at && self.flight.is_none() && self.due > now {
+            self.hinted_at = now.saturating_add(self.hint_interval);
+            self.hint_interval = (self.hint_interval * 2).min(HINT_INTERVAL_MAX);
+            self.plan(now, rate);
+        }
+    }
+
+    pub(super) fn is_unfilled(&self) -> bool {
+        self.is_unfilled
+    }
+
+    /// Is told whether media fill the target. While they do not, probes come sooner.
+    pub(super) fn filled(&mut self, is_filled: bool) {
+        self.is_unfilled = !is_filled;
+        if self.is_unfilled && self.is_regular {
+            self.due = self.due.min(self.last_at.saturating_add(INTERVAL_UNFILLED));
+        }
+    }
+
+    fn interval(&self) -> Micros {
+        if self.is_unfilled {
+            self.interval.min(INTERVAL_UNFILLED)
+        } else {
+            self.interval
+        }
+    }
+
+    pub(super) fn due(&self) -> Micros {
+        self.due
+    }
+
+    /// The probe that is to be sent now. One whose effect only the receiver measures (`is_remote`) lasts longer.
+    pub(super) fn next(&mut self, now: Micros, target: u64, demand: u64, is_remote: bool) -> Option<Probe> {
+        if self.flight.is_some() || now < self.due {
+            return None;
+        }
+        let most = demand.saturating_mul(ABOVE_DEMAND) / 100;
+        let rate = self.rate.take().unwrap_or(target.saturating_mul(2)).min(most);
+        self.due = now.saturating_add(self.interval());
+        (self.last_at, self.is_regular) = (now, true);
+        if rate < target.saturating_mul(11) / 10 {
+            return None;
+        }
+        let least = u64::from(PACKETS_MIN) * PACKET_BYTES;
+        let lasts = if is_remote { LASTS_REMOTE } else { LASTS };
+        let bytes = rate.saturating_mul(lasts) / 8_000_000;
+        let probe = Probe {
+            cluster: self.next_cluster,
+            bits_per_second: rate,
+            bytes: bytes.max(least).min(u64::from(u32::MAX)) as u32,
+            packets_min: PACKETS_MIN,
+        };
+        self.next_cluster = self.next_cluster.checked_add(1).unwrap_or(1);
+        self.flight = Some(Flight::new(now, probe));
+        Some(probe)
+    }
+
+    pub(super) fn sent(&mut self, now: Micros, bytes: u32, cluster: u8) {
+        if let Some(flight) = self.flight.as_mut().filter(|flight| flight.probe.cluster == cluster) {
+            flight.sent(now, bytes);
+        }
+    }
+
+    pub(super) fn report(&mut self, report: &Report) {
+        if let Some(flight) = &mut self.flight {
+            flight.report(report);
+        }
+    }
+
+    /// Ends a probe once all of it is reported, or should be, and says what it showed. One of which too little came shows nothing.
+    pub(super) fn shown(&mut self, now: Micros, round_trip: Micros, inherent_loss: f64) -> Option<Option<Shown>> {
+        let flight = self.flight.as_ref()?;
+        if !flight.is_over(now, round_trip) {
+            return None;
+        }
+        Some(self.flight.take()?.shown(inherent_loss))
+    }
+
+    /// Forgets a probe that nothing will be reported of.
+    pub(super) fn give_up(&mut self, now: Micros, round_trip: Micros) {
+        self.flight.take_if(|flight| flight.is_over(now, round_trip));
+    }
+
+    /// Draws the conclusion for the next probe.
+    pub(super) fn conclude(&mut self, now: Micros, shown: Option<Shown>, target: u64) {
+        if shown.is_some() {
+            self.lost = 0;
+        }
+        let count = match shown {
+            Some(shown) if shown.rate > target => &mut self.won,
+            _ => &mut self.without_gain,
+        };
+        *count = count.saturating_add(1);
+        if shown.is_some_and(|shown| shown.rate > target.saturating_mul(5) / 4) {
+            self.hint_interval = HINT_INTERVAL;
+        }
+        match shown {
+            Some(shown) if shown.more => {
+                self.interval = INTERVAL;
+                self.plan(now, shown.rate.saturating_mul(2));
+            }
+            Some(shown) if shown.saturated && shown.rate < target.saturating_mul(11) / 10 => {
+                self.interval = (self.interval * 3 / 2).min(INTERVAL_MAX);
+                self.due = self.due.max(now.saturating_add(self.interval()));
+            }
+            // Media that are sent in between may make the measure too low, so it is taken once more.
+            Some(shown) if shown.saturated => self.plan(now.saturating_add(AGAIN), shown.rate / 2 * 3),
+            Some(_) => self.interval = INTERVAL,
+            None if self.lost < LOST_MAX => {
+                self.lost += 1;
+                self.plan(now, target.saturating_mul(2));
+            }
+            None => {}
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! The rules together: what delay, loss, probes and bursts mean for the target.
+
+use super::Micros;
+use super::control::Pace;
+use super::estimator::Estimator;
+use super::loss::Verdict;
+use super::rate;
+
+/// A trend counts as overuse only above this queue: without one it is jitter.
+const QUEUE_MIN: Micros = 10_000;
+/// A queue that stands above this, for so long, is overuse, though it does not grow.
+const STANDING: Micros = 15_000;
+const STANDING_TIME: Micros = 200_000;
+/// A queue of the last moments above this is overuse at once.
+const JUMP: Micros = 60_000;
+/// A path that was shared is believed to be for so long. Until then no probe can tell what is free: it only outruns the others.
+const SHARED: Micros = 10_000_000;
+/// The wait before probes after a fall.
+const RECOVERY: Micros = 1_000_000;
+
+impl Estimator {
+    /// Draws conclusions after each feedback.
+    pub(super) fn decide(&mut self, now: Micros) {
+        let queue = self.queue.usual();
+        self.competing.queue(queue);
+        self.queue.keep_base(now, self.competing.is_suspected());
+        self.take_probe(now);
+        self.judge_delay(now, queue);
+        self.judge_loss(now);
+        if queue < QUEUE_MIN {
+            self.control.queue_is_empty(now);
+            self.take_hint(now);
+        } else if queue > JUMP
+            && let Some(arriving) = self.arriving()
+        {
+            self.control.measure(now, arriving);
+        }
+        self.grow(now, queue);
+    }
+
+    pub(super) fn may_probe(&self, now: Micros) -> bool {
+        let is_busy = self.control.is_held(now) || self.loss.is_on_trial() || self.competing.is_active();
+        // Media that do not fill the target leave room, whoever else is there.
+        let is_alone = now >= self.shared_until || self.probes.is_unfilled();
+        !is_busy && is_alone && self.queue.usual() <= QUEUE_MIN
+    }
+
+    /// The rate that arrives, as far as reports that were lost allow to know.
+    fn arriving(&self) -> Option<u64> {
+        self.rate.over(rate::USUAL).map(|rate| self.coverage.fill(rate))
+    }
+
+    fn take_probe(&mut self, now: Micros) {
+        let Some(shown) = self.probes.shown(now, self.round_trip, self.loss.inherent()) else {
+            return;
+        };
+        let target = self.control.target();
+        if let Some(shown) = shown {
+            self.summary.arrived(now, shown.rate);
+            if shown.saturated {
+                self.control.full_at(now, shown.rate);
+            }
+            if shown.rate > target {
+                self.control.raise(shown.rate.min(self.limit()));
+                self.begin_anew(now);
+            }
+        }
+        self.probes.conclude(now, shown, target);
+    }
+
+    /// Our own bursts arrive faster than the target: perhaps the path carries more now.
+    fn take_hint(&mut self, now: Micros) {
+        let target = self.control.target();
+        if let Some(rate) = self.pairs.rate(now).filter(|rate| *rate > target / 10 * 13)
+            && now >= self.ceiling.until()
+        {
+            self.probes.hint(now, rate.min(target.saturating_mul(2)));
+        }
+    }
+
+    fn judge_delay(&mut self, now: Micros, queue: Micros) {
+        let hasty = self.queue.hasty();
+        if hasty > JUMP {
+            self.queued_at = Some(now);
+        }
+        if queue <= STANDING {
+            self.standing_since = None;
+        }
+        let since = match self.standing_since {
+            None if queue > STANDING => *self.standing_since.insert(now),
+            since => since.unwrap_or(now),
+        };
+        let stands = now.saturating_sub(since) >= STANDING_TIME;
+        let grows = self.trend.is_growing() && queue > QUEUE_MIN;
+        let jumped = hasty > JUMP;
+        if !(grows || stands || jumped) || self.control.is_held(now) || self.competing.is_active() {
+            return;
+        }
+        let target = self.control.target();
+        let usual = self.arriving().unwrap_or(target);
+        // After a jump the usual time reaches back to before it. The short time may be nothing but a hole.
+        let may_be_short = jumped && !self.coverage.has_hole();
+        let short = self.rate.over(rate::SHORT).filter(|_| may_be_short);
+        let arriving = usual.min(short.unwrap_or(usual));
+        if target < arriving / 10 * 8 {
+            // The queue is being emptied already.
+            return;
+        }
+        let share = self.bursts.share(now, arriving).filter(|_| !self.coverage.has_hole());
+        if let Some(share) = share {
+            self.share = share;
+            self.shared_until = now.saturating_add(SHARED);
+        }
+        self.control
+            .fall(now, self.round_trip, queue.max(hasty), arriving, share);
+        self.after_fall(now, target, arriving);
+    }
+
+    fn after_fall(&mut self, now: Micros, before: u64, arriving: u64) {
+        self.begin_anew(now);
+        self.summary.disproved(now, arriving);
+        let later = now.saturating_add(RECOVERY);
+        if self.control.target() < before / 100 * 66 {
+            // It may have been somebody else's burst: then most of the old rate is there again soon.
+            self.probes.plan(later, before / 100 * 85);
+        } else {
+            self.probes.put_off(later);
+        }
+        if let Some(first) = self.competing.fall(now, arriving) {
+            self.control.raise(first / 2);
+        }
+    }
+
+    /// The rate has changed: what was lost and what arrived before says nothing of it.
+    fn begin_anew(&mut self, now: Micros) {
+        self.loss.begin_anew(now);
+        self.changed_at = now;
+    }
+
+    fn judge_loss(&mut self, now: Micros) {
+        let lasts = now.saturating_sub(self.changed_at).saturating_sub(self.round_trip) / rate::BUCKET;
+        let window = lasts.clamp(rate::USUAL, rate::SECOND);
+        let arrived = self.rate.over(window).unwrap_or(0);
+
+        match self.loss.judge(now, arrived) {
+            Some(Verdict::Inherent { target }) => {
+                self.control.raise(target.min(self.limit()));
+                self.ceiling.was_none();
+                self.probes.plan(now, target.saturating_mul(2));
+                self.begin_anew(now);
+            }
+            Some(Verdict::Full { arrived }) if self.was_queued(now) => {
+                // The queue overflowed, as it does when the path becomes slower. Where there is a queue, it tells of the path.
+                self.control.full_at(now, arrived);
+                self.begin_anew(now);
+            }
+            Some(Verdict::Full { arrived }) => self.set_ceiling(now, arrived / 100 * 95),
+            None => {}
+        }
+        let is_busy = self.loss.is_on_trial() || self.control.is_held(now);
+        if !is_busy && lasts > rate::USUAL && self.loss.is_significant() {
+            self.take_loss(now, arrived);
+        }
+    }
+
+    /// Whether there was a queue since some time before the trial that has just ended.
+    fn was_queued(&self, now: Micros) -> bool {
+        let lately = |at: Micros| now.saturating_sub(at) < 3 * RECOVERY + 2 * self.round_trip;
+        self.queued_at.is_some_and(lately)
+    }
+
+    fn take_loss(&mut self, now: Micros, arrived: u64) {
+        let target = self.control.target();
+        if self.competing.is_active() {
+            self.control.set(target / 4 * 3);
+            self.control.hold(now.saturating_add(self.round_trip));
+            self.begin_anew(now);
+        } else if self.ceiling.explains(now, target) {
+            self.set_ceiling(now, arrived.min(target) / 100 * 95);
+        } else {
+            let sending = self.loss.before_loss(arrived).min(target);
+            let cut = (arrived / 100 * 85).max(sending / 4).min(sending / 100 * 95);
+            let kept = cut as f64 / sending.max(1) as f64;
+            self.loss.begin_trial(now, self.round_trip, target, arrived, kept);
+            self.changed_at = now;
+            self.control.set(cut);
+            self.probes.put_off(now.saturating_add(2 * RECOVERY));
+        }
+    }
+
+    /// Packets are lost above this rate: nothing tries to exceed it for a while.
+    fn set_ceiling(&mut self, now: Micros, rate: u64) {
+        self.control.set(rate);
+        self.control.full_at(now, rate);
+        self.control.hold(now.saturating_add(self.round_trip));
+        self.begin_anew(now);
+        self.ceiling.found(now, rate);
+        self.summary.disproved(now, rate);
+        self.probes.put_off(self.ceiling.until());
+    }
+
+    fn grow(&mut self, now: Micros, queue: Micros) {
+        let arrived = self.arriving().unwrap_or(0);
+        self.probes.filled(arrived >= self.control.target() / 10 * 8);
+        self.summary.arrived(now, arrived.min(self.control.target()));
+        self.loss.settle(now);
+        let pace = if self.competing.is_active() {
+            Pace::Competing
+        } else if queue >= QUEUE_MIN || self.trend.is_growing() || self.loss.is_on_trial() {
+            Pace::None
+        } else if now < self.shared_until {
+            Pace::Shared { share: self.share }
+        } else {
+            Pace::Alone
+        };
+        let most = (arrived.saturating_mul(3) / 2).saturating_add(10_000).min(self.limit());
+        self.control.grow(now, self.round_trip, most, pace);
+    }
+}

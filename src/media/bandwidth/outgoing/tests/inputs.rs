@@ -1,0 +1,159 @@
+//! What single inputs do: REMB, silence, demand, and the times at which the estimator wants to be called.
+
+use super::super::{Estimator, Micros, Report, State};
+use super::world::SECOND;
+
+const MBIT: u64 = 1_000_000;
+
+/// Sends at `rate` for a while, and all of it arrives after 20 ms.
+fn send(estimator: &mut Estimator, from: Micros, to: Micros, rate: u64) {
+    let gap = 1_200 * 8 * SECOND / rate;
+    let (mut now, mut reports) = (from, Vec::new());
+    while now < to {
+        estimator.sent(now, 1_200, None);
+        reports.push(Report {
+            sent: now,
+            bytes: 1_200,
+            arrived: Some(now + 20_000),
+            probe: None,
+        });
+        if reports.last().unwrap().sent >= reports[0].sent + 60_000 {
+            estimator.feedback(now + 40_000, Some(40_000), &reports);
+            reports.clear();
+        }
+        now += gap;
+    }
+    estimator.feedback(now + 40_000, Some(40_000), &reports);
+}
+
+#[test]
+fn a_receivers_own_estimate_counts_where_packets_are_not_reported() {
+    let mut estimator = Estimator::new(0);
+    estimator.remb(SECOND, 2 * MBIT, 0);
+    assert_eq!(estimator.outcome().target, 1_900_000);
+    assert_eq!(estimator.outcome().proven, 1_900_000);
+    estimator.remb(2 * SECOND, 2 * MBIT, 128);
+    assert_eq!(estimator.outcome().target, 1_900_000 * 384 / 512, "half is lost");
+    estimator.remb(2 * SECOND + 100_000, 2 * MBIT, 128);
+    assert_eq!(estimator.outcome().target, 1_900_000 * 384 / 512, "it is the same loss");
+    for second in 3..20 {
+        estimator.remb(second * SECOND, 2 * MBIT, 0);
+    }
+    assert_eq!(estimator.outcome().target, 1_900_000);
+    estimator.remb(20 * SECOND, 0, 0);
+    assert_eq!(estimator.outcome().target, 50_000);
+}
+
+#[test]
+fn a_receivers_own_estimate_is_left_aside_where_packets_are_reported() {
+    let mut estimator = Estimator::new(0);
+    send(&mut estimator, 0, SECOND, 300_000);
+    let target = estimator.outcome().target;
+    estimator.remb(SECOND, 100_000, 0);
+    assert_eq!(estimator.outcome().target, target);
+    estimator.remb(12 * SECOND, 100_000, 0);
+    assert_eq!(estimator.outcome().target, 95_000);
+}
+
+#[test]
+fn padding_for_a_receivers_own_estimate_is_sent_again_and_again() {
+    let mut estimator = Estimator::new(0);
+    estimator.demand(0, 3 * MBIT);
+    let mut probes = 0;
+    for second in 1..=30 {
+        estimator.remb(second * SECOND, MBIT, 0);
+        if let Some(probe) = estimator.next_probe(second * SECOND) {
+            probes += 1;
+            estimator.sent(second * SECOND, probe.bytes, Some(probe.cluster));
+            assert!(
+                u64::from(probe.bytes) * 8 * 5 >= probe.bits_per_second,
+                "a fifth of a second"
+            );
+        }
+    }
+    assert!((5..=8).contains(&probes), "{probes}");
+}
+
+#[test]
+fn without_reports_less_is_sent_and_at_last_none() {
+    let mut estimator = Estimator::new(0);
+    send(&mut estimator, 0, SECOND, 300_000);
+    let before = estimator.outcome().target;
+    let begin = 2 * SECOND;
+    estimator.sent(begin, 1_200, None);
+    for (seconds, part, state) in [(2, 2, false), (4, 4, false), (6, 8, false), (8, 8, true)] {
+        let at = begin + seconds * SECOND;
+        assert_eq!(estimator.next_timeout(), Some(at));
+        estimator.timeout(at - 1);
+        estimator.timeout(at);
+        let outcome = estimator.outcome();
+        assert!(outcome.target <= (before / part).max(50_000), "{seconds}: {outcome:?}");
+        assert_eq!(outcome.state == State::Silent, state, "{seconds}");
+    }
+    assert_eq!(estimator.next_timeout(), None, "there is nothing more to do");
+    let report = Report {
+        sent: begin,
+        bytes: 1_200,
+        arrived: Some(begin + 20_000),
+        probe: None,
+    };
+    estimator.demand(11 * SECOND, 3 * MBIT);
+    estimator.feedback(11 * SECOND, None, &[report]);
+    assert_ne!(estimator.outcome().state, State::Silent);
+    assert!(
+        estimator.next_probe(11 * SECOND).is_some(),
+        "the old rate is tried at once"
+    );
+}
+
+#[test]
+fn who_sends_nothing_and_wants_nothing_is_not_woken() {
+    let mut estimator = Estimator::new(0);
+    assert_eq!(estimator.next_timeout(), None);
+    estimator.demand(SECOND, 0);
+    assert_eq!(estimator.next_timeout(), None);
+    assert_eq!(estimator.outcome().target, 50_000);
+    estimator.demand(2 * SECOND, MBIT);
+    assert!(estimator.next_probe(2 * SECOND).is_some(), "more is wanted than before");
+    assert!(estimator.next_timeout().is_some());
+}
+
+#[test]
+fn what_was_proven_ends_with_a_fall() {
+    let mut estimator = Estimator::new(0);
+    estimator.demand(0, 8 * MBIT);
+    let probe = estimator.next_probe(0).unwrap();
+    assert_eq!(probe.bits_per_second, 900_000);
+    let mut reports = Vec::new();
+    for number in 0..10 {
+        let at = number * 1_200 * 8 * SECOND / 900_000;
+        estimator.sent(at, 1_200, Some(probe.cluster));
+        reports.push(Report {
+            sent: at,
+            bytes: 1_200,
+            arrived: Some(at + 20_000),
+            probe: Some(probe.cluster),
+        });
+    }
+    estimator.feedback(150_000, Some(40_000), &reports);
+    let outcome = estimator.outcome();
+    assert!((800_000..=1_100_000).contains(&outcome.proven), "{outcome:?}");
+    assert_eq!((outcome.probes_won, outcome.probes_lost), (1, 0));
+    assert_eq!(outcome.target, outcome.proven);
+    // Now the path carries 200 kb/s, and its queue grows.
+    for round in 0..20 {
+        let sent = 300_000 + round * 50_000;
+        let reports: [Report; 4] = std::array::from_fn(|number| Report {
+            sent,
+            bytes: 1_200,
+            arrived: Some(320_000 + (round * 4 + number as u64) * 48_000),
+            probe: None,
+        });
+        estimator.sent(sent, 4_800, None);
+        estimator.feedback(320_000 + (round * 4 + 4) * 48_000, Some(40_000), &reports);
+    }
+    let outcome = estimator.outcome();
+    assert!(outcome.proven <= 300_000, "{outcome:?}");
+    assert!(outcome.target <= 300_000, "{outcome:?}");
+    assert!(outcome.queue_delay > 500_000, "{outcome:?}");
+}

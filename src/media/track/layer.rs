@@ -1,0 +1,115 @@
+//! One encoding of a track: its numbers, its rate, and its packets that are kept.
+
+use std::time::{Duration, Instant};
+
+use smallvec::SmallVec;
+
+use crate::media::clock::{Newest, SenderClock};
+use crate::media::codec::Kind;
+use crate::media::keyframes::KeyFrameRequests;
+use crate::media::layers::RateMeter;
+use crate::media::packet::BatchPacket;
+use crate::media::pictures::Pictures;
+use crate::media::retransmit::{CHUNK_BYTES, LossTracker, PacketCache, SOUND_CHUNK_BYTES};
+use crate::media::rewrite::SourceId;
+
+/// Video packets kept for NACKs at most: those of a second at 4 Mb/s and more.
+const VIDEO_CACHE: usize = 512;
+/// Audio packets kept: a second and more at 20 ms each.
+const AUDIO_CACHE: usize = 64;
+
+/// Shortest time between two changes of a layer's format after which its subscribers' layers are chosen anew at once. Encoders
+/// change when they are asked to, and a publisher that changes with each packet must cost no more than any other. An earlier
+/// change counts at the next choice by the clock, which comes after the same time.
+const TURN_INTERVAL: Duration = Duration::from_millis(100);
+
+/// One encoding of a track: one SSRC and its RTX companion.
+pub struct Layer {
+    pub ssrc: u32,
+    pub rid: SmallVec<[u8; 16]>,
+    pub source: SourceId,
+    pub loss: LossTracker,
+    pub cache: PacketCache,
+    pub pictures: Pictures,
+    pub requests: KeyFrameRequests,
+    pub(crate) rate: RateMeter,
+    pub(crate) last_packet: Option<Instant>,
+    /// Time since which its packets come without a pause.
+    pub(crate) live_since: Option<Instant>,
+    /// Height of its pictures, where a key frame has told it.
+    pub(crate) height: Option<u16>,
+    pub newest: Option<Newest>,
+    /// Payload type of the newest packet: a late packet does not show what is sent now.
+    pub payload_type: Option<u8>,
+    /// Payload type for which it was settled who may have the layer.
+    pub(super) settled: Option<u8>,
+    /// Time of the last change of format after which layers were chosen anew at once.
+    turned: Option<Instant>,
+    pub clock: Option<SenderClock>,
+}
+
+impl Layer {
+    pub fn new(kind: Kind, clock_rate: u32, ssrc: u32, rid: &[u8], source: SourceId) -> Layer {
+        let (slots, chunk_bytes) = match kind {
+            Kind::Video => (VIDEO_CACHE, CHUNK_BYTES),
+            Kind::Audio => (AUDIO_CACHE, SOUND_CHUNK_BYTES),
+        };
+        Layer {
+            ssrc,
+            rid: rid.into(),
+            source,
+            loss: LossTracker::new(clock_rate),
+            cache: PacketCache::new(slots, chunk_bytes),
+            pictures: Pictures::default(),
+            requests: KeyFrameRequests::default(),
+            rate: RateMeter::default(),
+            last_packet: None,
+            live_since: None,
+            height: None,
+            newest: None,
+            payload_type: None,
+            settled: None,
+            turned: None,
+            clock: None,
+        }
+    }
+
+    /// Notes that the format has changed. True if that counts at once.
+    pub(super) fn turns(&mut self, now: Instant) -> bool {
+        let is_due = |before| now.saturating_duration_since(before) >= TURN_INTERVAL;
+        let counts = self.turned.is_none_or(is_due);
+        if counts {
+            self.turned = Some(now);
+        }
+        counts
+    }
+
+    /// The packet of this extended number, if it is kept. Never a packet of another turn of the numbers: a copy that left this
+    /// layer long ago may still ask for an old packet, and would send a new one under the SRTP index of the old one.
+    pub fn kept(&self, extended: u64) -> Option<&[u8]> {
+        let behind = self.newest?.extended.wrapping_sub(extended);
+        (behind < 1 << 15).then(|| self.cache.packet(extended as u16))?
+    }
+
+    /// Lets the encoding go on under another SSRC: the numbers of the old stream are forgotten. The cache keeps its memory, so
+    /// that a client that invents SSRCs costs no allocations.
+    pub fn restart(&mut self, clock_rate: u32, ssrc: u32, source: SourceId) {
+        self.ssrc = ssrc;
+        self.source = source;
+        self.loss = LossTracker::new(clock_rate);
+        self.cache.clear();
+        self.pictures = Pictures::default();
+        self.clock = None;
+        self.newest = None;
+        self.last_packet = None;
+        self.height = None;
+    }
+
+    /// Notes a packet at which a decoder can begin. Its beginning tells how large the pictures are, in VP8.
+    pub(super) fn note_entry(&mut self, arrival: &BatchPacket, packet: &[u8]) {
+        self.requests.arrived();
+        if let (Some(descriptor), Some(payload)) = (&arrival.vp8, packet.get(arrival.header.len..)) {
+            self.height = descriptor.height(payload).or(self.height);
+        }
+    }
+}

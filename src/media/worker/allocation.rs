@@ -1,0 +1,164 @@
+//! Which part of its connection's bandwidth each subscription gets. The rules are in [`allocation`](crate::media::allocation): here
+//! they are given what they need, and their answers are carried out. Connections of whose path nothing is known get everything.
+
+use std::time::Instant;
+
+use super::Worker;
+use super::selection::Urgency;
+use crate::ids::Feed;
+#[cfg(debug_assertions)]
+use crate::ids::PeerId;
+use crate::media::allocation::{Budget, Place};
+#[cfg(debug_assertions)]
+use crate::media::bandwidth::outgoing::Outcome;
+use crate::media::bandwidth::outgoing::State;
+use crate::media::codec::Kind;
+use crate::media::keys::{SubscriptionKey, TrackKey, TransportKey};
+use crate::media::peer::Transport;
+use crate::media::subscription::Subscription;
+use crate::media::track::Track;
+
+/// Steps that a screen gets in each turn: all, because nobody can read half a text.
+const SCREEN_PRIORITY: u8 = u8::MAX;
+
+impl Worker {
+    /// Divides a connection's bandwidth among its subscriptions, if it is time for that, or if its path carries much less or more
+    /// than when that was done last.
+    pub(super) fn allocate(&mut self, now: Instant, key: TransportKey) {
+        let Some(transport) = self.transports.get(key) else {
+            return;
+        };
+        let Some(outcome) = transport.outcome() else { return };
+        if !transport.division.is_due(now, outcome.target) {
+            return;
+        }
+        let mut videos = std::mem::take(&mut self.videos);
+        let (mut sound, mut is_probed) = (0_u64, false);
+        for (index, &subscription) in transport.subscriptions.iter().enumerate() {
+            let subscription = &self.subscriptions[subscription];
+            is_probed |= subscription.is_probed();
+            let Some(track) = subscription.track.and_then(|track| self.tracks.get(track)) else {
+                continue;
+            };
+            let place = self.place_of(track);
+            match subscription.video(now, index, place, track) {
+                Some(mut video) => {
+                    if track.name.name.feed == Feed::Screen {
+                        video.priority = SCREEN_PRIORITY;
+                    }
+                    videos.push(video);
+                }
+                None => sound = sound.saturating_add(track.sound_bps(now)),
+            }
+        }
+        let budget = Budget {
+            target: outcome.target,
+            smooth: outcome.smooth,
+            proven: outcome.proven,
+            sound,
+            loss_256: outcome.loss_256,
+            is_silent: outcome.state == State::Silent,
+            is_probed,
+        };
+        let Some(transport) = self.transports.get_mut(key) else {
+            return;
+        };
+        let demand = transport.division.divide(now, &budget, &mut videos);
+        if let Some(secure) = &mut transport.secure {
+            secure.sender.demand(now, demand);
+        }
+        for video in &videos {
+            let subscription = self.transports[key].subscriptions[video.index];
+            let Some(track) = self.subscriptions[subscription].track else {
+                continue;
+            };
+            if self.subscriptions[subscription].take(video, &self.tracks[track]) {
+                self.select_for(now, track, subscription, Urgency::AtOnce);
+                self.request_key_frames(now, track);
+            }
+        }
+        videos.clear();
+        self.videos = videos;
+    }
+
+    /// The part that a track's publisher has in the meeting. Whether somebody speaks who is published on another worker is not
+    /// known here.
+    fn place_of(&self, track: &Track) -> Place {
+        let publisher = track.origin.transport().and_then(|key| self.transports.get(key));
+        match track.name.name.feed {
+            Feed::Screen => Place::OnStage,
+            Feed::Camera if publisher.is_some_and(Transport::is_speaking) => Place::Speaker(0),
+            Feed::Camera => Place::Other,
+        }
+    }
+
+    /// Lets a connection's bandwidth be divided anew soon: its videos, or their layers, are others than before.
+    pub(super) fn divide_soon(&mut self, now: Instant, key: TransportKey) {
+        if let Some(transport) = self.transports.get_mut(key)
+            && transport.outcome().is_some()
+        {
+            transport.division.outdate(now);
+            self.visit_soon(now, key);
+        }
+    }
+
+    /// Divides a connection's bandwidth now, if a subscription has no part yet: it has only just got its track.
+    pub(super) fn allocate_first(&mut self, now: Instant, key: SubscriptionKey) {
+        let subscription = &self.subscriptions[key];
+        let transport = subscription.transport;
+        if subscription.kind == Kind::Video && !subscription.is_allotted() {
+            if let Some(transport) = self.transports.get_mut(transport) {
+                transport.division.outdate(now);
+            }
+            self.allocate(now, transport);
+        }
+    }
+
+    /// Does the same for all subscribers of a track that have no part yet, and lets the others be divided anew soon.
+    pub(super) fn divide_for_all(&mut self, now: Instant, key: TrackKey) {
+        if self.tracks.get(key).is_none_or(|track| track.kind == Kind::Audio) {
+            return;
+        }
+        for at in 0..self.tracks[key].subscribers.len() {
+            let subscriber = self.tracks[key].subscribers[at];
+            self.allocate_first(now, subscriber);
+            self.divide_soon(now, self.subscriptions[subscriber].transport);
+        }
+    }
+
+    /// Time at which a connection's bandwidth is divided next. `None` if there is nothing to divide.
+    pub(super) fn next_division(&self, transport: &Transport) -> Option<Instant> {
+        let is_video = |subscription: &Subscription| subscription.kind == Kind::Video && subscription.track.is_some();
+        let mut subscriptions = transport.subscriptions.iter();
+        transport.outcome()?;
+        subscriptions
+            .any(|&one| is_video(&self.subscriptions[one]))
+            .then(|| transport.division.next())?
+    }
+}
+
+/// Only tests call this.
+#[cfg(debug_assertions)]
+impl Worker {
+    /// Lets a connection's path carry so many bits per second from now on, whatever its client reports.
+    pub fn suppose_path(&mut self, now: Instant, peer: PeerId, target: u64, proven: u64) {
+        let Some(connection) = self.connections.get(&peer).cloned() else {
+            return;
+        };
+        for (_, key) in connection.transports() {
+            self.transports[key].supposed = Some(Outcome {
+                target,
+                smooth: target,
+                proven,
+                queue_delay: 0,
+                loss_256: 0,
+                state: State::Growing,
+                burst: 0,
+                probes_won: 0,
+                probes_lost: 0,
+            });
+            self.allocate(now, key);
+            self.plan(now, key);
+        }
+    }
+}
