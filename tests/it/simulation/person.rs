@@ -445,7 +445,6 @@ impl Person {
 
     /// Whether the datagram is for one of this client's addresses.
     pub fn receive(&mut self, at: &mut Surroundings, datagram: &Datagram) -> bool {
-        let now = at.now;
         let live = self.connections.iter_mut();
         let live = live.map(|(of, connection)| (of.as_str(), connection, None));
         let ghosts = self.ghosts.iter_mut();
@@ -454,7 +453,7 @@ impl Person {
         let Some((of, connection, closed_ms)) = all.find(|(_, connection, _)| connection.address == datagram.to) else {
             return false;
         };
-        let network = &mut at.network;
+        let (now, network) = (at.now, &mut at.network);
         let refused = connection.refused_checks();
         match connection.receive(now, datagram, &mut |datagram| network.send(now, datagram)) {
             Arrived::Nothing => {}
