@@ -93,6 +93,16 @@ pub(crate) enum Grant {
     NoLayer,
 }
 
+/// The part of a track for which a connection has room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Room {
+    /// Any layer. Nobody knows what the path carries, or it was not divided since the track was attached.
+    Any,
+    Layer(u8),
+    /// None: the copy is paused.
+    Nothing,
+}
+
 /// One video of a connection.
 #[derive(Clone, Debug)]
 pub(crate) struct Video {

@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
 
-use self::room::Room;
-use super::allocation::History;
+use super::allocation::{History, Room};
 use super::codec::{Codec, Kind, decoding, red, vp8};
 use super::keys::{TrackKey, TransportKey};
 use super::layers::LayerSet;

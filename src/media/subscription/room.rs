@@ -3,19 +3,9 @@
 use std::time::Instant;
 
 use super::Subscription;
-use crate::media::allocation::{Grant, Place, Video};
+use crate::media::allocation::{Grant, Place, Room, Video};
 use crate::media::codec::Kind;
 use crate::media::track::Track;
-
-/// The part of a track for which a connection has room.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Room {
-    /// Any layer. Nobody knows what the path carries, or it was not divided since the track was attached.
-    Any,
-    Layer(u8),
-    /// None: the copy is paused.
-    Nothing,
-}
 
 impl Subscription {
     /// Settles which layers it may have: all that its client decodes, and those whose format is not known yet, as far as there is

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use super::Worker;
+use crate::media::allocation::Division;
 use crate::media::bandwidth::outgoing::{Outcome, State};
 use crate::media::codec::Kind;
 use crate::media::keys::TransportKey;
@@ -81,8 +82,11 @@ impl Worker {
 
     /// Forgets what is known of a connection's path.
     pub(super) fn forget_path(&mut self, now: Instant, key: TransportKey) {
-        if let Some(sender) = sender_of(self.transports.get_mut(key)) {
-            sender.forget_path(now);
+        if let Some(transport) = self.transports.get_mut(key) {
+            transport.division = Division::default();
+            if let Some(sender) = sender_of(Some(transport)) {
+                sender.forget_path(now);
+            }
             self.divide_soon(now, key);
         }
     }
@@ -146,8 +150,8 @@ impl Worker {
         self.plan(now, key);
     }
 
-    /// Sends one packet of a probe, or one that is only to be told of: of a copy's newest packets one that is long enough, once more, or else an empty
-    /// one. Returns its bytes; `None` if the client has negotiated no stream for that.
+    /// Sends one packet of a probe, or one that only makes the client report: of a copy's newest packets one that is long enough,
+    /// once more, or else an empty one. Returns its bytes; `None` if the client has negotiated no stream for that.
     fn send_padding(&mut self, now: Instant, key: TransportKey, cluster: Option<u8>, back: &mut u16) -> Option<usize> {
         for is_empty in [false, true] {
             for at in 0..self.transports[key].subscriptions.len() {

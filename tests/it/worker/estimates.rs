@@ -59,7 +59,7 @@ fn feedback(base: u16, came: &[bool], millis: u32) -> Vec<u8> {
     let mut packet = vec![0x8f, 205, 0, 0, 0, 0, 0, 7, 0, 0, 0, 9];
     packet.extend_from_slice(&base.to_be_bytes());
     packet.extend_from_slice(&(came.len() as u16).to_be_bytes());
-    packet.extend_from_slice(&(millis / 64 << 8).to_be_bytes());
+    packet.extend_from_slice(&((millis / 64) << 8).to_be_bytes());
     for chunk in came.chunks(14) {
         let bits = (0..)
             .zip(chunk)
@@ -327,7 +327,7 @@ impl Honest {
         let mut packet = vec![0x8f, 205, 0, 0, 0, 0, 0, 7, 0, 0, 0, 9];
         packet.extend_from_slice(&base.to_be_bytes());
         packet.extend_from_slice(&(came.len() as u16).to_be_bytes());
-        packet.extend_from_slice(&((first / 64_000) as u32 % (1 << 24) << 8).to_be_bytes());
+        packet.extend_from_slice(&(((first / 64_000) as u32 % (1 << 24)) << 8).to_be_bytes());
         packet.extend_from_slice(&(0x4000 | came.len() as u16).to_be_bytes());
         let mut ticks = first / 64_000 * 256;
         for (place, &(number, at)) in (0..).zip(came) {

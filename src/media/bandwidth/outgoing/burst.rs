@@ -5,6 +5,9 @@
 
 use super::Micros;
 
+/// A frame of usual size is sent at once, unless the path has shown to have no queue for it.
+pub(super) const BURST: Micros = 40_000;
+pub(super) const BURST_SMALL: Micros = 5_000;
 /// Packets of one burst leave within this time.
 const AT_ONCE: Micros = 1_000;
 const KEPT: usize = 8;

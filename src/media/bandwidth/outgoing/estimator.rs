@@ -1,6 +1,6 @@
 //! The estimator's inputs and its outcome. What the inputs mean for the target is in `rules`.
 
-use super::burst::Bursts;
+use super::burst::{BURST, Bursts};
 use super::ceiling::Ceiling;
 use super::competing::Competing;
 use super::control::{Control, TARGET_MAX, TARGET_MIN};
@@ -13,7 +13,7 @@ use super::rate::ArrivalRate;
 use super::remote::Remote;
 use super::silence::Silence;
 use super::summary::Summary;
-use super::{Micros, Outcome, Probe, Report, State, outcome};
+use super::{Micros, Outcome, Probe, Report, State};
 
 const TARGET_AT_START: u64 = 300_000;
 /// The round trip before one is known.
@@ -90,7 +90,7 @@ impl Estimator {
                 queue_delay: 0,
                 loss_256: 0,
                 state: State::Growing,
-                burst: outcome::BURST,
+                burst: BURST,
                 probes_won: 0,
                 probes_lost: 0,
             },

@@ -1,8 +1,9 @@
 //! One probe on its way, and what it shows.
 
-use super::probe::PACKETS_MIN;
 use super::{Micros, Probe, Report};
 
+/// A rate of fewer packets says little.
+pub(super) const PACKETS_MIN: u8 = 6;
 /// A probe whose end is not reported is given up.
 const PATIENCE: Micros = 1_000_000;
 /// What is sent so long after a probe is reported after all of it, unless a report was lost.

@@ -1,11 +1,8 @@
 //! What the estimator tells.
 
+use super::burst::{BURST, BURST_SMALL};
 use super::estimator::Estimator;
 use super::{Micros, Outcome, State};
-
-/// A frame of usual size is sent at once, unless the path has shown to have no queue for it.
-pub(super) const BURST: Micros = 40_000;
-const BURST_SMALL: Micros = 5_000;
 
 impl Estimator {
     /// Makes the outcome anew, after something has changed.

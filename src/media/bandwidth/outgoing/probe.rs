@@ -1,9 +1,8 @@
 //! Bursts that are sent to learn whether the path carries more than is sent: when, at which rate, and what came of them.
 
-use super::flight::{Flight, Shown};
+use super::flight::{Flight, PACKETS_MIN, Shown};
 use super::{Micros, Probe, Report};
 
-pub(super) const PACKETS_MIN: u8 = 6;
 const LASTS: Micros = 15_000;
 const LASTS_REMOTE: Micros = 200_000;
 /// Bytes of one packet of a probe, about.
