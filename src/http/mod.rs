@@ -48,8 +48,8 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::config::Config;
 
-/// Time for a handler to answer. Ours answer at once or wait for storage, which gives up sooner. Uploads and
-/// WebSockets have limits of their own.
+/// Time for a handler to answer. Ours answer at once or wait for storage, which gives up sooner. Uploads,
+/// WebSockets, and offers of participants who wait for a host have limits of their own.
 const ANSWER_WITHIN: Duration = Duration::from_secs(20);
 
 /// Everything that the listeners serve.
@@ -79,7 +79,9 @@ pub fn router(state: AppState, files: FileStore, admin: Admin, allowlist: &Allow
             StatusCode::SERVICE_UNAVAILABLE,
             ANSWER_WITHIN,
         ));
-    let all = quick.merge(files::router(files, &config.http, &allowlist.origins));
+    let all = quick
+        .merge(files::router(files, &config.http, &allowlist.origins))
+        .merge(conferences::patient_router(&allowlist.origins).with_state(state.clone()));
     finish(openapi::served(all), &config, allowlist)
         // Outside of everything, because each layer may refuse.
         .layer(from_fn_with_state(config.dapi.enabled, dapi::in_envelope))

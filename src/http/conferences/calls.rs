@@ -18,7 +18,8 @@ use crate::signaling::conferences::{self as wire, Done, Failed};
 ///
 /// The main one publishes the participant's camera and microphone, and receives whoever speaks. Another one with `present` publishes
 /// a screen, or receives one. An older connection of the same kind ends. The answer has all candidates, and the offer needs none: the
-/// server finds clients by their own checks.
+/// server finds clients by their own checks. Whoever waits for a host is answered once they are let in; of several offers that wait,
+/// only the newest is.
 #[utoipa::path(
     post,
     path = "/api/services/{conference}/participants/{participant}/calls",
@@ -50,8 +51,13 @@ pub(super) async fn call(
         let (token, purpose) = asking(&state, &conference, &asked, |seat| {
             owned(&seat.view, &participant).map(|()| purpose(&seat.view, kind, offered.pictures))
         })?;
-        let answer = offer(&state, token, purpose?, offered.description).await?;
         let alias = wire::name_in_path(&conference);
+        if !state.participants.let_in(token, &alias).await? {
+            return Err(Refused::forbidden(
+                "a newer offer was made while this one waited for a host",
+            ));
+        }
+        let answer = offer(&state, token, purpose?, offered.description).await?;
         let call_uuid = state.participants.called(token, &alias, kind, &answer)?;
         Ok::<_, Refused>(called(call_uuid, answer))
     };

@@ -56,11 +56,20 @@ const SENT: [&str; 11] = [
     "x-requested-with",
 ];
 
+fn sharing() -> Sharing {
+    let headers = SENT.map(HeaderName::from_static).into_iter();
+    Sharing::of([Method::GET, Method::POST]).sending(headers.chain([header::AUTHORIZATION]))
+}
+
+/// Requests that may wait for somebody: for as long as the session lasts.
+pub(super) fn patient_router(origins: &Origins) -> OpenApiRouter<AppState> {
+    let requests = OpenApiRouter::new()
+        .routes(routes!(calls::call))
+        .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX));
+    origin::guarded(requests, origins, sharing())
+}
+
 pub(super) fn router(origins: &Origins) -> OpenApiRouter<AppState> {
-    let sharing = || {
-        let headers = SENT.map(HeaderName::from_static).into_iter();
-        Sharing::of([Method::GET, Method::POST]).sending(headers.chain([header::AUTHORIZATION]))
-    };
     let requests = OpenApiRouter::new()
         .routes(routes!(login::log_in, login::log_in_by_query))
         .routes(routes!(login::add_device))
@@ -86,7 +95,6 @@ pub(super) fn router(origins: &Origins) -> OpenApiRouter<AppState> {
         .routes(routes!(dialing::dial))
         .routes(routes!(requests::command))
         .routes(routes!(requests::command_participant))
-        .routes(routes!(calls::call))
         .routes(routes!(calls::step))
         .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX));
     origin::guarded(requests.merge(events).merge(of_participants), origins, sharing())

@@ -62,6 +62,8 @@ pub(super) struct Seat {
     arrival: watch::Sender<()>,
     /// Ends the present stream.
     stream: CancellationToken,
+    /// Ends the present wait of a request until the session is let in.
+    held: CancellationToken,
     is_over: bool,
 }
 
@@ -111,6 +113,7 @@ impl Participants {
             outbox: Outbox::default(),
             arrival: watch::Sender::new(()),
             stream: CancellationToken::new(),
+            held: CancellationToken::new(),
             is_over: false,
         };
         self.table().seats.insert(token, seat);
@@ -134,6 +137,26 @@ impl Participants {
         let seat = table.seats.get_mut(&token);
         let seat = seat.filter(|seat| seat.aliases.iter().any(|known| known == alias));
         seat.map(then).ok_or(NotDone::UnknownToken)
+    }
+
+    /// Waits until a session is let in that waits for a host; others are in already. A client may offer its connection before that:
+    /// the offer is held. Only the newest one is. Returns false for an older one.
+    pub(super) async fn let_in(&self, token: Token, alias: &str) -> Result<bool, NotDone> {
+        let held = self.with(token, alias, |seat| {
+            seat.held.cancel();
+            seat.held = CancellationToken::new();
+            (seat.held.clone(), seat.arrival.subscribe())
+        })?;
+        let (newest, mut arrival) = held;
+        while self.with(token, alias, |seat| seat.view.is_waiting())? {
+            let changed = newest.run_until_cancelled(arrival.changed()).await;
+            match changed {
+                None => return Ok(false),
+                Some(Err(_)) => return Err(NotDone::UnknownToken),
+                Some(Ok(())) => {}
+            }
+        }
+        Ok(true)
     }
 
     pub(super) fn refresh(&self, token: Token, alias: &str) -> Result<(), NotDone> {

@@ -1,6 +1,9 @@
 //! What hosts command, and what becomes of it.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::{Events, Participant, new_session, start};
 
@@ -107,8 +110,6 @@ async fn whoever_comes_to_a_locked_conference_waits_until_a_host_lets_them_in() 
     let mut events = late.events().await;
     assert_eq!(events.until("participant_create").await["service_type"], "waiting_room");
     assert_eq!(late.is_refused("message", json!({ "payload": "hello" })).await, 403);
-    let sdp = json!({ "sdp": crate::transcripts::offers::offer("sendrecv", 1, false) });
-    assert_eq!(late.is_refused(&late.about(&late, "calls"), sdp).await, 403);
     events.until("participant_sync_end").await;
     host.ask(&host.about(&late, "unlock"), json!({})).await;
     assert_eq!(updated(&mut hosts, &late).await["service_type"], "conference");
@@ -127,6 +128,46 @@ async fn whoever_comes_to_a_locked_conference_waits_until_a_host_lets_them_in() 
     assert_eq!(hosts.until("message_received").await["origin"], "Late");
     host.ask("unlock", json!({})).await;
     assert_eq!(hosts.until("service_update").await["locked"], false);
+}
+
+#[tokio::test]
+async fn whoever_waits_may_offer_a_connection_and_is_answered_when_they_are_let_in() {
+    let running = start().await;
+    let guest = Participant::enter(&running, "patient", "none", "Guest").await;
+    let (calls, sdp) = (
+        guest.about(&guest, "calls"),
+        json!({ "sdp": crate::transcripts::offers::offer("sendrecv", 1, false) }),
+    );
+    let after = |millis| tokio::time::sleep(Duration::from_millis(millis));
+    let newer = async {
+        after(200).await;
+        (guest.ask(&calls, sdp.clone()).await, Instant::now())
+    };
+    let host = async {
+        // Other requests have to be answered within 20 s.
+        after(21_000).await;
+        let comes = Instant::now();
+        (
+            Participant::enter(&running, "patient", super::HOST_PIN, "Host").await,
+            comes,
+        )
+    };
+    let older = guest.is_refused(&calls, sdp.clone());
+    let (older, (called, answered), (host, came)) = tokio::join!(older, newer, host);
+    assert_eq!(older, 403, "only the newest offer waits");
+    assert!(answered > came, "answered before a host has come");
+    assert!(called["sdp"].as_str().unwrap().contains("a=candidate:"), "{called}");
+
+    // Whoever gives up while they wait is not answered later.
+    host.ask("lock", json!({})).await;
+    let late = Participant::enter(&running, "patient", "none", "Late").await;
+    let calls = late.about(&late, "calls");
+    let gives_up = async {
+        after(200).await;
+        late.ask("end_session", json!({})).await
+    };
+    let (status, _) = tokio::join!(late.is_refused(&calls, sdp), gives_up);
+    assert_eq!(status, 401);
 }
 
 #[tokio::test]
