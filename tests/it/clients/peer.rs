@@ -1,5 +1,6 @@
 //! One WebRTC connection of a client: the `webrtc` crate with real sockets on loopback.
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,6 +39,8 @@ pub struct Peer {
     state: watch::Receiver<RTCPeerConnectionState>,
     gathered: watch::Receiver<bool>,
     received: mpsc::UnboundedReceiver<rtp::Packet>,
+    /// SSRC and sequence number of the packets that [`Peer::packet`] has seen.
+    played: HashSet<(u32, u16)>,
 }
 
 /// A published track, written packet by packet.
@@ -113,6 +116,7 @@ impl Peer {
             state,
             gathered,
             received,
+            played: HashSet::new(),
         }
     }
 
@@ -218,12 +222,14 @@ impl Peer {
         *self.state.borrow() == RTCPeerConnectionState::Connected
     }
 
-    /// The next received packet of a payload type. Others before it are skipped.
+    /// The next received packet of a payload type. Others before it are skipped, and so are those that came before: the server sends
+    /// packets again to learn what the path carries, and a player passes over them.
     pub async fn packet(&mut self, payload_type: u8) -> rtp::Packet {
         let next = async {
             loop {
                 let packet = self.received.recv().await.expect("the connection is there");
-                if packet.header.payload_type == payload_type {
+                let is_new = self.played.insert((packet.header.ssrc, packet.header.sequence_number));
+                if is_new && packet.header.payload_type == payload_type {
                     return packet;
                 }
             }
