@@ -44,7 +44,11 @@ export class Panels {
     this.open = null;
     this.#frame.hidden = true;
     byId('call').classList.remove('with-panel');
-    if (hadFocus && this.#opener?.isConnected) this.#opener.focus();
+    if (hadFocus) {
+      // What is hidden would keep the keyboard until the page is drawn anew.
+      document.activeElement.blur();
+      if (this.#opener?.isConnected) this.#opener.focus();
+    }
     this.#onChange(null);
     return true;
   }
