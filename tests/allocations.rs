@@ -73,6 +73,7 @@ static ALONE: Mutex<()> = Mutex::new(());
 fn forwarding_a_packet_to_a_hundred_subscribers_allocates_nothing_on_one_worker_and_on_two() {
     let _alone = ALONE.lock();
     allocates_nothing(Broadcast::new(start(), 100));
+    allocates_nothing(Broadcast::numbered(start(), 100));
     allocates_nothing(Broadcast::spread(start(), 50, 50));
 }
 

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use patchbay::media::codec::Codec;
 use patchbay::media::peer::dtls::DtlsIdentity;
+use patchbay::media::session::MediaSection;
 use patchbay::media::worker::{Datagram, Worker};
 
 use super::media_client::{
@@ -11,6 +12,7 @@ use super::media_client::{
 };
 
 pub const VIDEO_SSRC: u32 = 0x1000;
+pub const NUMBER_ID: u8 = 3;
 /// The length of the whole unprotected packet: that of libwebrtc's video packets on an Ethernet path.
 pub const PACKET_BYTES: usize = 1_188;
 
@@ -28,14 +30,20 @@ pub struct Broadcast {
 impl Broadcast {
     pub fn new(now: Instant, subscribers: u64) -> Broadcast {
         let (worker, identity) = worker(now);
-        Broadcast::on(now, &identity, worker, None, subscribers, 0)
+        Broadcast::on(now, &identity, worker, None, [subscribers, 0], None)
+    }
+
+    /// A broadcast whose subscribers read transport-wide numbers under [`NUMBER_ID`].
+    pub fn numbered(now: Instant, subscribers: u64) -> Broadcast {
+        let (worker, identity) = worker(now);
+        Broadcast::on(now, &identity, worker, None, [subscribers, 0], Some(NUMBER_ID))
     }
 
     /// A broadcast with `far` more subscribers on a worker that mirrors the room.
     pub fn spread(now: Instant, near: u64, far: u64) -> Broadcast {
         let identity = DtlsIdentity::generate().expect("a certificate can be made");
         let (worker, mirror) = linked_workers(now, &identity);
-        Broadcast::on(now, &identity, worker, Some(mirror), near, far)
+        Broadcast::on(now, &identity, worker, Some(mirror), [near, far], None)
     }
 
     fn on(
@@ -43,8 +51,8 @@ impl Broadcast {
         identity: &DtlsIdentity,
         mut worker: Worker,
         mut mirror: Option<Worker>,
-        near: u64,
-        far: u64,
+        [near, far]: [u64; 2],
+        number_id: Option<u8>,
     ) -> Broadcast {
         // All clients have one certificate: making a thousand would take longer than the measurement.
         let own = DtlsIdentity::generate().expect("a certificate can be made");
@@ -61,8 +69,9 @@ impl Broadcast {
         publisher.connect(now, &mut worker);
         let mut all = Vec::new();
         for number in 2..2 + near + far {
-            let sections = vec![video(false, 0x2_0000 + 16 * number as u32)];
-            let mut client = Client::new(number, Some(1), sections, identity, &own);
+            let section = video(false, 0x2_0000 + 16 * number as u32);
+            let section = MediaSection { number_id, ..section };
+            let mut client = Client::new(number, Some(1), vec![section], identity, &own);
             let at = match &mut mirror {
                 Some(mirror) if number >= 2 + near => mirror,
                 _ => &mut worker,

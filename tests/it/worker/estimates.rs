@@ -2,6 +2,9 @@
 
 use super::*;
 
+#[path = "../../support/transport_feedback.rs"]
+mod transport_feedback;
+
 /// The id under which viewers read numbers here.
 const NUMBER: u8 = 3;
 
@@ -56,19 +59,13 @@ fn number(packet: &[u8]) -> Option<u16> {
 /// Transport-wide feedback of statuses from `base` on. The first that came did so at `millis` of the viewer's clock, each other one
 /// 250 µs after the one before.
 fn feedback(base: u16, came: &[bool], millis: u32) -> Vec<u8> {
-    let mut packet = vec![0x8f, 205, 0, 0, 0, 0, 0, 7, 0, 0, 0, 9];
-    packet.extend_from_slice(&base.to_be_bytes());
-    packet.extend_from_slice(&(came.len() as u16).to_be_bytes());
-    packet.extend_from_slice(&((millis / 64) << 8).to_be_bytes());
-    for chunk in came.chunks(14) {
-        let bits = (0..)
-            .zip(chunk)
-            .fold(0_u16, |bits, (at, &came)| bits | u16::from(came) << (13 - at));
-        packet.extend_from_slice(&(0x8000 | bits).to_be_bytes());
-    }
-    let deltas = std::iter::once((millis % 64 * 4) as u8).chain(std::iter::repeat(1));
-    packet.extend(came.iter().filter(|came| **came).zip(deltas).map(|(_, delta)| delta));
-    complete(packet)
+    let mut arrived = u64::from(millis) * 1_000;
+    let arrivals = came.iter().map(|came| {
+        let at = came.then_some(arrived);
+        arrived += 250 * u64::from(*came);
+        at
+    });
+    transport_feedback::feedback(base, &arrivals.collect::<Vec<_>>(), 0)
 }
 
 /// Fills the last word, and writes the length.
