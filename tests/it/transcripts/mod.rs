@@ -73,8 +73,8 @@ use std::time::{Duration, SystemTime};
 use patchbay::auth::TokenKeys;
 use patchbay::clock::WallClock;
 use patchbay::config::Config;
-use patchbay::domain::Command;
-use patchbay::hub::{self, Capacity, Events, HubEnd, HubHandle};
+use patchbay::domain::{Claim, Command, Person, RoomKind, Stay};
+use patchbay::hub::{self, Capacity, Events, HubEnd, HubHandle, Session};
 use patchbay::ids::RoomName;
 use patchbay::shares::ClientAddress;
 use patchbay::signaling::{Close, Conversation, Entrance, Frame, Reaction};
@@ -449,4 +449,18 @@ fn matches(expected: &Value, found: &Value) -> bool {
         }
         _ => expected == found,
     }
+}
+
+/// Lets somebody without a socket join the room "r".
+async fn join(session: &Session, user: &str, stay: Stay) {
+    let join = Command::Join {
+        turn: session.take_turn(),
+        kind: RoomKind::Group,
+        room: "r".into(),
+        person: Person::unnamed(user.into()),
+        claim: Claim::Unproven,
+        stay,
+        connects: false,
+    };
+    session.request(join).await.unwrap();
 }

@@ -1,28 +1,15 @@
 //! A robot: a session without a socket, which is in a room as anybody is, and publishes a recording there.
 
-use patchbay::domain::{Claim, Command, Event, Person, Play, Refusal, RoomKind, Stay};
+use patchbay::domain::{Command, Event, Play, Refusal, Stay};
 use patchbay::hub::{Events, Session};
 use patchbay::ids::Feed;
 use patchbay::shares::ClientAddress;
 use patchbay::sound::Recording;
 
-use super::Stage;
+use super::{Stage, join};
 
 async fn robot(stage: &Stage) -> (Session, Events) {
     stage.hub.connect(ClientAddress::THIS_MACHINE).await.expect("a place")
-}
-
-async fn join(session: &Session, user: &str) {
-    let join = Command::Join {
-        turn: session.take_turn(),
-        kind: RoomKind::Group,
-        room: "r".into(),
-        person: Person::unnamed(user.into()),
-        claim: Claim::Unproven,
-        stay: Stay::default(),
-        connects: false,
-    };
-    session.request(join).await.unwrap();
 }
 
 async fn play(session: &Session) -> Result<(), Refusal> {
@@ -42,7 +29,7 @@ async fn a_robot_that_plays_is_a_participant_whom_both_families_can_watch() {
     let mut stage = Stage::new();
     let (session, mut events) = robot(&stage).await;
     assert_eq!(play(&session).await, Err(Refusal::NotInRoom));
-    join(&session, "7").await;
+    join(&session, "7", Stay::default()).await;
     play(&session).await.unwrap();
     stage
         .play(
@@ -108,7 +95,7 @@ async fn a_robot_that_plays_is_a_participant_whom_both_families_can_watch() {
 async fn a_robot_whose_worker_is_lost_is_sent_away_as_a_publisher_is() {
     let mut stage = Stage::new();
     let (session, mut events) = robot(&stage).await;
-    join(&session, "7").await;
+    join(&session, "7", Stay::default()).await;
     play(&session).await.unwrap();
     stage
         .play(

@@ -9,7 +9,7 @@ use patchbay::media::description::Description;
 use patchbay::shares::ClientAddress;
 
 use super::robots::{pass, robots, room};
-use super::{Stage, offers};
+use super::{Stage, join, offers};
 
 const VIEWER: &str = "9";
 
@@ -159,16 +159,7 @@ async fn a_viewer_is_sent_who_is_in_their_slots_four_times_a_second_at_most_and_
     let (viewer, mut events) = viewer(&stage).await;
     for user in ["1", "2", "3"] {
         let (session, events) = stage.hub.connect(ClientAddress::THIS_MACHINE).await.unwrap();
-        let join = Command::Join {
-            turn: session.take_turn(),
-            kind: RoomKind::Group,
-            room: "r".into(),
-            person: Person::unnamed(user.into()),
-            claim: Claim::Unproven,
-            stay: Stay::default(),
-            connects: false,
-        };
-        session.request(join).await.unwrap();
+        join(&session, user, Stay::default()).await;
         let offer = offer("sendonly", user.parse().unwrap());
         session.request(of(user, offer)).await.unwrap();
         stage.hear().await;
