@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use patchbay::media::codec::Codec;
 use patchbay::media::peer::dtls::DtlsIdentity;
+use patchbay::media::rtcp;
 use patchbay::media::worker::{Datagram, Worker};
 
 use super::media_client::{
@@ -28,14 +29,34 @@ pub struct Broadcast {
 impl Broadcast {
     pub fn new(now: Instant, subscribers: u64) -> Broadcast {
         let (worker, identity) = worker(now);
-        Broadcast::on(now, &identity, worker, None, subscribers, 0)
+        Broadcast::on(now, &identity, worker, None, [subscribers, 0], None)
+    }
+
+    /// A broadcast to subscribers that read transport-wide numbers, and have told of the first packet: the path to each is
+    /// estimated, and what it gets is paced.
+    pub fn estimated(now: Instant, subscribers: u64) -> Broadcast {
+        let (worker, identity) = worker(now);
+        let mut broadcast = Broadcast::on(now, &identity, worker, None, [subscribers, 0], Some(3));
+        for client in &mut broadcast.subscribers {
+            let mut compound = Vec::new();
+            rtcp::write_receiver_report(&mut compound, 7, &[]);
+            let feedback = [
+                0x8f, 205, 0, 5, 0, 0, 0, 7, 0, 0, 0, 9, 0, 0, 0, 1, 0, 0, 1, 0, 0x20, 1, 4, 0,
+            ];
+            compound.extend_from_slice(&feedback);
+            let sealed = client.seal_rtcp(&compound);
+            client.deliver(now, &mut broadcast.worker, &sealed);
+        }
+        let told = broadcast.worker.stats().reported_packets;
+        assert_eq!(told, subscribers, "each has told of a packet");
+        broadcast
     }
 
     /// A broadcast with `far` more subscribers on a worker that mirrors the room.
     pub fn spread(now: Instant, near: u64, far: u64) -> Broadcast {
         let identity = DtlsIdentity::generate().expect("a certificate can be made");
         let (worker, mirror) = linked_workers(now, &identity);
-        Broadcast::on(now, &identity, worker, Some(mirror), near, far)
+        Broadcast::on(now, &identity, worker, Some(mirror), [near, far], None)
     }
 
     fn on(
@@ -43,8 +64,8 @@ impl Broadcast {
         identity: &DtlsIdentity,
         mut worker: Worker,
         mut mirror: Option<Worker>,
-        near: u64,
-        far: u64,
+        [near, far]: [u64; 2],
+        number_id: Option<u8>,
     ) -> Broadcast {
         // All clients have one certificate: making a thousand would take longer than the measurement.
         let own = DtlsIdentity::generate().expect("a certificate can be made");
@@ -61,8 +82,9 @@ impl Broadcast {
         publisher.connect(now, &mut worker);
         let mut all = Vec::new();
         for number in 2..2 + near + far {
-            let sections = vec![video(false, 0x2_0000 + 16 * number as u32)];
-            let mut client = Client::new(number, Some(1), sections, identity, &own);
+            let mut section = video(false, 0x2_0000 + 16 * number as u32);
+            section.number_id = number_id;
+            let mut client = Client::new(number, Some(1), vec![section], identity, &own);
             let at = match &mut mirror {
                 Some(mirror) if number >= 2 + near => mirror,
                 _ => &mut worker,
