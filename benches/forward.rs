@@ -79,7 +79,49 @@ fn main() {
         );
     }
     receiving();
+    estimated();
     spread();
+}
+
+/// The cost of knowing the paths: the same copies to subscribers that tell what comes, and to others that do not.
+fn estimated() {
+    println!("\nthe same copies to subscribers whose path is estimated; ns per copy, median of {ROUNDS}");
+    println!(
+        "{:>13}  {:>8}  {:>9}  {:>10}  {:>19}",
+        "subscriptions", "unknown", "estimated", "difference", "difference, min-max"
+    );
+    for subscriptions in [10, 100] {
+        let packets = COPIES / subscriptions as usize;
+        let mut unknown = Broadcast::new(clock(), subscriptions);
+        let mut known = Broadcast::estimated(clock(), subscriptions);
+        let cost = |broadcast: &mut Broadcast| {
+            let sealed = broadcast.sealed(packets, false);
+            let start = clock();
+            black_box(broadcast.forward(&sealed));
+            start.elapsed().as_nanos() as f64 / COPIES as f64
+        };
+        for broadcast in [&mut unknown, &mut known] {
+            cost(broadcast);
+        }
+        let (mut without, mut with, mut differences) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..ROUNDS {
+            let (one, other) = (cost(&mut unknown), cost(&mut known));
+            without.push(one);
+            with.push(other);
+            differences.push(other - one);
+        }
+        let range = format!(
+            "{:.0}-{:.0}",
+            percentile(&mut differences, 0.0),
+            percentile(&mut differences, 1.0)
+        );
+        println!(
+            "{subscriptions:>13}  {:>8.0}  {:>9.0}  {:>10.0}  {range:>19}",
+            percentile(&mut without, 0.5),
+            percentile(&mut with, 0.5),
+            percentile(&mut differences, 0.5),
+        );
+    }
 }
 
 /// The cost of receiving a packet that nobody gets: the worker opens, notes and keeps it. It is compared with a bare AES-128-GCM

@@ -73,8 +73,8 @@ static ALONE: Mutex<()> = Mutex::new(());
 fn forwarding_a_packet_to_a_hundred_subscribers_allocates_nothing_on_one_worker_and_on_two() {
     let _alone = ALONE.lock();
     allocates_nothing(Broadcast::new(start(), 100));
-    allocates_nothing(Broadcast::numbered(start(), 100));
     allocates_nothing(Broadcast::spread(start(), 50, 50));
+    allocates_nothing(Broadcast::estimated(start(), 100));
 }
 
 fn allocates_nothing(mut broadcast: Broadcast) {

@@ -37,6 +37,25 @@ pub(crate) fn level(arrivals: &mut [BatchPacket], layer: u8) {
     }
 }
 
+/// Packets whose lengths are compared at once: about as many as one slice has.
+const RUN_MAX: usize = 32;
+
+/// The packets at the beginning that can be padded to one length, and that length. A packet without a length stands for itself.
+pub(crate) fn run(sizes: impl Iterator<Item = Option<usize>>) -> (u64, usize) {
+    let (mut packets, mut least, mut most) = (0, usize::MAX, 0);
+    for size in sizes.take(RUN_MAX) {
+        match size {
+            Some(size) if packets == 0 || size.max(most) - size.min(least) <= MAX_PADDING => {
+                (least, most) = (size.min(least), size.max(most));
+            }
+            None if packets == 0 => return (1, 0),
+            _ => break,
+        }
+        packets += 1;
+    }
+    (packets, most)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -95,6 +114,17 @@ mod tests {
         level(&mut mixed, 1);
         let padding: Vec<u8> = mixed.iter().map(|arrival| arrival.padding).collect();
         assert_eq!(padding, [2, 1, 0, 0, 0]);
+    }
+
+    #[test]
+    fn a_run_ends_at_a_packet_that_differs_much_or_is_missing() {
+        let of = |sizes: &[usize]| run(sizes.iter().map(|&size| Some(size).filter(|size| *size > 0)));
+        assert_eq!(of(&[1_100, 1_099, 1_101, 300, 301]), (3, 1_101));
+        assert_eq!(of(&[300, 1_100]), (1, 300));
+        assert_eq!(of(&[1_100, 0, 1_100]), (1, 1_100));
+        assert_eq!(of(&[0, 1_100]), (1, 0));
+        assert_eq!(of(&[1_100, 1_080, 1_060]), (2, 1_100));
+        assert_eq!(of(&[]), (0, 0));
     }
 
     #[test]

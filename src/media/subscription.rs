@@ -1,5 +1,6 @@
 //! One subscriber's copy of one track: choose → rewrite → protect.
 
+mod behind;
 mod padding;
 mod room;
 
@@ -7,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
 
+use self::behind::Behind;
 use super::allocation::{History, Room};
 use super::codec::{Codec, Kind, decoding, red, vp8};
 use super::keys::{TrackKey, TransportKey};
@@ -52,6 +54,7 @@ pub struct Subscription {
     extensions: SmallVec<[(u8, Extension); 8]>,
     mid: SmallVec<[u8; 16]>,
     rewriter: Rewriter,
+    behind: Behind,
     /// Parameter sets that were sent last: the decoder has these and no others.
     sets: Option<(SourceId, u32)>,
     /// Publisher's payload type → ours.
@@ -95,6 +98,7 @@ impl Subscription {
             extensions: SmallVec::new(),
             mid: section.mid.clone(),
             rewriter: Rewriter::new(clock_rate, (stream.ssrc >> 3) as u16),
+            behind: Behind::default(),
             sets: None,
             payload_types: [NONE; 128],
             extension_ids: [0; MAX_EXTENSION_ID as usize + 1],
@@ -190,6 +194,7 @@ impl Subscription {
     /// Begins the copy anew: the subscriber has missed too much to ask for it again, and gets the next key frame first.
     pub(crate) fn begin_anew(&mut self) {
         self.rewriter.pause();
+        self.behind.forget();
         // It may have missed the parameter sets that were sent last.
         self.sets = None;
     }
@@ -257,16 +262,24 @@ impl Subscription {
             vp8: arrival.vp8.as_ref().filter(|_| !source.payload.is_empty()),
             ..source
         };
-        let payload_len = self.write(now, &numbers, &source, None, sink)?;
-        self.packets = self.packets.wrapping_add(1);
-        self.octets = self.octets.wrapping_add(payload_len as u32);
+        let waits = self.puts_off(now, numbers.sequence, arrival, packet.len(), sink);
+        if !waits {
+            let payload_len = self.write(now, &numbers, &source, None, sink)?;
+            self.count(payload_len);
+        }
         if let EntryPoint::Anybody(sets) = arrival.entry
             && self.rewriter.source() == Some(arrival.source)
             && !source.payload.is_empty()
         {
             self.sets = Some((arrival.source, sets));
         }
-        Some(())
+        (!waits).then_some(())
+    }
+
+    /// Counts a packet of the copy as sent.
+    fn count(&mut self, payload_len: usize) {
+        self.packets = self.packets.wrapping_add(1);
+        self.octets = self.octets.wrapping_add(payload_len as u32);
     }
 
     /// Leaves out a packet that has nothing for this subscriber. Returns its numbers if its place is taken: then it must be
@@ -379,19 +392,19 @@ impl Subscription {
         if self.resends >= MAX_RESENDS {
             return None;
         }
-        self.send_again(now, sequence, track, sink, 0)?;
+        self.send_kept(now, sequence, track, sink, How::Again { least: 0 })?;
         self.resends += 1;
         Some(())
     }
 
-    /// Sends a kept packet of the copy once more, if it has at least so many bytes. Returns the bytes of its payload.
-    fn send_again(
+    /// Sends a kept packet of the copy. Returns the bytes of its payload.
+    fn send_kept(
         &mut self,
         now: Instant,
         sequence: u16,
         track: &Track,
         sink: &mut Sink<'_>,
-        least: usize,
+        how: How,
     ) -> Option<usize> {
         let origin = self.rewriter.origin(sequence)?;
         if self.history.is_short() && self.rewriter.source() != Some(origin.source) {
@@ -399,7 +412,7 @@ impl Subscription {
             return None;
         }
         let layer = track.layers.iter().find(|layer| layer.source == origin.source)?;
-        let packet = layer.kept(origin.sequence).filter(|packet| packet.len() >= least)?;
+        let packet = layer.kept(origin.sequence).filter(|packet| how.takes(packet))?;
         let header = Header::parse(packet)?;
         let codec = track.codec(header.payload_type)?.codec;
         let source = self.outgoing(&header, codec, packet)?;
@@ -409,10 +422,17 @@ impl Subscription {
             None
         };
         let numbers = self.rewriter.again(&origin, header.timestamp, vp8.as_ref())?;
+        let padding = how.padding().filter(|_| !source.payload.is_empty());
         let source = OutgoingPacket {
+            padding: padding.unwrap_or(0),
             vp8: vp8.as_ref(),
             ..source
         };
+        match how {
+            How::First { .. } => return self.write(now, &numbers, &source, None, sink),
+            How::Again { .. } if self.behind.holds(numbers.sequence) => return None,
+            How::Again { .. } => {}
+        }
         let rtx = self
             .codecs
             .iter()
@@ -432,10 +452,7 @@ impl Subscription {
         match rtx {
             // A stream of its own, with its own sender report counters, which nobody asks for.
             Some(_) => self.rtx_sequence += 1,
-            None => {
-                self.packets = self.packets.wrapping_add(1);
-                self.octets = self.octets.wrapping_add(payload_len as u32);
-            }
+            None => self.count(payload_len),
         }
         Some(payload_len)
     }
@@ -456,6 +473,31 @@ impl Subscription {
             packets: self.packets,
             octets: self.octets,
         })
+    }
+}
+
+/// How a packet that is kept is sent.
+#[derive(Clone, Copy)]
+enum How {
+    /// For the first time, after it has waited.
+    First { padding: u8 },
+    /// Once more, if it has so many bytes at least.
+    Again { least: usize },
+}
+
+impl How {
+    fn takes(self, packet: &[u8]) -> bool {
+        match self {
+            How::First { .. } => true,
+            How::Again { least } => packet.len() >= least,
+        }
+    }
+
+    fn padding(self) -> Option<u8> {
+        match self {
+            How::First { padding } => Some(padding),
+            How::Again { .. } => None,
+        }
     }
 }
 

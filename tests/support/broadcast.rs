@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use patchbay::media::codec::Codec;
 use patchbay::media::peer::dtls::DtlsIdentity;
-use patchbay::media::session::MediaSection;
+use patchbay::media::rtcp;
 use patchbay::media::worker::{Datagram, Worker};
 
 use super::media_client::{
@@ -39,6 +39,25 @@ impl Broadcast {
         Broadcast::on(now, &identity, worker, None, [subscribers, 0], Some(NUMBER_ID))
     }
 
+    /// A broadcast to subscribers that read transport-wide numbers, and have told of the first packet: the path to each is
+    /// estimated, and what it gets is paced.
+    pub fn estimated(now: Instant, subscribers: u64) -> Broadcast {
+        let mut broadcast = Broadcast::numbered(now, subscribers);
+        for client in &mut broadcast.subscribers {
+            let mut compound = Vec::new();
+            rtcp::write_receiver_report(&mut compound, 7, &[]);
+            let feedback = [
+                0x8f, 205, 0, 5, 0, 0, 0, 7, 0, 0, 0, 9, 0, 0, 0, 1, 0, 0, 1, 0, 0x20, 1, 4, 0,
+            ];
+            compound.extend_from_slice(&feedback);
+            let sealed = client.seal_rtcp(&compound);
+            client.deliver(now, &mut broadcast.worker, &sealed);
+        }
+        let told = broadcast.worker.stats().reported_packets;
+        assert_eq!(told, subscribers, "each has told of a packet");
+        broadcast
+    }
+
     /// A broadcast with `far` more subscribers on a worker that mirrors the room.
     pub fn spread(now: Instant, near: u64, far: u64) -> Broadcast {
         let identity = DtlsIdentity::generate().expect("a certificate can be made");
@@ -69,8 +88,8 @@ impl Broadcast {
         publisher.connect(now, &mut worker);
         let mut all = Vec::new();
         for number in 2..2 + near + far {
-            let section = video(false, 0x2_0000 + 16 * number as u32);
-            let section = MediaSection { number_id, ..section };
+            let mut section = video(false, 0x2_0000 + 16 * number as u32);
+            section.number_id = number_id;
             let mut client = Client::new(number, Some(1), vec![section], identity, &own);
             let at = match &mut mirror {
                 Some(mirror) if number >= 2 + near => mirror,

@@ -241,6 +241,10 @@ const COUNTERS: &[(&str, &str)] = &[
         "Probes that showed no more than was known.",
     ),
     (
+        "patchbay_media_paced_packets_total",
+        "Packets that waited for some milliseconds, because their path does not carry so many at once.",
+    ),
+    (
         "patchbay_media_probe_packets_total",
         "Packets that were sent only to learn whether a path carries more.",
     ),

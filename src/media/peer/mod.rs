@@ -4,6 +4,7 @@
 pub mod dtls;
 pub mod ice;
 pub mod negotiate;
+mod pacing;
 pub(crate) mod probe;
 mod replay;
 pub(crate) mod sender;
@@ -185,6 +186,15 @@ impl Transport {
             return self.supposed;
         }
         self.secure.as_ref()?.sender.outcome()
+    }
+
+    /// Whether its client has told something of the path.
+    pub(crate) fn has_told_of_path(&self) -> bool {
+        #[cfg(debug_assertions)]
+        if self.supposed.is_some() {
+            return true;
+        }
+        self.secure.as_ref().is_some_and(|secure| secure.sender.is_heard())
     }
 
     pub fn stream(&self, ssrc: u32) -> Option<IncomingStream> {

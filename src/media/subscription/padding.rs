@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{OutgoingPacket, Rtx, Subscription};
+use super::{How, OutgoingPacket, Rtx, Subscription};
 use crate::media::codec::Kind;
 use crate::media::peer::sender::Sink;
 use crate::media::rewrite::Rewritten;
@@ -41,9 +41,10 @@ impl Subscription {
             return;
         }
         for _ in 0..PASSED_OVER {
-            let sequence = (self.rewriter.highest_sequence() as u16).wrapping_sub(*back);
+            let sequence = (self.newest_sent() as u16).wrapping_sub(*back);
             *back = (*back + 1) % PADDING_WINDOW;
-            if self.send_again(now, sequence, track, sink, PADDING_BYTES).is_some() {
+            let how = How::Again { least: PADDING_BYTES };
+            if self.send_kept(now, sequence, track, sink, how).is_some() {
                 return;
             }
         }

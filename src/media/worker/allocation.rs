@@ -153,10 +153,11 @@ impl Worker {
                 queue_delay: 0,
                 loss_256: 0,
                 state: State::Growing,
-                burst: 0,
+                burst: 40_000,
                 probes_won: 0,
                 probes_lost: 0,
             });
+            self.pace(key);
             self.allocate(now, key);
             self.plan(now, key);
         }

@@ -26,7 +26,10 @@ impl Worker {
             secure.sender.number_packets(now);
         } else if has_video(Subscription::is_estimated) {
             secure.sender.expect_estimates(now);
+        } else {
+            return;
         }
+        self.plans.expect_slices(now, key);
     }
 
     pub(super) fn transport_feedback_came(&mut self, now: Instant, key: TransportKey, body: &[u8]) {
@@ -102,6 +105,7 @@ impl Worker {
         if outcome.map(essence) != before.map(essence) {
             self.allocate(now, key);
         }
+        self.pace(key);
         self.begin_probe(now, key);
         self.plan(now, key);
     }

@@ -113,10 +113,10 @@ impl Worker {
 
     fn resend(&mut self, now: Instant, key: TransportKey, media_ssrc: u32, pairs: &[u8]) {
         self.stats.nacks_received += 1;
-        let Some(subscription) = self.subscription(key, media_ssrc) else {
+        let Some(asked) = self.subscription(key, media_ssrc) else {
             return;
         };
-        let subscription = &mut self.subscriptions[subscription];
+        let subscription = &mut self.subscriptions[asked];
         let Some(track) = subscription.track.and_then(|track| self.tracks.get(track)) else {
             return;
         };
@@ -125,9 +125,15 @@ impl Worker {
         };
         let mut resent = 0;
         rtcp::each_nacked(pairs, |sequence| {
+            if sink.sender.put_off_again(now, asked, sequence) {
+                return;
+            }
             let sent = subscription.resend(now, sequence, track, &mut sink);
             resent += u64::from(sent.is_some());
         });
+        if let Some(due) = sink.sender.plan_slice(now) {
+            self.plans.slices.set(key, due);
+        }
         self.stats.resent_packets += resent;
         self.plan(now, key);
     }

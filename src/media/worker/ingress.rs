@@ -394,6 +394,9 @@ impl Worker {
                         if let Some(due) = sink.sender.begin_watch() {
                             self.plans.connections.set_earlier(subscription.transport, due);
                         }
+                        if let Some(due) = sink.sender.plan_slice(now) {
+                            self.plans.slices.set(subscription.transport, due);
+                        }
                     }
                     (at.subscriber, at.packet) = (at.subscriber + 1, 0);
                 }

@@ -21,6 +21,7 @@ mod ingress;
 mod links;
 mod mirror;
 mod muting;
+mod pacing;
 mod paths;
 mod peers;
 mod planning;

@@ -302,6 +302,7 @@ impl Worker {
         self.transports.remove(key);
         self.plans.connections.remove(key);
         self.plans.probes.remove(key);
+        self.plans.slices.remove(key);
         self.leave_room(now, room);
         if is_speaking && !is_last {
             self.events.push_back(MediaEvent::SpeechEnded { peer: id });

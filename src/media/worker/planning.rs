@@ -14,6 +14,8 @@ use super::suspension::SUSPENDED_MAX;
 use crate::media::keys::{TrackKey, TransportKey};
 use crate::media::peer::Transport;
 use crate::media::peer::ice::CONNECT_TIMEOUT;
+#[cfg(debug_assertions)]
+use crate::media::peer::sender::Sender;
 use crate::media::track::Track;
 
 /// Time between two visits of a connection or a track while there is something to follow.
@@ -192,6 +194,12 @@ impl Worker {
         for (key, transport) in &self.transports {
             let planned = self.plans.connections.due(key);
             judge("connection", key.data(), planned, self.next_visit(now, transport), TICK);
+            let sender = transport.secure.as_ref().map(|secure| &secure.sender);
+            let mut subscriptions = transport.subscriptions.iter();
+            let waits = subscriptions.any(|&one| self.subscriptions[one].is_behind());
+            let waits = (waits || sender.is_some_and(Sender::has_waiting)).then_some(now);
+            let planned = self.plans.slices.due(key);
+            judge("what waits at connection", key.data(), planned, waits, ROUND);
         }
         for (key, track) in &self.tracks {
             let planned = self.plans.layers.due(key);

@@ -15,6 +15,10 @@ pub(crate) const URGENT_TICK: Duration = Duration::from_millis(10);
 /// Probes last some tens of milliseconds, and their packets are to be sent at an even rate.
 const PROBE_QUANTUM: Duration = Duration::from_millis(1);
 
+/// Grain of the times of slices: finer than the time between two slices on any path but the fastest, and as the groups in which
+/// estimators look at packets.
+const SLICE_QUANTUM: Duration = Duration::from_millis(5);
+
 pub(crate) struct Plans {
     /// Connections: their timeouts, the reports to them, and the states that are followed there.
     pub connections: Agenda<TransportKey>,
@@ -24,6 +28,8 @@ pub(crate) struct Plans {
     pub(crate) repairs: Agenda<TrackKey>,
     /// Connections whose probe goes on.
     pub(crate) probes: Agenda<TransportKey>,
+    /// Connections at which something waits to be sent.
+    pub(crate) slices: Agenda<TransportKey>,
 }
 
 impl Plans {
@@ -33,6 +39,7 @@ impl Plans {
             layers: Agenda::new(epoch, TICK),
             repairs: Agenda::new(epoch, URGENT_TICK / 2),
             probes: Agenda::new(epoch, PROBE_QUANTUM),
+            slices: Agenda::new(epoch, SLICE_QUANTUM),
         }
     }
 
@@ -40,6 +47,11 @@ impl Plans {
     pub(crate) fn expect_track(&mut self, now: Instant, key: TrackKey) {
         self.layers.set(key, now);
         self.repairs.set(key, now);
+    }
+
+    /// Makes the place of a connection to which things may have to wait, so that nothing is allocated when they do.
+    pub(crate) fn expect_slices(&mut self, now: Instant, key: TransportKey) {
+        self.slices.set_earlier(key, now);
     }
 
     pub(crate) fn forget_track(&mut self, key: TrackKey) {

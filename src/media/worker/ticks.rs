@@ -15,7 +15,8 @@ use crate::media::peer::ice::CONNECT_TIMEOUT;
 impl Worker {
     /// Time at which [`Worker::handle_timeout`] is to be called. `None` if there is nothing to wait for.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.next_tick().into_iter().chain(self.plans.probes.next()).min()
+        let times = [self.next_tick(), self.plans.probes.next(), self.plans.slices.next()];
+        times.into_iter().flatten().min()
     }
 
     fn next_tick(&self) -> Option<Instant> {
@@ -34,6 +35,9 @@ impl Worker {
     pub fn handle_timeout(&mut self, now: Instant) {
         if self.plans.probes.next().is_some_and(|due| due <= now) {
             self.send_probes(now);
+        }
+        if self.plans.slices.next().is_some_and(|due| due <= now) {
+            self.send_slices(now);
         }
         if self.next_tick().is_none_or(|due| now < due) {
             return;

@@ -19,6 +19,8 @@ mod memory;
 mod mirror;
 mod muting;
 mod names;
+#[cfg(debug_assertions)]
+mod pacing;
 mod paths;
 mod repair;
 mod reports;

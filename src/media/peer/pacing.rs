@@ -1,0 +1,364 @@
+//! When packets leave that need not leave at once: those of a frame that is larger than what the path carries in some tens of
+//! milliseconds, and those that are sent again. All at once they would fill the queue at the narrowest place of the path, and what
+//! comes after them, sound first, would wait there or be lost.
+//!
+//! All that is sent makes a debt, which goes down at the pacing rate. What may wait is sent in slices: when the debt is gone, as
+//! much as the burst budget. An ordinary frame is smaller than this budget and never waits, nor does sound. Where nothing is
+//! known of the path, nothing waits.
+
+use std::collections::VecDeque;
+
+use crate::media::bandwidth::outgoing::{Micros, Outcome};
+use crate::media::keys::SubscriptionKey;
+
+/// The pacing rate, in percent of the target. It is above the target, so that what waits becomes less.
+const ABOVE_TARGET: u64 = 110;
+/// The same while packets hardly wait in queues: the path has room for a burst, and a viewer waits for the picture (libwebrtc
+/// sends everything at this rate).
+const FAR_ABOVE_TARGET: u64 = 250;
+/// Packets hardly wait in queues if they do so for less than this time.
+const HARDLY: Micros = 10_000;
+/// The least budget: two packets, and the one that is begun before they are spent. Ordinary frames of slow videos have no more.
+const BUDGET_MIN: u64 = 2 * 1_200;
+/// Longest time between two slices, whatever else is sent: other videos would otherwise hold up a picture for as long as they
+/// fill the path.
+const BETWEEN_SLICES_MAX: Micros = 60_000;
+/// Longest time that something waits: as its end comes near, more is sent. A picture that is still later has stood still for
+/// longer than a loss takes to be mended.
+const WAITS_AT_MOST: Micros = 500_000;
+/// The least time that is left for what has waited so long.
+const LEFT_AT_LEAST: Micros = 5_000;
+/// Packets that wait to be sent again: as many as one subscription may ask for at once.
+const AGAIN_MAX: usize = 128;
+
+/// Debts and rates are counted in these fractions of a byte, so that a rate is a whole number for each microsecond.
+const FRACTION_BITS: u32 = 20;
+
+pub(crate) struct Pacer {
+    /// What may be sent at once. Everything, while nothing is known of the path.
+    budget: u64,
+    /// What the debt loses in a microsecond: usually, and now.
+    usual_rate: u64,
+    rate: u64,
+    debt: u64,
+    /// Time for which the debt was computed.
+    at: Micros,
+    /// Bytes that wait, and the time at which all of them are to have left.
+    waiting: u64,
+    until: Option<Micros>,
+    /// Time of the last slice.
+    sliced: Micros,
+    /// Packets of copies that are to be sent again, by their numbers.
+    again: VecDeque<(SubscriptionKey, u16)>,
+    is_planned: bool,
+}
+
+impl Pacer {
+    pub fn new() -> Pacer {
+        Pacer {
+            budget: u64::MAX,
+            usual_rate: 0,
+            rate: 0,
+            debt: 0,
+            at: 0,
+            waiting: 0,
+            until: None,
+            sliced: 0,
+            // Reserved, because packets are put off without allocating.
+            again: VecDeque::with_capacity(AGAIN_MAX),
+            is_planned: false,
+        }
+    }
+
+    /// Follows what is known of the path; `None` if that is nothing.
+    pub fn follow(&mut self, outcome: Option<&Outcome>) {
+        let Some(outcome) = outcome else {
+            self.budget = u64::MAX;
+            self.debt = 0;
+            return;
+        };
+        let bytes = outcome.target.saturating_mul(outcome.burst) / 8_000_000 * ABOVE_TARGET / 100;
+        self.budget = bytes.max(BUDGET_MIN) << FRACTION_BITS;
+        let percent = match outcome.queue_delay < HARDLY {
+            true => FAR_ABOVE_TARGET,
+            false => ABOVE_TARGET,
+        };
+        self.usual_rate = rate(outcome.target / 8 * percent / 100, 1_000_000);
+        self.rate = self.rate.max(self.usual_rate);
+        if self.until.is_none() {
+            self.rate = self.usual_rate;
+        }
+    }
+
+    /// Counts what is sent.
+    #[inline]
+    pub fn sent(&mut self, now: Micros, bytes: usize) {
+        if self.budget != u64::MAX {
+            self.pass(now);
+            // More than a few budgets of debt would only hold up what waits, long after others have sent too much.
+            let debt = self.debt + ((bytes as u64) << FRACTION_BITS);
+            self.debt = debt.min(self.budget.saturating_mul(4));
+        }
+    }
+
+    #[inline]
+    fn pass(&mut self, now: Micros) {
+        if now != self.at {
+            let paid = now.saturating_sub(self.at).saturating_mul(self.rate);
+            self.debt = self.debt.saturating_sub(paid);
+            self.at = now;
+        }
+    }
+
+    /// Whether so much may be sent at once whatever was sent before.
+    #[inline]
+    pub fn is_ordinary(&self, bytes: u32) -> bool {
+        u64::from(bytes) << FRACTION_BITS <= self.budget
+    }
+
+    /// Whether what may wait is to wait now.
+    pub fn is_spent(&mut self, now: Micros) -> bool {
+        self.pass(now);
+        self.debt > self.budget
+    }
+
+    /// Puts off a packet of so many bytes.
+    pub fn put_off(&mut self, now: Micros, bytes: usize) {
+        self.waiting += bytes as u64;
+        self.until.get_or_insert(now + WAITS_AT_MOST);
+    }
+
+    /// Puts off a packet that is to be sent again, if it has to wait. False if it is to be sent now.
+    pub fn put_off_again(&mut self, now: Micros, subscription: SubscriptionKey, sequence: u16) -> bool {
+        if self.again.is_empty() && !self.is_spent(now) {
+            return false;
+        }
+        if self.again.contains(&(subscription, sequence)) {
+            return true;
+        }
+        if self.again.len() >= AGAIN_MAX {
+            return false;
+        }
+        self.again.push_back((subscription, sequence));
+        self.until.get_or_insert(now + WAITS_AT_MOST);
+        true
+    }
+
+    /// The next packet that is to be sent again now.
+    pub fn next_again(&mut self, now: Micros) -> Option<(SubscriptionKey, u16)> {
+        match self.is_spent(now) {
+            true => None,
+            false => self.again.pop_front(),
+        }
+    }
+
+    /// Begins a slice: what waits is sent until [`Pacer::is_spent`].
+    pub fn begin_slice(&mut self, now: Micros) {
+        self.hurry(now);
+        self.pass(now);
+        if now.saturating_sub(self.sliced) >= BETWEEN_SLICES_MAX {
+            self.debt = 0;
+        }
+        self.sliced = now;
+    }
+
+    /// Sets the rate so that all that waits leaves in time.
+    fn hurry(&mut self, now: Micros) {
+        let needed = self.until.map_or(0, |until| {
+            let left = until.saturating_sub(now).max(LEFT_AT_LEAST);
+            rate(self.waiting, left)
+        });
+        self.rate = self.usual_rate.max(needed);
+    }
+
+    /// Counts a packet that has waited as sent, or lost.
+    pub fn left(&mut self, bytes: usize) {
+        self.waiting = self.waiting.saturating_sub(bytes as u64);
+    }
+
+    /// Ends a slice. Returns the time of the next one, if `more` waits or a packet is to be sent again.
+    pub fn end_slice(&mut self, now: Micros, more: bool) -> Option<Micros> {
+        if more || !self.again.is_empty() {
+            return Some(self.next(now));
+        }
+        self.forget();
+        None
+    }
+
+    /// Only tests ask whether a packet waits to be sent again.
+    #[cfg(debug_assertions)]
+    pub fn has_waiting(&self) -> bool {
+        !self.again.is_empty()
+    }
+
+    /// Forgets all that waits.
+    pub fn forget(&mut self) {
+        self.again.clear();
+        (self.waiting, self.until, self.is_planned) = (0, None, false);
+        self.rate = self.usual_rate;
+    }
+
+    /// The time of the next slice, if that is news: something waits, and no slice is planned.
+    pub fn plan(&mut self, now: Micros) -> Option<Micros> {
+        if self.is_planned || self.until.is_none() {
+            return None;
+        }
+        self.is_planned = true;
+        self.sliced = now;
+        Some(self.next(now))
+    }
+
+    fn next(&self, now: Micros) -> Micros {
+        let paid = now + self.debt / self.rate.max(1);
+        paid.min(self.sliced + BETWEEN_SLICES_MAX)
+    }
+}
+
+/// Fractions of bytes in a microsecond.
+fn rate(bytes: u64, time: Micros) -> u64 {
+    (bytes.min(u64::MAX >> FRACTION_BITS) << FRACTION_BITS) / time
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::bandwidth::outgoing::State;
+
+    fn outcome(target: u64, queue_delay: Micros, burst: Micros) -> Outcome {
+        Outcome {
+            target,
+            smooth: target,
+            proven: target,
+            queue_delay,
+            loss_256: 0,
+            state: State::Growing,
+            burst,
+            probes_won: 0,
+            probes_lost: 0,
+        }
+    }
+
+    const BEGIN: Micros = 60_000_000;
+    const PACKET: usize = 1_200;
+
+    /// Sends so many packets that may wait, in slices. Returns the time of each slice, in milliseconds, and its packets.
+    fn slices(pacer: &mut Pacer, packets: usize, grain: Micros) -> Vec<(u64, usize)> {
+        let (mut now, mut left, mut sent) = (BEGIN, packets, Vec::new());
+        let mut slice = 0;
+        while left > 0 && !pacer.is_spent(now) {
+            pacer.sent(now, PACKET);
+            (left, slice) = (left - 1, slice + 1);
+        }
+        sent.push((0, slice));
+        (0..left).for_each(|_| pacer.put_off(now, PACKET));
+        let mut due = pacer.plan(now);
+        while let Some(at) = due {
+            now = (at / grain + 1) * grain;
+            let mut slice = 0;
+            pacer.begin_slice(now);
+            while left > 0 && !pacer.is_spent(now) {
+                pacer.sent(now, PACKET);
+                pacer.left(PACKET);
+                (left, slice) = (left - 1, slice + 1);
+            }
+            sent.push(((now - BEGIN) / 1_000, slice));
+            due = pacer.end_slice(now, left > 0);
+        }
+        sent
+    }
+
+    fn pacer(target: u64, queue_delay: Micros, burst: Micros) -> Pacer {
+        let mut pacer = Pacer::new();
+        pacer.follow(Some(&outcome(target, queue_delay, burst)));
+        pacer
+    }
+
+    #[test]
+    fn a_key_frame_leaves_in_slices_of_forty_milliseconds_at_two_and_a_half_times_the_target() {
+        let sent = slices(&mut pacer(2_500_000, 0, 40_000), 84, 5_000);
+        assert!(sent.iter().all(|(_, packets)| (1..=12).contains(packets)), "{sent:?}");
+        assert_eq!(sent.iter().map(|(_, packets)| packets).sum::<usize>(), 84);
+        let (last, _) = sent[sent.len() - 1];
+        assert!((110..=180).contains(&last), "{sent:?}");
+    }
+
+    #[test]
+    fn where_packets_wait_in_queues_it_is_sent_hardly_above_the_target() {
+        let sent = slices(&mut pacer(2_500_000, 20_000, 40_000), 84, 5_000);
+        let (last, _) = sent[sent.len() - 1];
+        assert!((260..=330).contains(&last), "{sent:?}");
+    }
+
+    #[test]
+    fn on_a_slow_path_a_slice_has_three_packets_at_most() {
+        for target in [50_000, 100_000, 200_000, 300_000] {
+            let sent = slices(&mut pacer(target, 0, 40_000), 12, 5_000);
+            assert!(sent.iter().all(|(_, packets)| *packets <= 3), "{target}: {sent:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_waits_for_much_longer_than_half_a_second() {
+        for target in [10_000, 300_000, 1_000_000] {
+            let sent = slices(&mut pacer(target, 50_000, 40_000), 60, 5_000);
+            let (last, _) = sent[sent.len() - 1];
+            assert!(last <= 700, "{target}: {sent:?}");
+        }
+    }
+
+    #[test]
+    fn an_ordinary_frame_is_what_the_path_carries_in_the_burst_time() {
+        let known = pacer(2_500_000, 0, 40_000);
+        assert!(known.is_ordinary(10_400) && known.is_ordinary(13_700));
+        assert!(!known.is_ordinary(13_800));
+        assert!(pacer(2_500_000, 0, 5_000).is_ordinary(2_400));
+        assert!(!pacer(2_500_000, 0, 5_000).is_ordinary(2_401));
+        assert!(Pacer::new().is_ordinary(u32::MAX));
+    }
+
+    #[test]
+    fn while_nothing_is_known_of_the_path_nothing_waits() {
+        let mut pacer = Pacer::new();
+        assert_eq!(slices(&mut pacer, 1_000, 5_000), [(0, 1_000)]);
+        pacer.follow(Some(&outcome(1_000_000, 0, 40_000)));
+        pacer.sent(BEGIN, 1_000_000);
+        assert!(pacer.is_spent(BEGIN));
+        pacer.follow(None);
+        assert!(!pacer.is_spent(BEGIN));
+    }
+
+    #[test]
+    fn others_that_fill_the_path_do_not_hold_up_a_slice_for_long() {
+        let mut pacer = pacer(1_000_000, 50_000, 40_000);
+        let key = SubscriptionKey::default();
+        pacer.sent(BEGIN, 100_000);
+        assert!(pacer.put_off_again(BEGIN, key, 7));
+        let mut due = pacer.plan(BEGIN);
+        let (mut now, mut sent) = (BEGIN, None);
+        while sent.is_none() {
+            now += 1_000;
+            pacer.sent(now, 1_000);
+            if due.is_some_and(|due| due <= now) {
+                pacer.begin_slice(now);
+                sent = pacer.next_again(now);
+                due = pacer.end_slice(now, false);
+            }
+        }
+        assert_eq!(now - BEGIN, BETWEEN_SLICES_MAX);
+    }
+
+    #[test]
+    fn what_is_asked_for_twice_while_it_waits_is_sent_once_and_too_much_is_sent_at_once() {
+        let mut pacer = pacer(1_000_000, 0, 40_000);
+        let key = SubscriptionKey::default();
+        assert!(!pacer.put_off_again(BEGIN, key, 1), "nothing was sent yet");
+        pacer.sent(BEGIN, 100_000);
+        let room = pacer.again.capacity();
+        assert!((0..2).all(|_| (0..AGAIN_MAX as u16).all(|at| pacer.put_off_again(BEGIN, key, at))));
+        assert!(!pacer.put_off_again(BEGIN, key, AGAIN_MAX as u16));
+        assert_eq!((pacer.again.len(), pacer.again.capacity()), (AGAIN_MAX, room));
+        let later = BEGIN + 1_000_000;
+        pacer.begin_slice(later);
+        assert_eq!(pacer.next_again(later), Some((key, 0)), "in order");
+    }
+}
