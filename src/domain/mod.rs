@@ -54,8 +54,8 @@ pub use stage::{SlotStream, StagePart, StageSlot};
 pub use stay::{PublishRights, Stay};
 
 use crate::ids::{
-    CallId, Feed, FeedRef, OfferTag, ParticipantId, PeerId, PushTarget, RoomId, RoomName, SessionId, SlotId, Turn,
-    UserId,
+    CallId, Features, Feed, FeedRef, OfferTag, ParticipantId, PeerId, PushTarget, RoomId, RoomName, SessionId, SlotId,
+    Turn, UserId,
 };
 use crate::media::description::{ConnectionIdentity, Description, OfferError};
 
@@ -485,6 +485,8 @@ pub struct Negotiation {
     pub publishes: PublishRights,
     /// The part of what the client publishes that is forwarded to nobody.
     pub muted: Muted,
+    /// What the client understands beside the messages that all clients do.
+    pub understands: Features,
     pub subject: Subject,
     /// Tag of the offer.
     pub tag: Option<OfferTag>,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::domain::{Candidate, MediaKind, MediaState, Muted, Role};
-use crate::ids::Feed;
+use crate::ids::{Features, Feed};
 
 /// One of the server's ICE candidates, as browsers write it (RTCIceCandidateInit in WebRTC 1.0).
 #[derive(Serialize)]
@@ -30,6 +30,24 @@ impl<'a> From<&'a Candidate> for CandidateOut<'a> {
 /// Whether a client says with its first message that it understands the messages that only this server sends.
 pub(crate) fn takes_notices(message: &Value) -> bool {
     message.get("notices") == Some(&Value::Bool(true))
+}
+
+/// The number of features that a client may name. Further ones are not read.
+const FEATURES_MAX: usize = 16;
+
+/// What a client says in its join that it understands beside the messages that all clients do. Features that are not known are
+/// passed over, whatever they are.
+pub(crate) fn features(message: &Value) -> Features {
+    let named = message.get("features").and_then(Value::as_array);
+    let mut features = Features::default();
+    for name in named.into_iter().flatten().take(FEATURES_MAX).filter_map(Value::as_str) {
+        match name {
+            "videoQuality" => features.video_quality = true,
+            "sendLayers" => features.send_layers = true,
+            _ => {}
+        }
+    }
+    features
 }
 
 /// The families' word for the state of somebody's media.
@@ -102,5 +120,44 @@ impl From<Feed> for FeedWord {
             Feed::Camera => FeedWord::Camera,
             Feed::Screen => FeedWord::Screen,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_feature_is_read_among_the_first_sixteen_whatever_else_is_named() {
+        let read = |named: Value| {
+            let Features {
+                video_quality,
+                send_layers,
+            } = features(&json!({ "features": named }));
+            (video_quality, send_layers)
+        };
+        assert_eq!(read(json!(["videoQuality", "sendLayers"])), (true, true));
+        assert_eq!(
+            read(json!(["other", 7, null, ["sendLayers"], "videoQuality"])),
+            (true, false)
+        );
+        assert_eq!(read(json!(["VideoQuality", "sendLayers "])), (false, false));
+        for none in [
+            json!([]),
+            json!("videoQuality"),
+            json!({ "videoQuality": true }),
+            json!(null),
+        ] {
+            assert_eq!(read(none), (false, false));
+        }
+        let after = |others: usize| {
+            let mut named = vec!["x"; others];
+            named.push("sendLayers");
+            read(json!(named))
+        };
+        assert_eq!((after(15), after(16)), ((false, true), (false, false)));
+        assert_eq!(features(&json!({})), Features::default());
     }
 }

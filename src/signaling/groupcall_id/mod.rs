@@ -6,7 +6,7 @@
 //!
 //! | client → server | fields | what it does |
 //! |---|---|---|
-//! | `joinRoom` | `name`, `room`; optional `personName`, `pw`, `notices`, `token` | enters the room; a session that is in one leaves it first |
+//! | `joinRoom` | `name`, `room`; optional `personName`, `pw`, `notices`, `features`, `token` | enters the room; a session that is in one leaves it first |
 //! | `receiveVideoFrom` | `sender`, `sdpOffer`; optional `feed` | own name: publishes; another's: receives what they publish, now or later |
 //! | `onIceCandidate` | `name`, `candidate`; optional `feed` | nothing: the server finds clients by their own checks |
 //! | `leaveRoom` | | leaves; so does closing the socket |
@@ -32,7 +32,9 @@
 //! `groupcall.participants_as_objects` is configured: some pages want objects but do not say so. Names may come as numbers; the
 //! server sends them back as texts. `pw` is this server's own, for rooms with a password, and for conferences, one of whose
 //! PINs it is. So is `feed`: `camera` (where it is missing) or `screen`. Each feed of each participant has a connection of its own. So is `notices`, which is `true` from
-//! clients that understand the messages that only this server sends; other clients are not sent them. A publisher whose video a
+//! clients that understand the messages that only this server sends; other clients are not sent them. `features` is a list of
+//! the names of further ones that a client understands, at most 16: `videoQuality`, `sendLayers`. Other names are passed over.
+//! A publisher whose video a
 //! watcher cannot decode may offer again, with all formats that it has: the answer begins with one that everybody in the room
 //! decodes. `token` is this server's own, too: it proves that `name` is one's own ([`super::identity`]). An access token there
 //! lets its holder into its room, whatever password that has; what they may not publish is answered with sections that receive
@@ -67,7 +69,7 @@ use super::dialogue::Dialogue;
 use super::join::{Join, enter};
 use super::json::Text;
 use super::reaction::{Close, Frame, Reaction};
-use super::words::{FeedWord, kind_word, media_word, muted_words, role_word, takes_notices};
+use super::words::{FeedWord, features, kind_word, media_word, muted_words, role_word, takes_notices};
 use super::{json, offer};
 use crate::domain::{Command, DecodingNotice, Event, MeetingEvent, Person, Refusal, Subject, UserFeed};
 use crate::ids::UserId;
@@ -193,6 +195,7 @@ impl GroupcallIdDialogue {
             token: join.token,
             visible: true,
             connects: false,
+            features: features(message),
         };
         match enter(client, join).await {
             Ok(()) => Reaction::none(),

@@ -5,7 +5,7 @@
 //!
 //! | client → server | fields | what it does |
 //! |---|---|---|
-//! | `join` | `userId`; `room`, 0 where absent; optional `pw` (the room's password, or a PIN of the conference), `personName`, `notices`, `token` | enters the room; a session that is in one leaves it first |
+//! | `join` | `userId`; `room`, 0 where absent; optional `pw` (the room's password, or a PIN of the conference), `personName`, `notices`, `features`, `token` | enters the room; a session that is in one leaves it first |
 //! | `sendMessage` | `message` | is sent to everybody in the room, the sender too |
 //! | `uploadSuccess` | `fileName`, `fileUrl`; optional `fileType` | announces a file to everybody in the room, the sender too |
 //! | `onIceCandidate` | `userId`, `candidate` (or `candicate`); optional `feed` | nothing: the server finds clients by their own checks |
@@ -39,7 +39,9 @@
 //! another family can have any name, and a client that gives the id back as it got it reaches them. `feed` is this server's
 //! own: `camera` (where it is missing) or `screen`. Each feed of each participant has a connection of its own. `personName` is
 //! this server's own, too: it is the name of somebody whom the user table does not know. So is `notices`, which is `true` from
-//! clients that understand the messages that only this server sends; other clients are not sent them. A publisher whose video a
+//! clients that understand the messages that only this server sends; other clients are not sent them. `features` is a list of
+//! the names of further ones that a client understands, at most 16: `videoQuality`, `sendLayers`. Other names are passed over.
+//! A publisher whose video a
 //! watcher cannot decode may offer again, with all formats that it has: the answer begins with one that everybody in the room
 //! decodes. `token` proves that `userId` is one's own ([`super::identity`]): `permisionDeny` is followed by the close code 4401
 //! if it is missing, 4403 if it does not prove the id, and 4409 if somebody in the room has proven that the id is theirs. An access
@@ -66,7 +68,7 @@ use super::dialogue::Dialogue;
 use super::join::{Join, enter};
 use super::json::{self, Name, Text, TooLong, fields};
 use super::reaction::{Close, Frame, Reaction};
-use super::words::{FeedWord, kind_word, media_word, muted_words, role_word, takes_notices};
+use super::words::{FeedWord, features, kind_word, media_word, muted_words, role_word, takes_notices};
 use super::{limits, offer};
 use crate::domain::{Command, DecodingNotice, Event, FileNotice, MeetingEvent, Person, Refusal, Subject, UserFeed};
 use crate::ids::{RoomName, UserId};
@@ -212,6 +214,7 @@ impl GroupcallTypeDialogue {
             token: join.token,
             visible: true,
             connects: false,
+            features: features(message),
         };
         Ok(match enter(client, join).await {
             Ok(()) => Reaction::none(),
