@@ -15,6 +15,7 @@ mod slots;
 mod speech;
 mod standing;
 mod stays;
+mod steering;
 mod waiting;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};

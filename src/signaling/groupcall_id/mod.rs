@@ -146,6 +146,15 @@ impl<A: Admission> Dialogue<A> for GroupcallIdDialogue {
                 feed: subject.feed.into(),
                 candidate: candidate.into(),
             },
+            Event::LayersWanted(wanted) => Outgoing::SendLayers {
+                feed: wanted.feed.into(),
+                layers: wanted
+                    .layers
+                    .iter()
+                    .map(|(rid, is_wanted)| (rid.as_str(), *is_wanted))
+                    .collect(),
+                max_bitrate: wanted.max_bits_per_second,
+            },
             Event::MediaChanged { .. }
             | Event::FurtherFeeds { .. }
             | Event::Speakers { .. }

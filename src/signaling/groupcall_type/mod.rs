@@ -166,6 +166,15 @@ impl<A: Admission> Dialogue<A> for GroupcallTypeDialogue {
                 file_type: file.kind.as_deref(),
             },
             Event::Decoding(decoding) if self.takes_notices => media_notice(decoding),
+            Event::LayersWanted(wanted) => Outgoing::SendLayers {
+                feed: wanted.feed.into(),
+                layers: wanted
+                    .layers
+                    .iter()
+                    .map(|(rid, is_wanted)| (rid.as_str(), *is_wanted))
+                    .collect(),
+                max_bitrate: wanted.max_bits_per_second,
+            },
             Event::MediaChanged { .. }
             | Event::FurtherFeeds { .. }
             | Event::Speakers { .. }
