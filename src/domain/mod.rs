@@ -54,8 +54,8 @@ pub use stage::{SlotStream, StagePart, StageSlot};
 pub use stay::{PublishRights, Stay};
 
 use crate::ids::{
-    CallId, Feed, FeedRef, OfferTag, ParticipantId, PeerId, PushTarget, RoomId, RoomName, SessionId, SlotId, Turn,
-    UserId,
+    CallId, Features, Feed, FeedRef, OfferTag, ParticipantId, PeerId, PushTarget, RoomId, RoomName, SessionId, SlotId,
+    Turn, UserId,
 };
 use crate::media::description::{ConnectionIdentity, Description, OfferError};
 
@@ -244,6 +244,16 @@ pub struct DecodingNotice {
     pub undecodable: Option<String>,
 }
 
+/// The encodings of its own video that a client is asked to send.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LayersWanted {
+    pub feed: Feed,
+    /// Names of encodings (rids), each with whether it is wanted; an encoding without a name has the empty one.
+    pub layers: Vec<(String, bool)>,
+    /// Most bits per second of the highest of them. `None` if nothing bounds it.
+    pub max_bits_per_second: Option<u64>,
+}
+
 /// Sound or pictures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MediaKind {
@@ -317,6 +327,8 @@ pub enum Event {
     },
     /// A notice about decoding. The publisher and the watcher are both sent it.
     Decoding(Arc<DecodingNotice>),
+    /// Which encodings of the session's own video are wanted. Only sessions that understand it are sent it.
+    LayersWanted(Arc<LayersWanted>),
     Message(MessageEvent),
     Call(CallEvent),
     Meeting(MeetingEvent),
@@ -485,6 +497,8 @@ pub struct Negotiation {
     pub publishes: PublishRights,
     /// The part of what the client publishes that is forwarded to nobody.
     pub muted: Muted,
+    /// What the client understands beside the messages that all clients do.
+    pub understands: Features,
     pub subject: Subject,
     /// Tag of the offer.
     pub tag: Option<OfferTag>,

@@ -15,6 +15,7 @@ mod slots;
 mod speech;
 mod standing;
 mod stays;
+mod steering;
 mod waiting;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -29,7 +30,7 @@ use super::{
     Claim, Effect, Event, FileNotice, Limits, Muted, Negotiation, Offer, Person, PublishRights, Purpose, Refusal,
     RoomKind, RoomOutline, Side, Stay, Subject, Use,
 };
-use crate::ids::{CallId, Feed, FeedRef, ParticipantId, PeerId, RoomId, RoomName, SessionId, Turn, UserId};
+use crate::ids::{CallId, Features, Feed, FeedRef, ParticipantId, PeerId, RoomId, RoomName, SessionId, Turn, UserId};
 use crate::shares::ClientAddress;
 
 /// Time at which something about a participant is due.
@@ -306,6 +307,7 @@ impl Rooms {
                 uses,
                 publishes: PublishRights::ALL,
                 muted: Muted::default(),
+                understands: Features::default(),
                 subject: Subject::Call { call, side },
                 tag: guest.offer.tag,
                 description: guest.offer.description,

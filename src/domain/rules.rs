@@ -12,8 +12,8 @@ use super::messages::Messages;
 use super::register::{Abilities, Register, Registration};
 use super::rooms::{PairChange, Rooms};
 use super::{
-    Address, CallEnd, Claim, Command, Effect, EndReason, Limits, MediaKind, MediaState, Newcomer, Refusal, RoomOutline,
-    WaitingMessage,
+    Address, CallEnd, Claim, Command, Effect, EndReason, LayersWanted, Limits, MediaKind, MediaState, Newcomer,
+    Refusal, RoomOutline, WaitingMessage,
 };
 use crate::ids::{ParticipantId, PeerId, PushTarget, RoomId, RoomName, SessionId, UserId};
 use crate::shares::ClientAddress;
@@ -341,6 +341,11 @@ impl Rules {
         undecodable: Option<String>,
     ) -> Vec<Effect> {
         self.rooms.decoding_changed(peer, publisher, media, undecodable)
+    }
+
+    /// Other encodings than before are wanted of what comes over this connection.
+    pub fn layers_wanted(&self, peer: PeerId, wanted: LayersWanted) -> Vec<Effect> {
+        self.rooms.layers_wanted(peer, wanted)
     }
 
     /// The participant who publishes over this connection has begun or stopped speaking.

@@ -455,6 +455,7 @@ fn spec(negotiation: &Negotiation, negotiated: &Negotiated, others: SmallVec<[Wo
         spare_certificate: uses_spare_certificate(negotiation),
         sections: negotiated.sections.clone(),
         muted: media_muted(negotiation.muted),
+        understands: negotiation.understands,
     }
 }
 

@@ -12,7 +12,7 @@ use super::link::{Far, LinkEnd};
 use super::names::Muted;
 use super::report::TrackReport;
 use super::session::PeerSpec;
-use crate::ids::{FeedRef, ParticipantId, PeerId, RoomId, SlotId, TrackId, WorkerId};
+use crate::ids::{Feed, FeedRef, ParticipantId, PeerId, RoomId, SlotId, TrackId, WorkerId};
 
 /// What the hub asks of a worker.
 #[derive(Debug)]
@@ -62,6 +62,14 @@ pub enum MediaEvent {
         peer: PeerId,
         publisher: ParticipantId,
         kind: Kind,
+    },
+    /// The encodings of a client's video that are wanted from now on, by their names (rids), and the most bits per second for the
+    /// highest of them. The empty name is that of an encoding without one.
+    LayersWanted {
+        peer: PeerId,
+        feed: Feed,
+        layers: Vec<(String, bool)>,
+        max_bits_per_second: Option<u64>,
     },
     /// The participant who publishes over this connection has begun to speak. It is found by the clock, within about 200 ms of
     /// the first word, and only if their client sends audio levels (RFC 6464).

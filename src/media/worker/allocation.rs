@@ -25,6 +25,7 @@ impl Worker {
     /// Divides a connection's bandwidth among its subscriptions, if it is time for that, or if its path carries much less or more
     /// than when that was done last.
     pub(super) fn allocate(&mut self, now: Instant, key: TransportKey) {
+        self.look_at_path(now, key);
         let Some(transport) = self.transports.get(key) else {
             return;
         };

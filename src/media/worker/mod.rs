@@ -30,6 +30,7 @@ mod rooms;
 mod round_trips;
 mod selection;
 mod speakers;
+mod steering;
 mod suspension;
 mod ticks;
 mod undecodable;
@@ -233,6 +234,7 @@ impl Worker {
             ..self.stats
         };
         self.count_estimates(&mut stats);
+        self.count_steered(&mut stats);
         stats
     }
 

@@ -59,6 +59,7 @@ impl Worker {
             self.look_after(now, key);
             let publishes = |transport: &Transport| transport.publisher.is_some() && transport.suspended.is_none();
             if self.transports.get(key).is_some_and(publishes) {
+                self.steer(now, key);
                 self.report_to_publisher(now, key);
             }
             self.plan_anew(now, key);
@@ -121,6 +122,7 @@ impl Worker {
             self.allocate_for_all(now, key);
         }
         self.select(now, key, Urgency::Patient);
+        self.look_after_wish(now, key);
     }
 
     /// The publisher's transport, if it is on this worker.

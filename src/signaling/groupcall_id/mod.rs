@@ -6,7 +6,7 @@
 //!
 //! | client → server | fields | what it does |
 //! |---|---|---|
-//! | `joinRoom` | `name`, `room`; optional `personName`, `pw`, `notices`, `token` | enters the room; a session that is in one leaves it first |
+//! | `joinRoom` | `name`, `room`; optional `personName`, `pw`, `notices`, `features`, `token` | enters the room; a session that is in one leaves it first |
 //! | `receiveVideoFrom` | `sender`, `sdpOffer`; optional `feed` | own name: publishes; another's: receives what they publish, now or later |
 //! | `onIceCandidate` | `name`, `candidate`; optional `feed` | nothing: the server finds clients by their own checks |
 //! | `leaveRoom` | | leaves; so does closing the socket |
@@ -14,7 +14,7 @@
 //!
 //! | server → client | fields | when |
 //! |---|---|---|
-//! | `existingParticipants` | `data`: names, or `{name, personName}` objects | the client has entered; the others have been sent its arrival before |
+//! | `existingParticipants` | `data`: names, or `{name, personName}` objects; `features`: where the join has any, those that the server has | the client has entered; the others have been sent its arrival before |
 //! | `newParticipantArrived` | `name`; `personName` where known | somebody enters |
 //! | `participantLeft` | `name` | somebody leaves, or enters again with a newer session (then they arrive once more); also to clients that watched over a connection that the server has lost, before a `newParticipantArrived` of the same participant: they are to watch anew |
 //! | `participantMedia` | `name`, `media`: `lost` or `back` | somebody's media no longer arrive though they are still in the room, or arrive again; on entering, for each participant whose media are lost, and when such a participant is to be watched anew. Only to clients that joined with `notices` |
@@ -32,7 +32,10 @@
 //! `groupcall.participants_as_objects` is configured: some pages want objects but do not say so. Names may come as numbers; the
 //! server sends them back as texts. `pw` is this server's own, for rooms with a password, and for conferences, one of whose
 //! PINs it is. So is `feed`: `camera` (where it is missing) or `screen`. Each feed of each participant has a connection of its own. So is `notices`, which is `true` from
-//! clients that understand the messages that only this server sends; other clients are not sent them. A publisher whose video a
+//! clients that understand the messages that only this server sends; other clients are not sent them. `features` is a list of
+//! the names of further ones that a client understands, at most 16; the client is sent back which of these the server has.
+//! `videoQuality` and `sendLayers` are messages that no other client is sent; `videoWants` is one that the server takes.
+//! A publisher whose video a
 //! watcher cannot decode may offer again, with all formats that it has: the answer begins with one that everybody in the room
 //! decodes. `token` is this server's own, too: it proves that `name` is one's own ([`super::identity`]). An access token there
 //! lets its holder into its room, whatever password that has; what they may not publish is answered with sections that receive
@@ -67,10 +70,10 @@ use super::dialogue::Dialogue;
 use super::join::{Join, enter};
 use super::json::Text;
 use super::reaction::{Close, Frame, Reaction};
-use super::words::{FeedWord, kind_word, media_word, muted_words, role_word, takes_notices};
+use super::words::{FeatureWords, FeedWord, kind_word, media_word, muted_words, role_word, takes_notices};
 use super::{json, offer};
 use crate::domain::{Command, DecodingNotice, Event, MeetingEvent, Person, Refusal, Subject, UserFeed};
-use crate::ids::UserId;
+use crate::ids::{Features, UserId};
 use crate::text;
 
 /// What clients send under `id`.
@@ -83,6 +86,8 @@ pub(crate) struct GroupcallIdDialogue {
     knows_person_names: bool,
     /// Whether the client understands the messages that only this server sends.
     takes_notices: bool,
+    /// What the client's join says of features. `None` if it says nothing.
+    features: Option<FeatureWords>,
 }
 
 impl<A: Admission> Dialogue<A> for GroupcallIdDialogue {
@@ -98,6 +103,7 @@ impl<A: Admission> Dialogue<A> for GroupcallIdDialogue {
     fn send(&mut self, client: &Client<A>, event: Event) -> Reaction {
         let frame = match &event {
             Event::Joined { others } => Outgoing::ExistingParticipants {
+                features: self.features.as_ref().map(FeatureWords::words),
                 data: if self.knows_person_names || client.config.groupcall.participants_as_objects {
                     Participants::Objects(others.iter().map(|person| participant(person)).collect())
                 } else {
@@ -139,6 +145,15 @@ impl<A: Admission> Dialogue<A> for GroupcallIdDialogue {
                 name: subject.user.as_str(),
                 feed: subject.feed.into(),
                 candidate: candidate.into(),
+            },
+            Event::LayersWanted(wanted) => Outgoing::SendLayers {
+                feed: wanted.feed.into(),
+                layers: wanted
+                    .layers
+                    .iter()
+                    .map(|(rid, is_wanted)| (rid.as_str(), *is_wanted))
+                    .collect(),
+                max_bitrate: wanted.max_bits_per_second,
             },
             Event::MediaChanged { .. }
             | Event::FurtherFeeds { .. }
@@ -185,6 +200,7 @@ impl GroupcallIdDialogue {
         };
         self.knows_person_names = own_name.is_some();
         self.takes_notices = takes_notices(message);
+        self.features = FeatureWords::of(message);
         let join = Join {
             user,
             room,
@@ -193,6 +209,7 @@ impl GroupcallIdDialogue {
             token: join.token,
             visible: true,
             connects: false,
+            features: self.features.as_ref().map_or(Features::NONE, FeatureWords::understood),
         };
         match enter(client, join).await {
             Ok(()) => Reaction::none(),
