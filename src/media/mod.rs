@@ -49,6 +49,7 @@ pub mod session;
 pub mod speaker;
 pub mod stats;
 pub mod subscription;
+pub(crate) mod temporal;
 pub mod threads;
 pub(crate) mod track;
 pub(crate) mod undecodable;
