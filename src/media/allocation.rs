@@ -1,11 +1,13 @@
 //! Divides the bandwidth of one connection among the videos that it carries. Pure: it is told the time, what the path carries,
 //! and which layers each video has; it answers which layer each video gets, and which get none.
 //!
-//! Videos are served in an order: those on stage, those who speak, the others. Each first gets its lowest step. Then they get one
-//! step more in turn, until each has the height that its viewer wants, or nothing more fits. A video falls at once when its
+//! A step is a layer with some of its temporal layers, or all: fewer pictures a second take less. Videos are served in an order:
+//! those on stage, those who speak, the others. Each first gets its lowest step. Then they get one step more in turn, until each has
+//! the height that its viewer wants, or nothing more fits. A video falls at once when its
 //! layer does not fit. It rises only where there is room to spare, and after a fall only where the path has shown that it carries
 //! as much. One connection's videos share nothing with those of another, so nobody pays for somebody else's path.
 
+mod ladder;
 mod limits;
 
 use std::time::{Duration, Instant};
@@ -15,6 +17,7 @@ use smallvec::SmallVec;
 pub(crate) use self::limits::Budget;
 use self::limits::Limits;
 use super::layers::MAX_LAYERS;
+use super::temporal::WHOLE;
 
 /// Time between two divisions while nothing special happens.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -52,10 +55,16 @@ pub(crate) enum Place {
     Other,
 }
 
-/// One layer that a video can be sent in.
+/// Steps of one video: each of its layers, with one, two or all of its temporal layers. Layers that have more than three need a
+/// place elsewhere.
+pub(crate) const MAX_STEPS: usize = 3 * MAX_LAYERS;
+
+/// One layer that a video can be sent in, with its temporal layers up to one.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Step {
     pub layer: u8,
+    /// Highest temporal layer, or [`WHOLE`].
+    pub temporal: u8,
     /// Rate that it takes, with all headers, in bits per second: now, if the video has it; else the most of the last seconds. So a
     /// key frame neither ends a layer, nor lets a video rise to one that will not fit.
     pub bits_per_second: u64,
@@ -114,9 +123,11 @@ pub(crate) struct Video {
     pub priority: u8,
     pub place: Place,
     /// Layers that are sent now and that its viewer can decode.
-    pub steps: SmallVec<[Step; MAX_LAYERS]>,
+    pub steps: SmallVec<[Step; MAX_STEPS]>,
     /// Layer that it has, or waits for.
     pub current: Option<u8>,
+    /// Highest temporal layer that it has; and, as a result, that it gets.
+    pub temporal: u8,
     pub history: History,
     /// Result: what it gets.
     pub grant: Grant,
@@ -124,7 +135,7 @@ pub(crate) struct Video {
     /// key frame.
     pub is_cut: bool,
     /// Steps from the cheapest to the best, without those that cost more than a better one.
-    ladder: SmallVec<[Step; MAX_LAYERS]>,
+    ladder: SmallVec<[Step; MAX_STEPS]>,
     /// Place on the ladder that its viewer wants.
     ideal: usize,
     /// Place on the ladder that it has.
@@ -144,6 +155,7 @@ impl Video {
             place,
             steps: SmallVec::new(),
             current,
+            temporal: WHOLE,
             history,
             grant: Grant::NoLayer,
             is_cut: false,
@@ -155,57 +167,13 @@ impl Video {
         }
     }
 
-    /// Puts the steps in order, and finds what is wanted and what the video has.
-    fn prepare(&mut self, now: Instant) {
-        self.ladder.clear();
-        (self.at, self.held, self.ideal, self.is_cut) = (None, 0, 0, false);
-        if self.wanted_height == Some(0) {
-            return;
-        }
-        let current = self.current;
-        let counts =
-            |step: &Step| Some(step.layer) == current || now.saturating_duration_since(step.live_since) >= MATURE_AFTER;
-        let are_heights_known = self.steps.iter().all(|step| step.height.is_some());
-        let quality = |step: &Step| {
-            (
-                step.height.filter(|_| are_heights_known),
-                step.bits_per_second,
-                step.layer,
-            )
-        };
-        self.steps.sort_unstable_by_key(quality);
-        let mut cheapest = u64::MAX;
-        for step in self.steps.iter().rev().filter(|step| counts(step)) {
-            if step.bits_per_second < cheapest || self.ladder.is_empty() {
-                cheapest = step.bits_per_second;
-                self.ladder.push(*step);
-            }
-        }
-        self.ladder.reverse();
-        if self.ladder.is_empty() {
-            // All are new. The lowest is the least risk.
-            self.ladder.extend(self.steps.first().copied());
-        }
-        let enough = |step: &Step| match (self.wanted_height, step.height) {
-            (Some(wanted), Some(height)) => height >= wanted,
-            _ => false,
-        };
-        let last = self.ladder.len().saturating_sub(1);
-        self.ideal = self.ladder.iter().position(enough).unwrap_or(last);
-        let had = self.steps.iter().find(|step| Some(step.layer) == current);
-        self.begins = had.is_none() && self.history.fell.is_none();
-        if let Some(had) = had {
-            let no_more = |step: &&Step| step.bits_per_second <= had.bits_per_second;
-            self.held = self.ladder.iter().take_while(no_more).count().saturating_sub(1);
-        }
-    }
-
     fn cost(&self, at: usize) -> u64 {
         self.ladder.get(at).map_or(0, |step| step.bits_per_second)
     }
 
     /// Writes down what it gets.
     fn conclude(&mut self, now: Instant) {
+        self.temporal = self.at.map_or(WHOLE, |at| self.ladder[at].temporal);
         let Some(at) = self.at else {
             self.grant = match () {
                 () if self.steps.is_empty() => Grant::NoLayer,
@@ -228,7 +196,7 @@ impl Video {
         } else if at == self.ideal {
             self.history.fell = None;
         }
-        if at > self.held && !self.begins {
+        if self.layers_up(at) > 0 && !self.begins {
             self.history.raised = Some(now);
         }
     }
@@ -288,8 +256,7 @@ impl Division {
         if !budget.is_silent || !budget.is_probed {
             self.give_lowest(&mut run, videos, budget.is_probed);
             for video in videos.iter_mut().filter(|video| video.place == Place::OnStage) {
-                let is_low = |video: &Video| video.at.is_some_and(|at| video.ladder[at].height < Some(STAGE_HEIGHT));
-                while is_low(video) && run.give_step(video) {}
+                while video.is_low(STAGE_HEIGHT) && run.give_step(video) {}
             }
             while run.give_steps(videos) {}
         }
@@ -382,7 +349,7 @@ impl Run {
         if !self.allows(video, at + 1, total) {
             return false;
         }
-        if at + 1 > video.held && !video.begins {
+        if video.layers_up(at + 1) > 0 && !video.begins {
             self.riser = Some(video.index);
         }
         self.total = total;
@@ -399,13 +366,18 @@ impl Run {
         if at <= video.held {
             return total <= self.limits.keep;
         }
+        let layers_up = video.layers_up(at);
+        if layers_up == 0 {
+            // More pictures of the same layer need no key frame.
+            return has_proof || total <= self.limits.spare;
+        }
         let is_its_turn = self.riser.map_or(self.may_rise, |riser| riser == video.index);
         let has_stayed = |since: Option<Instant>, time| since.is_none_or(|since| is_past(self.now, since, time));
         is_its_turn
             && has_stayed(video.history.raised, OWN_RISE_INTERVAL)
             && has_stayed(video.history.fell, STAYS_AFTER_FALL)
-            // Without proof it goes up by one step at a time, and not at all where it fell.
-            && (has_proof || (total <= self.limits.spare && video.history.fell.is_none() && at == video.held + 1))
+            // Without proof it goes up by one layer at a time, and not at all where it fell.
+            && (has_proof || (total <= self.limits.spare && video.history.fell.is_none() && layers_up == 1))
     }
 }
 

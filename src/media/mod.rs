@@ -50,6 +50,7 @@ pub mod speaker;
 pub mod stats;
 pub(crate) mod steering;
 pub mod subscription;
+pub(crate) mod temporal;
 pub mod threads;
 pub(crate) mod track;
 pub(crate) mod undecodable;

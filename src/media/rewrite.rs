@@ -10,12 +10,14 @@
 #[cfg(test)]
 mod against_a_model;
 mod left_out;
+mod left_pictures;
 
 use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
 
 use self::left_out::{Before, LeftOut};
+use self::left_pictures::LeftPictures;
 use super::codec::vp8;
 use super::rtp::sequence_distance;
 
@@ -43,8 +45,8 @@ struct Epoch {
     /// Number that turns the source's extended sequence number into the place when added (modulo 2^64).
     place_offset: u64,
     timestamp_offset: u32,
-    picture_id_offset: u16,
-    tl0_offset: u8,
+    /// Numbers that turn the source's fields into the copy's when added.
+    vp8_offset: vp8::Continuous,
 }
 
 /// Numbers of one packet in the copy.
@@ -53,8 +55,7 @@ pub(crate) struct Rewritten {
     /// Extended sequence number: the low 16 bits go into the header, all of it into SRTP's index.
     pub sequence: u64,
     pub timestamp: u32,
-    pub picture_id: u16,
-    pub(crate) tl0_pic_idx: u8,
+    pub vp8: vp8::Continuous,
 }
 
 /// A packet of the copy traced back to its source.
@@ -88,16 +89,14 @@ pub(crate) struct Rewriter {
     newest: u64,
     epochs: SmallVec<[Epoch; EPOCHS]>,
     left_out: LeftOut,
-    /// Picture of the last packet that was left out, by the source's number.
-    left_picture: Option<u16>,
+    left_pictures: LeftPictures,
     last_timestamp: u32,
     /// Origin of the newest packet.
     last_origin: Option<u32>,
     /// RTP time by which the present epoch is ahead of the publisher's clock, because its first picture was taken before one that
     /// was sent already.
     ahead: u32,
-    last_picture_id: u16,
-    last_tl0: u8,
+    last_vp8: vp8::Continuous,
     last_at: Option<Instant>,
 }
 
@@ -111,12 +110,11 @@ impl Rewriter {
             newest: ONE_TURN + u64::from(first_sequence & 0x7fff) - 1,
             epochs: SmallVec::new(),
             left_out: LeftOut::default(),
-            left_picture: None,
+            left_pictures: LeftPictures::default(),
             last_timestamp: 0,
             last_origin: None,
             ahead: 0,
-            last_picture_id: 0,
-            last_tl0: 0,
+            last_vp8: vp8::Continuous::default(),
             last_at: None,
         }
     }
@@ -185,30 +183,60 @@ impl Rewriter {
             self.newest = place;
             self.last_timestamp = rewritten.timestamp;
             self.last_origin = packet.origin;
-            self.last_picture_id = rewritten.picture_id;
-            self.last_tl0 = rewritten.tl0_pic_idx;
+            self.last_vp8 = rewritten.vp8;
             self.last_at = Some(now);
         }
         Some(rewritten)
     }
 
-    /// Leaves a packet out. If it is the newest, the next packet gets its number, and a VP8 picture of which nothing was sent
-    /// leaves its number to the next picture. If newer packets have their numbers already, no other packet can get this number.
-    /// It is returned, so that the packet is sent under it without a payload, and the subscriber does not wait for it.
+    /// Leaves out a packet that is nothing to the subscriber. If it is the newest, the next packet gets its number. If newer packets
+    /// have their numbers already, no other packet can get this number. It is returned, so that the packet is sent under it without
+    /// a payload, and the subscriber does not wait for it.
     pub(crate) fn leave_out(&mut self, packet: &IncomingPacket<'_>) -> Option<Rewritten> {
         let (epoch, place) = self.find(packet.source, packet.sequence)?;
         let rewritten = self.numbers(epoch, place, packet.timestamp, packet.vp8)?;
         if place <= self.newest {
+            self.left_out.empty(place, self.newest);
             return Some(rewritten);
         }
-        let picture = packet.vp8.and_then(|vp8| vp8.picture_id).map(|id| id.value);
-        let another = picture.is_some() && picture != self.left_picture && rewritten.picture_id != self.last_picture_id;
-        self.left_out.push(place, another);
-        if another {
-            self.left_picture = picture;
-        }
+        self.left_out.push(place, false);
         self.newest = place;
         None
+    }
+
+    /// Leaves out a packet because its whole picture is left out. As [`Rewriter::leave_out`], and a VP8 picture of which nothing was
+    /// sent leaves its number to the next picture.
+    pub(crate) fn leave_out_picture(&mut self, packet: &IncomingPacket<'_>) -> Option<Rewritten> {
+        let (epoch, place) = self.find(packet.source, packet.sequence)?;
+        if place <= self.newest {
+            return self.leave_out(packet);
+        }
+        let rewritten = self.numbers(epoch, place, packet.timestamp, packet.vp8)?;
+        let goes_on = self.left_pictures.goes_on(packet.timestamp, self.newest);
+        if goes_on {
+            // What is missing between two packets of one picture is of that picture, too.
+            (self.newest + 1..place).for_each(|missing| self.left_out.push(missing, false));
+        }
+        let has_number = packet.vp8.is_some_and(|vp8| vp8.picture_id.is_some());
+        let is_begun = rewritten.vp8.picture_id == self.last_vp8.picture_id;
+        self.left_out.push(
+            place,
+            has_number && !goes_on && !is_begun && !self.has_left_out(packet.timestamp),
+        );
+        self.left_pictures.push(packet.timestamp, place);
+        self.newest = place;
+        None
+    }
+
+    /// Whether packets of the picture with this timestamp of its source were left out. Then the picture's number is another
+    /// one's, and what comes of it later must be left out, too.
+    pub(crate) fn has_left_out(&self, timestamp: u32) -> bool {
+        self.left_pictures.contains(timestamp)
+    }
+
+    /// Whether a packet of the copy was sent without a payload, because its picture was left out.
+    pub(crate) fn is_empty(&self, origin: &SourcePlace) -> bool {
+        self.left_out.is_empty(origin.place)
     }
 
     fn take_up(&mut self, now: Instant, packet: &IncomingPacket<'_>) -> (usize, u64) {
@@ -223,35 +251,36 @@ impl Rewriter {
                 by_clock.map_or(by_arrival, |(timestamp, _)| timestamp)
             }
         };
-        let (picture_id, tl0) = pictures(packet.vp8);
-        let fresh = self.last_at.is_none();
         let epoch = Epoch {
             source: packet.source,
             first: place,
             place_offset: place.wrapping_sub(packet.sequence),
             timestamp_offset: timestamp.wrapping_sub(packet.timestamp),
-            picture_id_offset: if fresh {
-                0
-            } else {
-                let left_out = self.left_out.all().pictures;
-                self.last_picture_id
-                    .wrapping_add(1)
-                    .wrapping_sub(picture_id)
-                    .wrapping_add(left_out)
-            },
-            tl0_offset: if fresh {
-                0
-            } else {
-                self.last_tl0.wrapping_add(1).wrapping_sub(tl0)
-            },
+            vp8_offset: self.vp8_offset(packet.vp8),
         };
         self.source = Some(packet.source);
-        self.left_picture = None;
         if self.epochs.len() == EPOCHS {
             self.epochs.remove(0);
         }
         self.epochs.push(epoch);
         (self.epochs.len() - 1, place)
+    }
+
+    /// What turns the fields of a new epoch's first packet into those that come next in the copy.
+    fn vp8_offset(&self, first: Option<&vp8::Descriptor>) -> vp8::Continuous {
+        if self.last_at.is_none() {
+            return vp8::Continuous::default();
+        }
+        let (last, first) = (self.last_vp8, continuous(first));
+        let next = last
+            .picture_id
+            .wrapping_add(1)
+            .wrapping_add(self.left_out.all().pictures);
+        vp8::Continuous {
+            picture_id: next.wrapping_sub(first.picture_id),
+            tl0_pic_idx: last.tl0_pic_idx.wrapping_add(1).wrapping_sub(first.tl0_pic_idx),
+            key_index: last.key_index.wrapping_add(1).wrapping_sub(first.key_index),
+        }
     }
 
     /// The timestamp of the first packet of a new epoch by the publisher's clock: layers differ in the time that they take to
@@ -339,24 +368,25 @@ impl Epoch {
     }
 
     fn apply(&self, place: u64, left_out: Before, timestamp: u32, vp8: Option<&vp8::Descriptor>) -> Rewritten {
-        let (picture_id, tl0) = pictures(vp8);
+        let (vp8, offset) = (continuous(vp8), self.vp8_offset);
         Rewritten {
             sequence: place - ONE_TURN - left_out.packets,
             timestamp: timestamp.wrapping_add(self.timestamp_offset),
-            picture_id: picture_id
-                .wrapping_add(self.picture_id_offset)
-                .wrapping_sub(left_out.pictures)
-                & 0x7fff,
-            tl0_pic_idx: tl0.wrapping_add(self.tl0_offset),
+            vp8: vp8::Continuous {
+                picture_id: vp8
+                    .picture_id
+                    .wrapping_add(offset.picture_id)
+                    .wrapping_sub(left_out.pictures)
+                    & 0x7fff,
+                tl0_pic_idx: vp8.tl0_pic_idx.wrapping_add(offset.tl0_pic_idx),
+                key_index: vp8.key_index.wrapping_add(offset.key_index) & 0x1f,
+            },
         }
     }
 }
 
-/// Picture id and TL0PICIDX, 0 where there is none.
-fn pictures(vp8: Option<&vp8::Descriptor>) -> (u16, u8) {
-    let picture_id = vp8.and_then(|vp8| vp8.picture_id).map_or(0, |id| id.value);
-    let tl0 = vp8.and_then(|vp8| vp8.tl0_pic_idx).map_or(0, |(_, value)| value);
-    (picture_id, tl0)
+fn continuous(vp8: Option<&vp8::Descriptor>) -> vp8::Continuous {
+    vp8.map_or_else(vp8::Continuous::default, vp8::Descriptor::continuous)
 }
 
 /// RTP timestamp units in a length of time.
@@ -504,17 +534,18 @@ mod tests {
     #[test]
     fn picture_numbers_go_up_by_one_over_a_change_of_layer() {
         let now = epoch();
-        let descriptor = |value, tl0| vp8::Descriptor {
+        let descriptor = |value, tl0, key| vp8::Descriptor {
             picture_id: Some(vp8::PictureId {
                 offset: 2,
                 long: true,
                 value,
             }),
             tl0_pic_idx: Some((4, tl0)),
+            key_index: Some((5, key)),
             ..vp8::Descriptor::default()
         };
         let mut rewriter = Rewriter::new(90_000, 0);
-        let (a, b) = (descriptor(0x7fff, 255), descriptor(77, 3));
+        let (a, b) = (descriptor(0x7fff, 255, 31), descriptor(77, 3, 7));
         let first = rewriter
             .forward(
                 now,
@@ -533,8 +564,15 @@ mod tests {
                 },
             )
             .unwrap();
-        assert_eq!((first.picture_id, first.tl0_pic_idx), (0x7fff, 255));
-        assert_eq!((second.picture_id, second.tl0_pic_idx), (0, 0));
+        let fields = |rewritten: &Rewritten| {
+            (
+                rewritten.vp8.picture_id,
+                rewritten.vp8.tl0_pic_idx,
+                rewritten.vp8.key_index,
+            )
+        };
+        assert_eq!(fields(&first), (0x7fff, 255, 31));
+        assert_eq!(fields(&second), (0, 0, 0));
     }
 
     #[test]

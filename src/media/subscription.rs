@@ -21,6 +21,7 @@ use super::rewrite::{IncomingPacket, Rewriter, Rewritten, SourceId};
 use super::rtcp::SenderInfo;
 use super::rtp::{Extension, Header, MAX_EXTENSION_ID, NewHeader, write_header};
 use super::session::{MediaSection, NegotiatedCodec, SentStream};
+use super::temporal::Filter;
 use super::track::{Layer, Track};
 
 /// No payload type: RTP has 0 to 127.
@@ -55,6 +56,7 @@ pub struct Subscription {
     mid: SmallVec<[u8; 16]>,
     rewriter: Rewriter,
     behind: Behind,
+    temporal: Filter,
     /// Parameter sets that were sent last: the decoder has these and no others.
     sets: Option<(SourceId, u32)>,
     /// Publisher's payload type → ours.
@@ -99,6 +101,7 @@ impl Subscription {
             mid: section.mid.clone(),
             rewriter: Rewriter::new(clock_rate, (stream.ssrc >> 3) as u16),
             behind: Behind::default(),
+            temporal: Filter::default(),
             sets: None,
             payload_types: [NONE; 128],
             extension_ids: [0; MAX_EXTENSION_ID as usize + 1],
@@ -158,6 +161,7 @@ impl Subscription {
         self.track = Some(key);
         self.target = None;
         (self.room, self.history) = (Room::Any, History::default());
+        self.temporal = Filter::default();
         self.resend_floor = self.rewriter.highest_sequence();
         self.rewriter.forget_clock();
         self.payload_types = [NONE; 128];
@@ -210,7 +214,13 @@ impl Subscription {
     /// the subscriber cannot decode it.
     pub(crate) fn waits_for_key_frame(&self, track: &Track) -> bool {
         let target = self.target.and_then(|target| track.layers.get(usize::from(target)));
-        target.is_some_and(|layer| self.rewriter.source() != Some(layer.source) && self.may_carry(track, layer))
+        let helps = |layer: &Layer| self.rewriter.source() != Some(layer.source) || self.waits_to_open(layer);
+        target.is_some_and(|layer| helps(layer) && self.may_carry(track, layer))
+    }
+
+    /// Whether only a key frame brings the temporal layers that it is to have: the sender never says where else they begin.
+    fn waits_to_open(&self, layer: &Layer) -> bool {
+        self.temporal.waits() && !layer.temporal.has_openings
     }
 
     /// False if the subscriber gets nothing from the format of the layer's newest packet: each key frame in it would cost
@@ -252,14 +262,19 @@ impl Subscription {
             origin: arrival.origin,
             vp8: arrival.vp8.as_ref(),
         };
-        let numbers = match source.payload.is_empty() {
-            false => self.rewriter.forward(now, &incoming)?,
-            true if has_place => self.leave_out(arrival, &incoming)?,
-            true => return None,
+        let is_empty = source.payload.is_empty();
+        let is_left_out = !is_empty && !self.takes_picture(arrival);
+        let numbers = match () {
+            () if is_left_out => self.rewriter.leave_out_picture(&incoming)?,
+            () if !is_empty => self.rewriter.forward(now, &incoming)?,
+            () if has_place => self.leave_out(arrival, &incoming)?,
+            () => return None,
         };
+        let is_empty = is_empty || is_left_out;
         let source = OutgoingPacket {
             padding: if self.may_pad { arrival.padding } else { 0 },
-            vp8: arrival.vp8.as_ref().filter(|_| !source.payload.is_empty()),
+            payload: if is_empty { &[] } else { source.payload },
+            vp8: arrival.vp8.as_ref().filter(|_| !is_empty),
             ..source
         };
         let waits = self.puts_off(now, numbers.sequence, arrival, packet.len(), sink);
@@ -269,7 +284,7 @@ impl Subscription {
         }
         if let EntryPoint::Anybody(sets) = arrival.entry
             && self.rewriter.source() == Some(arrival.source)
-            && !source.payload.is_empty()
+            && !is_empty
         {
             self.sets = Some((arrival.source, sets));
         }
@@ -280,6 +295,18 @@ impl Subscription {
     fn count(&mut self, payload_len: usize) {
         self.packets = self.packets.wrapping_add(1);
         self.octets = self.octets.wrapping_add(payload_len as u32);
+    }
+
+    /// Whether the copy has the picture of this packet: whether it is of a temporal layer that the copy has. A picture that was
+    /// missing altogether is taken, whatever its layer is: its place and its number are free, and subscribers wait for it.
+    #[inline]
+    fn takes_picture(&mut self, arrival: &BatchPacket) -> bool {
+        let Some(temporal) = arrival.temporal else { return true };
+        let timestamp = arrival.header.timestamp;
+        match arrival.late {
+            true => !self.rewriter.has_left_out(timestamp),
+            false => self.temporal.takes(temporal, timestamp, arrival.entry.is_open()),
+        }
     }
 
     /// Leaves out a packet that has nothing for this subscriber. Returns its numbers if its place is taken: then it must be
@@ -372,12 +399,7 @@ impl Subscription {
             pad(packet, end, source.padding);
         }
         if let Some(descriptor) = source.vp8 {
-            vp8::rewrite(
-                &mut packet[at..end],
-                descriptor,
-                numbers.picture_id,
-                numbers.tl0_pic_idx,
-            );
+            vp8::rewrite(&mut packet[at..end], descriptor, &numbers.vp8);
         }
         sender.outbound.seal_rtp(packet, header_len, ssrc, index);
         sink.commit(now, len, numbered);
@@ -415,7 +437,10 @@ impl Subscription {
         let packet = layer.kept(origin.sequence).filter(|packet| how.takes(packet))?;
         let header = Header::parse(packet)?;
         let codec = track.codec(header.payload_type)?.codec;
-        let source = self.outgoing(&header, codec, packet)?;
+        let mut source = self.outgoing(&header, codec, packet)?;
+        if self.rewriter.is_empty(&origin) {
+            source.payload = &[];
+        }
         let vp8 = if codec == Codec::Vp8 {
             vp8::parse(source.payload)
         } else {

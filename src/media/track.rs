@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use smallvec::SmallVec;
 
 pub use self::layer::Layer;
-use super::allocation::Step;
+use super::allocation::{MAX_STEPS, Step};
 use super::clock::Newest;
 use super::codec::Kind;
 use super::extension_ids::ExtensionIds;
@@ -301,28 +301,38 @@ impl Track {
         rates.max().unwrap_or(0) / 2 * 3
     }
 
-    /// The layers that are sent now and that `may_carry` accepts, as divisions of bandwidth need them for a video that has `current`.
+    /// The layers that are sent now and that `may_carry` accepts, as divisions of bandwidth need them for a video that has `current`:
+    /// a layer, and its temporal layers up to one.
     pub(crate) fn steps(
         &self,
         now: Instant,
-        current: Option<u8>,
+        current: Option<(u8, u8)>,
         may_carry: impl Fn(&Layer) -> bool,
-    ) -> SmallVec<[Step; MAX_LAYERS]> {
-        let layers = self.layers.iter().take(MAX_LAYERS).enumerate();
-        let steps = layers.filter_map(|(at, layer)| {
-            let last = layer.last_packet.filter(|_| may_carry(layer))?;
-            let rate = match current == Some(at as u8) {
-                true => layer.rate.bps(now),
-                false => layer.rate.peak_bps(now),
+    ) -> SmallVec<[Step; MAX_STEPS]> {
+        let mut steps = SmallVec::new();
+        for (at, layer) in self.layers.iter().take(MAX_LAYERS).enumerate() {
+            let last = layer.last_packet.filter(|_| may_carry(layer));
+            let Some(last) = last.filter(|&last| now.saturating_duration_since(last) < INACTIVE_AFTER) else {
+                continue;
             };
-            (now.saturating_duration_since(last) < INACTIVE_AFTER).then(|| Step {
-                layer: at as u8,
-                bits_per_second: with_headers(rate),
-                height: layer.height,
-                live_since: layer.live_since.unwrap_or(last),
-            })
-        });
-        steps.collect()
+            let has = current
+                .filter(|&(layer, _)| layer == at as u8)
+                .map(|(_, temporal)| temporal);
+            for (temporal, share) in layer.temporal.parts(now) {
+                let rate = match has >= Some(temporal) {
+                    true => layer.rate.bps(now),
+                    false => layer.rate.peak_bps(now),
+                };
+                steps.push(Step {
+                    layer: at as u8,
+                    temporal,
+                    bits_per_second: with_headers(share.of(rate)),
+                    height: layer.height,
+                    live_since: layer.live_since.unwrap_or(last),
+                });
+            }
+        }
+        steps
     }
 
     /// Takes note of an unprotected packet `buffer[start..end]` of a layer, and queues it for the subscribers unless it is a
@@ -380,6 +390,7 @@ impl Track {
             codec,
             entry,
             vp8,
+            temporal: vp8.and_then(|vp8| vp8.temporal),
             late,
             origin: layer.clock.map(|clock| clock.origin),
             padding: 0,
@@ -445,6 +456,9 @@ impl Track {
         self.packets += 1;
         self.bytes += received as u64;
         layer.rate.received(now, received);
+        if let Some(temporal) = arrival.temporal {
+            layer.temporal.received(now, temporal, received);
+        }
         layer.cache.store(now, arrival.header.sequence, packet, pool);
         if arrival.entry.is_open() && self.kind == Kind::Video {
             layer.note_entry(&arrival, packet);

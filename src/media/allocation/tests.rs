@@ -1,6 +1,7 @@
 //! Scenes of one connection, and rules that hold in all of them.
 
 mod properties;
+mod temporal;
 
 use super::*;
 use crate::media::virtual_time::epoch;
@@ -10,10 +11,11 @@ fn at(millis: u64) -> Instant {
 }
 
 /// Three layers as browsers send them, with these rates in kb/s.
-fn layers(rates: &[u64]) -> SmallVec<[Step; MAX_LAYERS]> {
+fn layers(rates: &[u64]) -> SmallVec<[Step; MAX_STEPS]> {
     let heights = [180, 360, 720, 1_080];
     let step = |(layer, &rate): (usize, &u64)| Step {
         layer: layer as u8,
+        temporal: WHOLE,
         bits_per_second: rate * 1_000,
         height: Some(heights[layer]),
         live_since: epoch(),

@@ -60,7 +60,8 @@ proptest! {
             if let Some(descriptor) = vp8::parse(&payload) {
                 prop_assert!(descriptor.len <= payload.len());
                 let mut rewritten = payload.clone();
-                vp8::rewrite(&mut rewritten, &descriptor, 0x7ace, 0x5a);
+                let new = vp8::Continuous { picture_id: 0x7ace, tl0_pic_idx: 0x5a, key_index: 0x15 };
+                vp8::rewrite(&mut rewritten, &descriptor, &new);
                 let mut after = vp8::parse(&rewritten).unwrap();
                 prop_assert_eq!(rewritten.get(descriptor.len..), payload.get(descriptor.len..));
                 if let (Some(new), Some(old)) = (&mut after.picture_id, descriptor.picture_id) {
@@ -69,6 +70,10 @@ proptest! {
                 }
                 if let (Some(new), Some(old)) = (&mut after.tl0_pic_idx, descriptor.tl0_pic_idx) {
                     prop_assert_eq!(new.1, 0x5a);
+                    new.1 = old.1;
+                }
+                if let (Some(new), Some(old)) = (&mut after.key_index, descriptor.key_index) {
+                    prop_assert_eq!(new.1, 0x15);
                     new.1 = old.1;
                 }
                 prop_assert_eq!(after, descriptor);

@@ -1,5 +1,7 @@
-//! VP8 payload descriptor (RFC 7741 §4.2): where a decoder can start, and the fields that must stay continuous when a
-//! subscriber changes to another layer.
+//! VP8 payload descriptor (RFC 7741 §4.2): where a decoder can start, the temporal layer, and the fields that must stay continuous
+//! when a subscriber changes to another layer.
+
+use super::Temporal;
 
 /// The places in the payload of the fields that must stay continuous across layers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -7,6 +9,9 @@ pub struct Descriptor {
     pub picture_id: Option<PictureId>,
     /// The offset of TL0PICIDX and its value.
     pub(crate) tl0_pic_idx: Option<(usize, u8)>,
+    /// The offset of KEYIDX and its value (five bits).
+    pub(crate) key_index: Option<(usize, u8)>,
+    pub temporal: Option<Temporal>,
     /// Bytes of the descriptor. The VP8 payload header follows it.
     pub len: usize,
     pub(crate) starts_partition_zero: bool,
@@ -33,6 +38,18 @@ const HAS_KEY_INDEX: u8 = 0x10;
 
 /// The M bit: a second byte of the PictureID follows.
 const LONG_PICTURE_ID: u8 = 0x80;
+
+/// The byte of temporal layer and key index: TID (two bits), Y, KEYIDX (five bits).
+const LAYER_SYNC: u8 = 0x20;
+const KEY_INDEX: u8 = 0x1f;
+
+/// Values of the fields that must stay continuous, as a copy has them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Continuous {
+    pub picture_id: u16,
+    pub tl0_pic_idx: u8,
+    pub key_index: u8,
+}
 
 /// Reads the descriptor. `None` if the payload ends within it.
 pub fn parse(payload: &[u8]) -> Option<Descriptor> {
@@ -64,14 +81,34 @@ pub fn parse(payload: &[u8]) -> Option<Descriptor> {
     }
     // TID and KEYIDX share a byte, which is there if either is.
     if present & (HAS_TEMPORAL_LAYER | HAS_KEY_INDEX) != 0 {
-        payload.get(offset)?;
+        let byte = *payload.get(offset)?;
+        descriptor.key_index = (present & HAS_KEY_INDEX != 0).then_some((offset, byte & KEY_INDEX));
+        descriptor.temporal = (present & HAS_TEMPORAL_LAYER != 0).then(|| temporal(byte));
         offset += 1;
     }
     descriptor.len = offset;
     Some(descriptor)
 }
 
+/// The temporal layer in the byte of TID and Y. A picture with Y depends on the newest picture of the lowest layer alone.
+fn temporal(byte: u8) -> Temporal {
+    let layer = byte >> 6;
+    Temporal {
+        layer,
+        opens: if byte & LAYER_SYNC != 0 { 1 << layer } else { 0 },
+    }
+}
+
 impl Descriptor {
+    /// The fields that must stay continuous, 0 for those that it does not have.
+    pub(crate) fn continuous(&self) -> Continuous {
+        Continuous {
+            picture_id: self.picture_id.map_or(0, |id| id.value),
+            tl0_pic_idx: self.tl0_pic_idx.map_or(0, |(_, value)| value),
+            key_index: self.key_index.map_or(0, |(_, value)| value),
+        }
+    }
+
     /// Whether `payload` is the first packet of a key frame: S is set, the partition is 0, and the payload header (RFC 7741
     /// §4.3) has P, the inverse key frame flag, clear.
     pub(crate) fn starts_key_frame(&self, payload: &[u8]) -> bool {
@@ -94,9 +131,9 @@ impl Descriptor {
 }
 
 /// Writes new values over the fields found by `descriptor`. A 7-bit picture id takes the low 7 bits.
-pub fn rewrite(payload: &mut [u8], descriptor: &Descriptor, picture_id: u16, tl0_pic_idx: u8) {
+pub fn rewrite(payload: &mut [u8], descriptor: &Descriptor, new: &Continuous) {
     if let Some(PictureId { offset, long, .. }) = descriptor.picture_id {
-        let [high, low] = picture_id.to_be_bytes();
+        let [high, low] = new.picture_id.to_be_bytes();
         if !long {
             if let Some(field) = payload.get_mut(offset) {
                 *field = low & !LONG_PICTURE_ID;
@@ -108,7 +145,12 @@ pub fn rewrite(payload: &mut [u8], descriptor: &Descriptor, picture_id: u16, tl0
     if let Some((offset, _)) = descriptor.tl0_pic_idx
         && let Some(field) = payload.get_mut(offset)
     {
-        *field = tl0_pic_idx;
+        *field = new.tl0_pic_idx;
+    }
+    if let Some((offset, _)) = descriptor.key_index
+        && let Some(field) = payload.get_mut(offset)
+    {
+        *field = *field & !KEY_INDEX | new.key_index & KEY_INDEX;
     }
 }
 
@@ -135,6 +177,8 @@ mod tests {
                     value: 0x1234
                 }),
                 tl0_pic_idx: Some((4, 0x55)),
+                key_index: Some((5, 3)),
+                temporal: Some(Temporal { layer: 2, opens: 0 }),
                 len: 6,
                 starts_partition_zero: true,
             }
@@ -157,12 +201,14 @@ mod tests {
                 value: 0x11
             })
         );
+        let layer_alone = parse(&[0x90, 0x20, 0x7f, 0x00]).unwrap();
+        assert_eq!((layer_alone.len, layer_alone.key_index), (3, None));
+        assert_eq!(layer_alone.temporal, Some(Temporal { layer: 1, opens: 2 }), "with Y");
+        let index_alone = parse(&[0x90, 0x10, 0xdf, 0x00]).unwrap();
         assert_eq!(
-            parse(&[0x90, 0x20, 0x40, 0x00]).unwrap().len,
-            3,
-            "a temporal layer alone"
+            (index_alone.len, index_alone.key_index, index_alone.temporal),
+            (3, Some((2, 0x1f)), None)
         );
-        assert_eq!(parse(&[0x90, 0x10, 0xdf, 0x00]).unwrap().len, 3, "a key index alone");
     }
 
     #[test]
@@ -199,29 +245,37 @@ mod tests {
         assert!(!starts_key_frame(&FULL[..6]), "no payload header");
     }
 
+    fn new(picture_id: u16, tl0_pic_idx: u8, key_index: u8) -> Continuous {
+        Continuous {
+            picture_id,
+            tl0_pic_idx,
+            key_index,
+        }
+    }
+
     #[test]
     fn rewriting_changes_those_fields_and_no_others() {
         let mut payload = FULL;
-        rewrite(&mut payload, &parse(&FULL).unwrap(), 0x7fff, 0xee);
-        assert_eq!(payload, [0x90, 0xf0, 0xff, 0xff, 0xee, 0x83, 0x00]);
-        rewrite(&mut payload, &parse(&FULL).unwrap(), 5, 6);
+        rewrite(&mut payload, &parse(&FULL).unwrap(), &new(0x7fff, 0xee, 0xf4));
+        assert_eq!(payload, [0x90, 0xf0, 0xff, 0xff, 0xee, 0x94, 0x00]);
+        rewrite(&mut payload, &parse(&FULL).unwrap(), &new(5, 6, 7));
         assert_eq!(parse(&payload).unwrap().picture_id.unwrap().value, 5);
 
         let mut short = [0x90, 0x80, 0x11, 0xff];
         let described = parse(&short).unwrap();
-        rewrite(&mut short, &described, 0x1285, 9);
+        rewrite(&mut short, &described, &new(0x1285, 9, 9));
         assert_eq!(short, [0x90, 0x80, 0x05, 0xff]);
 
         let mut bare = [0x10, 0x00];
         let described = parse(&bare).unwrap();
-        rewrite(&mut bare, &described, 1, 2);
+        rewrite(&mut bare, &described, &new(1, 2, 3));
         assert_eq!(bare, [0x10, 0x00]);
     }
 
     #[test]
     fn rewriting_a_payload_that_is_shorter_than_described_does_nothing() {
         let mut short = [0x90, 0xf0, 0x92];
-        rewrite(&mut short, &parse(&FULL).unwrap(), 1, 2);
+        rewrite(&mut short, &parse(&FULL).unwrap(), &new(1, 2, 3));
         assert_eq!(short, [0x90, 0xf0, 0x92]);
     }
 }

@@ -1,6 +1,6 @@
 //! Tests the rewriter against a list of all places, each with its fate.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
@@ -283,45 +283,126 @@ proptest! {
     #[test]
     fn pictures_that_are_left_out_leave_no_hole_in_the_picture_ids_and_none_is_used_twice(
         first_id in 0_u16..0x8000,
-        pictures in prop::collection::vec((1_usize..4, prop::bool::weighted(0.4), 0_u8..8, 0_u8..8), 1..200),
+        pictures in prop::collection::vec((1_usize..4, prop::bool::weighted(0.4), 0_u8..8, 0_u8..8, 1_usize..30), 1..200),
     ) {
-        let mut rewriter = Rewriter::new(90_000, 1_000);
-        let mut sequence = 65_536 + 40_000;
-        // For each picture: its packets, and whether it is left out.
+        let mut scene = Pictures::new(first_id);
         let mut offered = Vec::new();
-        for (at, &(packets, left_out, lost, late)) in pictures.iter().enumerate() {
+        for (at, &(packets, left_out, lost, late, delay)) in pictures.iter().enumerate() {
             for part in 0..packets {
                 let is = |bits: u8| at > 0 && bits & (1 << part) != 0;
-                offered.push((sequence, at, left_out && at > 0, is(lost), is(late)));
-                sequence += 1;
+                let arrives = offered.len() + if is(late) { delay } else { 0 };
+                offered.push((arrives, offered.len() as u64, at, left_out && at > 0, is(lost)));
             }
         }
-        let (late, in_order): (Vec<_>, Vec<_>) = offered.into_iter().partition(|packet| packet.4);
-        let lost = |packet: &(u64, usize, bool, bool, bool)| packet.3;
-        let mut ids: BTreeMap<u16, usize> = BTreeMap::new();
-        let mut seen_left_out = std::collections::BTreeSet::new();
-        let mut is_late = false;
-        for group in [in_order, late] {
-            for (sequence, at, left_out, ..) in group.into_iter().filter(|packet| !lost(packet)) {
-                let descriptor = vp8::Descriptor {
-                    picture_id: Some(vp8::PictureId { offset: 2, long: true, value: (first_id + at as u16) & 0x7fff }),
-                    ..vp8::Descriptor::default()
-                };
-                let packet = IncomingPacket { vp8: Some(&descriptor), ..Model::packet(SourceId(1), sequence) };
-                if left_out {
-                    let numbers = rewriter.leave_out(&packet);
-                    prop_assert!(is_late || numbers.is_none());
-                    if numbers.is_none() {
-                        seen_left_out.insert(at);
-                    }
-                } else if let Some(numbers) = rewriter.forward(epoch(), &packet) {
-                    // Its own id less the pictures before it that the subscriber is not to know of.
-                    let before = seen_left_out.range(..at).count();
-                    prop_assert_eq!(numbers.picture_id, (first_id + (at - before) as u16) & 0x7fff);
-                    prop_assert_eq!(*ids.entry(numbers.picture_id).or_insert(at), at, "an id for two pictures");
-                }
-            }
-            is_late = true;
+        let lost: Vec<u64> = offered.iter().filter(|packet| packet.4).map(|packet| packet.1).collect();
+        offered.retain(|packet| !packet.4);
+        offered.sort_by_key(|packet| packet.0);
+        for (_, sequence, at, left_out, _) in offered {
+            scene.offer(sequence, at, left_out)?;
         }
+        // Holes are only where packets were lost, and not where they were lost among packets of one picture that was left out.
+        let holes = lost.iter().filter(|sequence| !scene.closed.contains(sequence)).count();
+        let span = scene.numbers.last().unwrap() - scene.numbers.first().unwrap() + 1;
+        prop_assert!(span as usize <= scene.numbers.len() + holes);
+        scene.check_what_is_sent_again()?;
+    }
+}
+
+/// A copy of which some pictures are left out, as a subscription decides it.
+struct Pictures {
+    rewriter: Rewriter,
+    first_id: u16,
+    newest: Option<u64>,
+    left_out: BTreeSet<usize>,
+    /// The packet that came last, with its picture, if it was the newest and was left out.
+    left_last: Option<(u64, usize)>,
+    /// Missing packets of pictures that were left out.
+    closed: BTreeSet<u64>,
+    /// Pictures by the ids that the copy has for them.
+    ids: BTreeMap<u16, usize>,
+    /// Numbers that were used.
+    numbers: BTreeSet<u64>,
+    /// Packets that were sent empty, and those that were sent, by their numbers.
+    empty: BTreeMap<u64, bool>,
+}
+
+impl Pictures {
+    fn new(first_id: u16) -> Pictures {
+        Pictures {
+            rewriter: Rewriter::new(90_000, 1_000),
+            first_id,
+            newest: None,
+            left_out: BTreeSet::new(),
+            left_last: None,
+            closed: BTreeSet::new(),
+            ids: BTreeMap::new(),
+            numbers: BTreeSet::new(),
+            empty: BTreeMap::new(),
+        }
+    }
+
+    fn offer(&mut self, sequence: u64, at: usize, left_out: bool) -> Result<(), TestCaseError> {
+        let descriptor = vp8::Descriptor {
+            picture_id: Some(vp8::PictureId {
+                offset: 2,
+                long: true,
+                value: (self.first_id + at as u16) & 0x7fff,
+            }),
+            ..vp8::Descriptor::default()
+        };
+        let packet = IncomingPacket {
+            vp8: Some(&descriptor),
+            timestamp: at as u32 * 3_000,
+            ..Model::packet(SourceId(1), 65_536 + 40_000 + sequence)
+        };
+        let is_late = self.newest > Some(sequence);
+        self.newest = self.newest.max(Some(sequence));
+        let is_left_out = match is_late {
+            true => self.rewriter.has_left_out(packet.timestamp),
+            false => left_out,
+        };
+        let numbers = match is_left_out {
+            true => self.rewriter.leave_out_picture(&packet),
+            false => self.rewriter.forward(epoch(), &packet),
+        };
+        if is_left_out && !is_late {
+            prop_assert_eq!(numbers, None);
+            self.left_out.insert(at);
+            if let Some((last, _)) = self.left_last.filter(|(_, picture)| *picture == at) {
+                self.closed.extend(last + 1..sequence);
+            }
+        }
+        if !is_late {
+            self.left_last = is_left_out.then_some((sequence, at));
+        }
+        prop_assert_eq!(
+            is_left_out,
+            self.left_out.contains(&at),
+            "no picture is left out in part"
+        );
+        let Some(numbers) = numbers else {
+            return Ok(());
+        };
+        prop_assert!(self.numbers.insert(numbers.sequence), "a number for two packets");
+        self.empty.insert(numbers.sequence, is_left_out);
+        if !is_left_out {
+            // Its own id less the pictures before it that the subscriber is not to know of.
+            let before = self.left_out.range(..at).count();
+            let id = numbers.vp8.picture_id;
+            prop_assert_eq!(id, (self.first_id + (at - before) as u16) & 0x7fff);
+            prop_assert_eq!(*self.ids.entry(id).or_insert(at), at, "an id for two pictures");
+        }
+        Ok(())
+    }
+
+    /// A packet that was sent empty is sent empty again, and no other one is.
+    fn check_what_is_sent_again(&self) -> Result<(), TestCaseError> {
+        for (&number, &is_empty) in self.empty.iter().rev().take(ASKED_FOR) {
+            let Some(origin) = self.rewriter.origin(number as u16) else {
+                return Err(TestCaseError::fail(format!("{number} is not known")));
+            };
+            prop_assert_eq!(self.rewriter.is_empty(&origin), is_empty);
+        }
+        Ok(())
     }
 }

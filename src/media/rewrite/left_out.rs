@@ -16,9 +16,10 @@ const WORDS: usize = (WINDOW / 64) as usize;
 pub(super) struct LeftOut {
     /// Bits of the last [`WINDOW`] places up to `newest`: set if the place was left out.
     packets: [u64; WORDS],
-    /// Bits of those places with which a whole picture was left out.
+    /// Bits of those places with which a whole picture was left out. The bit of a place that was not left out means that it was
+    /// sent empty.
     pictures: [u64; WORDS],
-    /// Newest place that was left out; 0 before the first.
+    /// Newest place that is remembered; 0 before the first.
     newest: u64,
     /// Number of places that were ever left out.
     packet_count: u64,
@@ -34,9 +35,8 @@ pub(super) struct Before {
 }
 
 impl LeftOut {
-    /// Leaves out `place`, which is newer than all that were left out before. `picture` is true if another picture is left out
-    /// with it.
-    pub(super) fn push(&mut self, place: u64, picture: bool) {
+    /// Remembers places up to `place`, which is newer than all that were left out before.
+    fn advance(&mut self, place: u64) {
         if place - self.newest >= WINDOW {
             self.packets = [0; WORDS];
             self.pictures = [0; WORDS];
@@ -46,6 +46,13 @@ impl LeftOut {
                 self.pictures[word] &= !mask;
             }
         }
+        self.newest = place;
+    }
+
+    /// Leaves out `place`, which is newer than all that were left out before. `picture` is true if another picture is left out
+    /// with it.
+    pub(super) fn push(&mut self, place: u64, picture: bool) {
+        self.advance(place);
         let (word, bit) = (word(place), 1 << (place % 64));
         self.packets[word] |= bit;
         self.packet_count += 1;
@@ -53,7 +60,26 @@ impl LeftOut {
             self.pictures[word] |= bit;
             self.picture_count = self.picture_count.wrapping_add(1);
         }
-        self.newest = place;
+    }
+
+    /// Notes that `place` is sent empty. `newest` is the newest place of the copy.
+    pub(super) fn empty(&mut self, place: u64, newest: u64) {
+        if newest > self.newest {
+            self.advance(newest);
+        }
+        if self.is_remembered(place) {
+            self.pictures[word(place)] |= 1 << (place % 64);
+        }
+    }
+
+    /// Whether `place` was sent empty.
+    pub(super) fn is_empty(&self, place: u64) -> bool {
+        let bit = 1 << (place % 64);
+        self.is_remembered(place) && self.pictures[word(place)] & !self.packets[word(place)] & bit != 0
+    }
+
+    fn is_remembered(&self, place: u64) -> bool {
+        self.newest.checked_sub(place).is_some_and(|behind| behind < WINDOW)
     }
 
     /// How much was left out before `place`. `None` if the place itself was left out, or is too old.
@@ -73,7 +99,7 @@ impl LeftOut {
         let mut before = self.all();
         for (word, mask) in words(place, self.newest) {
             before.packets -= u64::from((self.packets[word] & mask).count_ones());
-            let pictures = (self.pictures[word] & mask).count_ones();
+            let pictures = (self.pictures[word] & self.packets[word] & mask).count_ones();
             before.pictures = before.pictures.wrapping_sub(pictures as u16);
         }
         Some(before)

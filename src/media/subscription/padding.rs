@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::{How, OutgoingPacket, Rtx, Subscription};
 use crate::media::codec::Kind;
+use crate::media::codec::vp8::Continuous;
 use crate::media::peer::sender::Sink;
 use crate::media::rewrite::Rewritten;
 use crate::media::rtp::{FIXED_HEADER_LEN, Header};
@@ -73,8 +74,7 @@ impl Subscription {
         let nothing = Rewritten {
             sequence: 0,
             timestamp: 0,
-            picture_id: 0,
-            tl0_pic_idx: 0,
+            vp8: Continuous::default(),
         };
         let rtx = Rtx {
             payload_type,

@@ -41,13 +41,17 @@ impl Subscription {
         let current = self.target.or_else(|| self.current_layer(track));
         let current = current.filter(|_| !begins && !self.is_paused());
         let mut video = Video::new(index, place, current, self.history);
+        video.temporal = self.temporal.highest();
+        let current = current.map(|layer| (layer, video.temporal));
         video.steps = track.steps(now, current, |layer| self.may_carry(track, layer));
         Some(video)
     }
 
-    /// Takes what a division gives it. True if that changes something: then its layer is to be chosen anew.
+    /// Takes what a division gives it. True if that changes its layer, or if a key frame may have to be asked for: then its layer is
+    /// to be chosen anew.
     pub(crate) fn take(&mut self, video: &Video, track: &Track) -> bool {
         self.history = video.history;
+        let rises = self.temporal.limit(video.temporal) && self.temporal.waits();
         let room = match video.grant {
             Grant::Layer(layer) => Room::Layer(layer),
             Grant::Paused | Grant::Unwanted => Room::Nothing,
@@ -57,7 +61,7 @@ impl Subscription {
         };
         let changes = std::mem::replace(&mut self.room, room) != room;
         if !changes {
-            return false;
+            return rises;
         }
         self.allot(track);
         if room == Room::Nothing {

@@ -12,6 +12,7 @@ use crate::media::packet::BatchPacket;
 use crate::media::pictures::Pictures;
 use crate::media::retransmit::{CHUNK_BYTES, LossTracker, PacketCache, SOUND_CHUNK_BYTES};
 use crate::media::rewrite::SourceId;
+use crate::media::temporal::Shares;
 
 /// Video packets kept for NACKs at most: those of a second at 4 Mb/s and more.
 const VIDEO_CACHE: usize = 512;
@@ -33,6 +34,8 @@ pub struct Layer {
     pub pictures: Pictures,
     pub requests: KeyFrameRequests,
     pub(crate) rate: RateMeter,
+    /// The part of the rate that each of its temporal layers takes.
+    pub(crate) temporal: Shares,
     pub(crate) last_packet: Option<Instant>,
     /// Time since which its packets come without a pause.
     pub(crate) live_since: Option<Instant>,
@@ -63,6 +66,7 @@ impl Layer {
             pictures: Pictures::default(),
             requests: KeyFrameRequests::default(),
             rate: RateMeter::default(),
+            temporal: Shares::default(),
             last_packet: None,
             live_since: None,
             height: None,
@@ -99,6 +103,7 @@ impl Layer {
         self.loss = LossTracker::new(clock_rate);
         self.cache.clear();
         self.pictures = Pictures::default();
+        self.temporal = Shares::default();
         self.clock = None;
         self.newest = None;
         self.last_packet = None;

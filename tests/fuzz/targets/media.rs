@@ -215,7 +215,12 @@ fn payload(input: &[u8]) {
     }
     if let Some(descriptor) = vp8::parse(input) {
         let mut copy = input.to_vec();
-        vp8::rewrite(&mut copy, &descriptor, 0x7fff, 0xff);
+        let new = vp8::Continuous {
+            picture_id: 0x7fff,
+            tl0_pic_idx: 0xff,
+            key_index: 0xff,
+        };
+        vp8::rewrite(&mut copy, &descriptor, &new);
         assert_eq!(copy.len(), input.len());
         assert!(vp8::parse(&copy).is_some(), "what we write can be read");
     }

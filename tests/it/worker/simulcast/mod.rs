@@ -3,6 +3,7 @@
 mod allocation;
 mod steering;
 mod switching;
+mod temporal;
 mod viewer;
 
 use std::collections::VecDeque;
@@ -24,6 +25,22 @@ fn ssrc_of(layer: usize) -> u32 {
     0x1000 + 0x10 * layer as u32
 }
 
+/// A place in the pattern of three temporal layers that browsers send: the layer, whether the picture depends on the lowest layer
+/// alone, the frames that it depends on and those in whose place it comes, as bits of [`Encoder::held`].
+const PATTERN: [(u8, bool, u8, u8); 8] = [
+    (0, false, 1, 1),
+    (2, true, 1, 4),
+    (1, true, 1, 2),
+    (2, false, 7, 4),
+    (0, false, 1, 1),
+    (2, false, 7, 4),
+    (1, false, 3, 2),
+    (2, false, 7, 0),
+];
+
+/// No frame.
+const NO_FRAME: u32 = u32::MAX;
+
 /// One layer at its sender.
 struct Encoder {
     sequence: u64,
@@ -31,10 +48,41 @@ struct Encoder {
     clock: u32,
     picture: u16,
     frame: u32,
+    /// Number of the newest picture of the lowest temporal layer, and of the newest key frame.
+    tl0: u8,
+    key_index: u8,
+    /// Place in the pattern of temporal layers.
+    turn: usize,
+    /// Frames that the decoder holds as last, golden and alternative.
+    held: [u32; 3],
     wants_key: bool,
     is_on: bool,
     /// Steps from a picture until its packets are sent.
     lag: u64,
+}
+
+impl Encoder {
+    /// Goes on to the next picture. Returns the byte of its temporal layer and key index, and the frames that it depends on.
+    fn encode(&mut self, is_key: bool, is_temporal: bool) -> (u8, [u32; 3]) {
+        if is_key {
+            self.turn = 0;
+            self.key_index = (self.key_index + 1) & 0x1f;
+        }
+        let turn = if is_temporal { self.turn } else { 0 };
+        self.turn = (self.turn + 1) % PATTERN.len();
+        let (temporal, is_open, needs, replaces) = PATTERN[turn];
+        self.tl0 = self.tl0.wrapping_add(u8::from(temporal == 0));
+        let needed = std::array::from_fn(|at| match !is_key && needs & 1 << at != 0 {
+            true => self.held[at],
+            false => NO_FRAME,
+        });
+        for (at, held) in self.held.iter_mut().enumerate() {
+            if is_key || replaces & 1 << at != 0 {
+                *held = self.frame;
+            }
+        }
+        (temporal << 6 | u8::from(is_open) << 5 | self.key_index, needed)
+    }
 }
 
 /// A room with one publisher of three layers.
@@ -50,6 +98,13 @@ pub struct Studio {
     pub viewers: Vec<Viewer>,
     pub steps: u64,
     pub sends_reports: bool,
+    /// Whether its layers have temporal layers.
+    pub is_temporal: bool,
+    /// Whether its packets tell where these can be begun.
+    pub tells_openings: bool,
+    /// Steps by which a packet comes late to the worker, by its number among all.
+    pub upstream: Box<dyn FnMut(u64) -> u64>,
+    packets: u64,
     /// Requests for key frames so far.
     pub requests: usize,
     /// Rates that the publisher was told to keep to, in kb/s.
@@ -76,6 +131,10 @@ impl Studio {
             clock: [7_000_000, 0xffff_0000, 900][at as usize],
             picture: [5, 0x7ff0, 300][at as usize],
             frame: 0,
+            tl0: [250, 7, 0][at as usize],
+            key_index: [30, 0, 9][at as usize],
+            turn: 0,
+            held: [NO_FRAME; 3],
             wants_key: true,
             is_on: true,
             lag: 0,
@@ -91,6 +150,10 @@ impl Studio {
             viewers: Vec::new(),
             steps: 0,
             sends_reports: true,
+            is_temporal: false,
+            tells_openings: true,
+            upstream: Box::new(|_| 0),
+            packets: 0,
             requests: 0,
             estimates: Vec::new(),
         };
@@ -178,24 +241,33 @@ impl Studio {
 
     fn take_picture(&mut self, at: usize) {
         let millis = self.millis();
+        let is_temporal = self.is_temporal;
         let layer = &mut self.layers[at];
         if !layer.is_on {
             return;
         }
         let is_key = std::mem::take(&mut layer.wants_key);
+        let (mut mark, needed) = layer.encode(is_key, is_temporal);
+        if !self.tells_openings {
+            mark &= !0x20;
+        }
         let timestamp = layer.clock.wrapping_add(millis as u32 * 90);
         let bytes = PICTURE_BYTES[at] * if is_key { 2 } else { 1 };
         let parts = bytes.div_ceil(PACKET_BYTES);
         for part in 0..parts {
-            let first = part == 0;
-            let mut payload = vec![if first { 0x90 } else { 0x80 }, 0x80];
+            let first = if part == 0 { 0x90 } else { 0x80 };
+            let mut payload = vec![first, if is_temporal { 0xf0 } else { 0x80 }];
             payload.extend_from_slice(&(0x8000 | layer.picture).to_be_bytes());
+            if is_temporal {
+                payload.extend_from_slice(&[layer.tl0, mark]);
+            }
             let [low, high] = HEIGHTS[at].to_le_bytes();
             let head = [u8::from(!is_key), 0, 0, 0x9d, 1, 0x2a, 0, 1, low, high];
             payload.extend_from_slice(&head);
             payload.extend_from_slice(&[at as u8, u8::from(is_key), part as u8, parts as u8]);
             payload.extend_from_slice(&layer.frame.to_be_bytes());
             payload.extend_from_slice(&(millis as u32).to_be_bytes());
+            payload.extend(needed.into_iter().flat_map(u32::to_be_bytes));
             payload.resize(bytes / parts, at as u8);
             let index = layer.sequence;
             layer.sequence += 1;
@@ -207,7 +279,9 @@ impl Studio {
                 ssrc_of(at),
                 &payload,
             );
-            self.outbox.push_back((self.steps + layer.lag, packet, index));
+            self.packets += 1;
+            let lag = layer.lag + (self.upstream)(self.packets);
+            self.outbox.push_back((self.steps + lag, packet, index));
         }
         layer.frame += 1;
         layer.picture = (layer.picture + 1) & 0x7fff;

@@ -1,6 +1,8 @@
 //! A viewer: it puts the packets in order, asks for those that are missing, and notes which pictures a decoder would show.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+use patchbay::media::codec::vp8;
 
 use super::*;
 
@@ -28,7 +30,8 @@ pub struct Picture {
     pub picture_id: u16,
     /// Time at which it was taken, in milliseconds since the scene began.
     pub taken: u32,
-    frame: u32,
+    /// TL0PICIDX and the byte of temporal layer and key index, where there are temporal layers.
+    pub temporal: Option<(u8, u8)>,
 }
 
 struct Kept {
@@ -42,6 +45,8 @@ pub struct Viewer {
     /// Decides about each packet by its number among all that were sent to this viewer.
     pub fate: Box<dyn FnMut(u64) -> Fate>,
     sent: u64,
+    /// Payloads by the numbers of their packets, as they were sent first.
+    payloads: BTreeMap<u16, Vec<u8>>,
     late: Vec<(u64, Vec<u8>)>,
     /// Packets by their extended numbers, until their turn comes.
     kept: BTreeMap<u64, Kept>,
@@ -51,6 +56,8 @@ pub struct Viewer {
     /// Missing packets: the step in which each was found to be missing, and in which it was asked for last.
     missing: BTreeMap<u64, (u64, u64)>,
     frame: Vec<Kept>,
+    /// Frames since the last key frame that were decoded.
+    decoded: BTreeSet<u32>,
     /// Pictures that were shown.
     pub shown: Vec<Picture>,
     /// Numbers of packets that never came.
@@ -70,12 +77,14 @@ impl Viewer {
             client,
             fate: Box::new(|_| Fate::Comes),
             sent: 0,
+            payloads: BTreeMap::new(),
             late: Vec::new(),
             kept: BTreeMap::new(),
             next: None,
             newest: 0,
             missing: BTreeMap::new(),
             frame: Vec::new(),
+            decoded: BTreeSet::new(),
             shown: Vec::new(),
             given_up: Vec::new(),
             undecodable: 0,
@@ -91,7 +100,10 @@ impl Viewer {
         if is_media {
             self.sent += 1;
             match (self.fate)(self.sent) {
-                Fate::IsLost => return,
+                Fate::IsLost => {
+                    self.open(now, datagram);
+                    return;
+                }
                 Fate::IsLate(steps) => return self.late.push((step + steps, datagram.to_vec())),
                 Fate::Comes => {}
             }
@@ -99,24 +111,33 @@ impl Viewer {
         self.take(now, step, datagram);
     }
 
-    fn take(&mut self, now: Instant, step: u64, datagram: &[u8]) {
-        let Some(packet) = self.client.take(now, datagram) else {
-            return;
-        };
+    /// The number and the payload of a media packet, and its header. What is sent again must be what was sent first.
+    fn open(&mut self, now: Instant, datagram: &[u8]) -> Option<(Header, u16, Vec<u8>)> {
+        let packet = self.client.take(now, datagram)?;
         let section = &self.client.spec.sections[0];
         let (ssrc, rtx_ssrc) = (section.local_ssrc, section.local_rtx_ssrc);
-        let Some(header) = Header::parse(&packet) else { return };
+        let header = Header::parse(&packet)?;
         let payload = header.payload(&packet).unwrap();
         let payload = &packet[payload];
         let (sequence, payload) = match header.ssrc {
             one if one == ssrc => (header.sequence, payload),
             // Padding repeats nothing.
-            one if one == rtx_ssrc && payload.len() < 2 => return,
-            one if one == rtx_ssrc => (u16::from_be_bytes([payload[0], payload[1]]), &payload[2..]),
-            _ => return,
+            one if one == rtx_ssrc && payload.len() >= 2 => {
+                (u16::from_be_bytes([payload[0], payload[1]]), &payload[2..])
+            }
+            _ => return None,
+        };
+        let first = self.payloads.entry(sequence).or_insert_with(|| payload.to_vec());
+        assert!(first == payload, "other bytes under {sequence}");
+        Some((header, sequence, payload.to_vec()))
+    }
+
+    fn take(&mut self, now: Instant, step: u64, datagram: &[u8]) {
+        let Some((header, sequence, payload)) = self.open(now, datagram) else {
+            return;
         };
         self.packets += 1;
-        self.bytes += packet.len() as u64;
+        self.bytes += (header.len + payload.len()) as u64;
         let extended = match self.next {
             None => u64::from(sequence) + 65_536,
             Some(_) => self
@@ -134,7 +155,7 @@ impl Viewer {
         let kept = Kept {
             timestamp: header.timestamp,
             marker: header.marker,
-            payload: payload.to_vec(),
+            payload,
         };
         if Some(extended) >= self.next {
             self.kept.insert(extended, kept);
@@ -203,7 +224,8 @@ impl Viewer {
 
     /// A picture is whole, or its beginning is missing.
     fn show(&mut self, now: Instant, packets: &[Kept]) {
-        let body = |packet: &Kept| packet.payload[14..].to_vec();
+        let descriptor = vp8::parse(&packets[0].payload).unwrap();
+        let body = |packet: &Kept| packet.payload[descriptor.len + 10..].to_vec();
         let first = body(&packets[0]);
         let whole = packets.iter().enumerate().all(|(part, packet)| {
             let body = body(packet);
@@ -222,14 +244,21 @@ impl Viewer {
             timestamp: packets[0].timestamp,
             picture_id: u16::from_be_bytes([packets[0].payload[2], packets[0].payload[3]]) & 0x7fff,
             taken: number(8),
-            frame: number(4),
+            temporal: descriptor
+                .temporal
+                .map(|_| (packets[0].payload[4], packets[0].payload[5])),
         };
-        let goes_on = |last: &Picture| last.layer == picture.layer && last.frame + 1 == picture.frame;
-        if picture.is_key || self.shown.last().is_some_and(goes_on) {
-            self.shown.push(picture);
-        } else {
+        let same_layer = self.shown.last().is_some_and(|last| last.layer == picture.layer);
+        let mut needed = [number(12), number(16), number(20)].into_iter();
+        let is_decodable = same_layer && needed.all(|frame| frame == NO_FRAME || self.decoded.contains(&frame));
+        if picture.is_key {
+            self.decoded.clear();
+        } else if !is_decodable {
             self.undecodable += 1;
+            return;
         }
+        self.decoded.insert(number(4));
+        self.shown.push(picture);
     }
 
     /// The layers that were shown, without repetitions, and when each began.
