@@ -1,12 +1,14 @@
 //! One subscriber's copy of one track: choose → rewrite → protect.
 
 mod padding;
+mod redundancy;
 mod room;
 
 use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
 
+use self::redundancy::{Blocks, RedTypes, Repeats};
 use super::allocation::{History, Room};
 use super::codec::{Codec, Kind, decoding, red, vp8};
 use super::keys::{TrackKey, TransportKey};
@@ -15,6 +17,7 @@ use super::names::{Down, TrackRef};
 use super::packet::BatchPacket;
 use super::peer::sender::Sink;
 use super::pictures::EntryPoint;
+use super::redundancy::Redundancy;
 use super::rewrite::{IncomingPacket, Rewriter, Rewritten, SourceId};
 use super::rtcp::SenderInfo;
 use super::rtp::{Extension, Header, MAX_EXTENSION_ID, NewHeader, write_header};
@@ -72,6 +75,10 @@ pub struct Subscription {
     octets: u32,
     resends: u16,
     resends_since: Instant,
+    red: Option<RedTypes>,
+    redundancy: Redundancy,
+    /// Packets of sound before it that each packet repeats.
+    distance: u8,
 }
 
 impl Subscription {
@@ -107,6 +114,9 @@ impl Subscription {
             octets: 0,
             resends: 0,
             resends_since: now,
+            red: None,
+            redundancy: Redundancy::default(),
+            distance: 0,
         };
         subscription.renegotiate(section, stream.down);
         subscription
@@ -123,6 +133,10 @@ impl Subscription {
         self.codecs = section.codecs.clone();
         self.extensions = section.extensions.clone();
         self.mid_id = self.id_of(Extension::Mid);
+        self.red = self.negotiated_red();
+        if self.red.is_none() {
+            self.distance = 0;
+        }
         self.may_pad = self.codecs.iter().all(|codec| codec.rtx_payload_type.is_some());
         // As for padding: a packet that is sent again without RTX must be the same bytes.
         let is_sent_again = self.codecs.iter().any(|codec| codec.feedback.nack);
@@ -233,7 +247,14 @@ impl Subscription {
     }
 
     /// Copies one packet of the batch, if this subscription takes it, into `sink`; `None` if it does not.
-    pub fn forward(&mut self, now: Instant, arrival: &BatchPacket, packet: &[u8], sink: &mut Sink<'_>) -> Option<()> {
+    pub fn forward(
+        &mut self,
+        now: Instant,
+        arrival: &BatchPacket,
+        packet: &[u8],
+        track: &Track,
+        sink: &mut Sink<'_>,
+    ) -> Option<()> {
         let has_place = self.rewriter.follows(arrival.source, arrival.extended)
             || (arrival.late && !self.history.is_short() && self.rewriter.may_miss(arrival.source, arrival.extended));
         if !has_place && (self.target != Some(arrival.layer) || !self.can_begin(arrival)) {
@@ -257,7 +278,14 @@ impl Subscription {
             vp8: arrival.vp8.as_ref().filter(|_| !source.payload.is_empty()),
             ..source
         };
+        let mut blocks = Blocks::default();
+        let source = self.with_earlier(source, arrival, track, &mut blocks);
+        let repeats = source.repeats.is_some();
         let payload_len = self.write(now, &numbers, &source, None, sink)?;
+        if repeats {
+            // The same packet without RTX would have other bytes under this number as soon as the distance changes.
+            self.resend_floor = self.resend_floor.max(numbers.sequence);
+        }
         self.packets = self.packets.wrapping_add(1);
         self.octets = self.octets.wrapping_add(payload_len as u32);
         if let EntryPoint::Anybody(sets) = arrival.entry
@@ -312,6 +340,7 @@ impl Subscription {
             payload_type,
             padding: 0,
             vp8: None,
+            repeats: None,
         })
     }
 
@@ -350,11 +379,11 @@ impl Subscription {
                 .copy_from_slice(&(numbers.sequence as u16).to_be_bytes());
             at += 2;
         }
-        let end = at + source.payload.len();
+        let end = at + source.payload_len();
         let padded = end + usize::from(source.padding);
         let len = padded + sender.outbound.profile().tag_len();
         let packet = room.get_mut(..len)?;
-        packet[at..end].copy_from_slice(source.payload);
+        source.write_payload(&mut packet[at..end])?;
         if source.padding > 0 {
             pad(packet, end, source.padding);
         }
@@ -368,7 +397,7 @@ impl Subscription {
         }
         sender.outbound.seal_rtp(packet, header_len, ssrc, index);
         sink.commit(now, len, numbered);
-        Some(source.payload.len())
+        Some(end - at)
     }
 
     /// Sends a packet of the copy once more, if it is still kept.
@@ -476,6 +505,8 @@ struct OutgoingPacket<'a> {
     payload_type: u8,
     padding: u8,
     vp8: Option<&'a vp8::Descriptor>,
+    /// Earlier sound that goes with the payload.
+    repeats: Option<Repeats<'a>>,
 }
 
 /// Pads a packet (RFC 3550 §5.1): sets the P bit, and writes the number of padding bytes into the last of them.
@@ -599,8 +630,8 @@ mod tests {
                 })
                 .unwrap();
             let arrival = self.track.arrivals.pop().unwrap();
-            self.deliver(|subscription, _, now, sink| {
-                subscription.forward(now, &arrival, &packet, sink);
+            self.deliver(|subscription, track, now, sink| {
+                subscription.forward(now, &arrival, &packet, track, sink);
             })
         }
 

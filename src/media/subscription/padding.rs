@@ -68,6 +68,7 @@ impl Subscription {
             payload_type,
             padding: u8::MAX,
             vp8: None,
+            repeats: None,
         };
         let nothing = Rewritten {
             sequence: 0,

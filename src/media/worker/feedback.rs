@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::Worker;
 use super::connections::Connection;
+use super::sound;
 use crate::ids::PeerId;
 use crate::media::clock::SenderClock;
 use crate::media::codec::Kind;
@@ -45,7 +46,11 @@ impl Worker {
         }
         for packet in rtcp::packets(&datagram[..len]) {
             match packet {
-                Packet::SenderReport { ssrc, ntp, rtp } => self.sender_reported(now, key, ssrc, ntp, rtp),
+                Packet::SenderReport { ssrc, ntp, rtp, blocks } => {
+                    self.sender_reported(now, key, ssrc, ntp, rtp);
+                    self.losses_came(key, blocks);
+                    self.losses_of_sound_came(now, key, blocks);
+                }
                 Packet::Nack { media_ssrc, pairs } => self.resend(now, key, media_ssrc, pairs),
                 Packet::Pli { media_ssrc } => self.key_frame_wanted(now, key, media_ssrc),
                 Packet::Fir { entries } => {
@@ -55,7 +60,10 @@ impl Worker {
                 }
                 Packet::TransportFeedback { body } => self.transport_feedback_came(now, key, body),
                 Packet::ReceiverEstimate { bits_per_second } => self.estimate_came(now, key, bits_per_second),
-                Packet::ReceiverReport { blocks } => self.losses_came(key, blocks),
+                Packet::ReceiverReport { blocks } => {
+                    self.losses_came(key, blocks);
+                    self.losses_of_sound_came(now, key, blocks);
+                }
                 Packet::ExtendedReport { ssrc, blocks } => {
                     if let Some(time) = rtcp::reference_time(blocks) {
                         self.reference_time_came(now, key, ssrc, time);
@@ -260,8 +268,11 @@ impl Worker {
                 let Some(layer) = track.layers.get_mut(usize::from(stream.layer)) else {
                     continue;
                 };
-                let block = report_block(now, layer);
+                let mut block = report_block(now, layer);
                 worst = worst.max(block.fraction_lost);
+                block.fraction_lost = block
+                    .fraction_lost
+                    .max(sound::loss_of_listeners(track, &self.subscriptions));
                 blocks.push(block);
             }
             rtcp::write_receiver_report(&mut self.scratch, transport.feedback_ssrc, &blocks);

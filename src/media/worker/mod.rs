@@ -28,6 +28,7 @@ mod plans;
 mod rooms;
 mod round_trips;
 mod selection;
+mod sound;
 mod speakers;
 mod suspension;
 mod ticks;
@@ -232,6 +233,7 @@ impl Worker {
             ..self.stats
         };
         self.count_estimates(&mut stats);
+        self.count_repeating(&mut stats);
         stats
     }
 

@@ -26,6 +26,7 @@ mod safety;
 #[cfg(debug_assertions)]
 mod simulcast;
 mod slots;
+mod sound_losses;
 mod speaking;
 mod suspension;
 mod transports;
