@@ -38,6 +38,7 @@ pub(crate) mod padding;
 pub mod peer;
 pub(crate) mod pictures;
 pub mod player;
+mod playout;
 mod redundancy;
 mod replacements;
 pub mod report;

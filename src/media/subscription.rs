@@ -2,12 +2,14 @@
 
 mod padding;
 mod redundancy;
+mod reports;
 mod room;
 
 use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
 
+use self::padding::pad;
 use self::redundancy::{Blocks, RedTypes, Repeats};
 use super::allocation::{History, Room};
 use super::codec::{Codec, Kind, decoding, red, vp8};
@@ -19,7 +21,6 @@ use super::peer::sender::Sink;
 use super::pictures::EntryPoint;
 use super::redundancy::Redundancy;
 use super::rewrite::{IncomingPacket, Rewriter, Rewritten, SourceId};
-use super::rtcp::SenderInfo;
 use super::rtp::{Extension, Header, MAX_EXTENSION_ID, NewHeader, write_header};
 use super::session::{MediaSection, NegotiatedCodec, SentStream};
 use super::track::{Layer, Track};
@@ -64,6 +65,9 @@ pub struct Subscription {
     mid_id: u8,
     /// Extension id under which packets may have transport-wide numbers, 0 for none.
     number_id: u8,
+    /// Extension id under which the client reads how long to hold pictures back, 0 for none; and the value, if it is asked to.
+    playout_id: u8,
+    playout: Option<[u8; 3]>,
     /// Whether packets may be padded: if packets that are sent again go by RTX, under another SRTP index. Without RTX, the
     /// padding of each packet would have to be remembered.
     may_pad: bool,
@@ -107,6 +111,8 @@ impl Subscription {
             extension_ids: [0; MAX_EXTENSION_ID as usize + 1],
             mid_id: 0,
             number_id: 0,
+            playout_id: 0,
+            playout: None,
             may_pad: false,
             rtx_sequence: u64::from((stream.rtx_ssrc >> 3) as u16 & 0x7fff),
             resend_floor: 0,
@@ -140,6 +146,10 @@ impl Subscription {
         self.may_pad = self.codecs.iter().all(|codec| codec.rtx_payload_type.is_some());
         // As for padding: a packet that is sent again without RTX must be the same bytes.
         let is_sent_again = self.codecs.iter().any(|codec| codec.feedback.nack);
+        self.playout_id = match self.may_pad {
+            true => self.id_of(Extension::PlayoutDelay),
+            false => 0,
+        };
         self.number_id = match self.may_pad || !is_sent_again {
             true => section.number_id.unwrap_or(0),
             false => 0,
@@ -193,6 +203,7 @@ impl Subscription {
                 self.extension_ids[usize::from(id)] = self.id_of(extension);
             }
         }
+        self.hold_back(self.playout);
         self.allot(track);
     }
 
@@ -370,6 +381,7 @@ impl Subscription {
                 .next_number()
                 .filter(|_| self.number_id != 0)
                 .map(|number| (self.number_id, number)),
+            playout: self.playout.map(|value| (self.playout_id, value)),
         };
         let numbered = header.number.is_some();
         let header_len = write_header(room, &header, source.header, source.packet)?;
@@ -468,24 +480,6 @@ impl Subscription {
         }
         Some(payload_len)
     }
-
-    /// The publisher's clock at `now`, on this copy's RTP time line: audio and video of one publisher share that clock,
-    /// so they stay in sync (RFC 3550 §6.4.1). `None` until the publisher has sent a report and a packet was copied, and
-    /// while its packets contradict that report.
-    pub(crate) fn sender_info(&self, now: Instant, track: &Track) -> Option<SenderInfo> {
-        let layer = &track.layers[usize::from(self.current_layer(track)?)];
-        let (clock, newest) = (layer.clock?, layer.newest?);
-        let clock_rate = track.clock_rate();
-        clock.holds(now, &newest, clock_rate).then_some(SenderInfo {
-            ssrc: self.ssrc,
-            ntp: clock.ntp_at(now),
-            rtp: clock
-                .rtp_at(now, clock_rate)
-                .wrapping_add(self.rewriter.timestamp_offset()?),
-            packets: self.packets,
-            octets: self.octets,
-        })
-    }
 }
 
 /// The place of a packet in the stream of retransmissions.
@@ -507,14 +501,6 @@ struct OutgoingPacket<'a> {
     vp8: Option<&'a vp8::Descriptor>,
     /// Earlier sound that goes with the payload.
     repeats: Option<Repeats<'a>>,
-}
-
-/// Pads a packet (RFC 3550 §5.1): sets the P bit, and writes the number of padding bytes into the last of them.
-fn pad(packet: &mut [u8], end: usize, padding: u8) {
-    packet[0] |= 0x20;
-    let room = &mut packet[end..end + usize::from(padding)];
-    room.fill(0);
-    room[usize::from(padding) - 1] = padding;
 }
 
 #[cfg(test)]

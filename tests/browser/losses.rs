@@ -20,6 +20,8 @@ const BY_PATH: &str = concat!(include_str!("scripts/by_relay.js"), include_str!(
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Played {
+    /// Seconds that a packet takes to the server and back, as the browser knows it.
+    round_trip: f64,
     /// Samples of sound, those of them that the browser made up, and those that it made up as silence.
     samples: f64,
     concealed: f64,
@@ -66,7 +68,7 @@ impl Interval {
         let seconds = (self.after.samples - self.before.samples) / 48_000.0;
         println!(
             "{name}: {:.2} % concealed ({:.2} % as silence), lost {:.1} %, sound {:.0} kb/s, waits {:.0} ms; \
-             {:.1} % decoded, {:.0} dropped, {:.0} freezes of {:.2} s, {:.0} nacks, {} lines",
+             {:.1} % decoded, {:.0} dropped, {:.0} freezes of {:.2} s, {:.0} nacks, {} lines, round trip {:.0} ms",
             self.concealed() * 100.0,
             self.share(|one| one.silent, |one| one.samples) * 100.0,
             self.share(|one| one.sound_lost, |one| one.sound_packets + one.sound_lost) * 100.0,
@@ -78,6 +80,7 @@ impl Interval {
             self.after.frozen - self.before.frozen,
             self.after.nacks - self.before.nacks,
             self.after.height,
+            self.after.round_trip * 1_000.0,
         );
     }
 }

@@ -25,6 +25,7 @@ use super::bandwidth::{ReceiverEstimate, TransportFeedback};
 use super::egress::Egress;
 use super::extension_ids::ExtensionIds;
 use super::keys::{SubscriptionKey, TrackKey};
+use super::playout::Playout;
 use super::session::{MediaSection, PeerSpec, TransportSpec};
 use super::speaker::SpeechReports;
 use super::undecodable::DecodingReports;
@@ -65,6 +66,10 @@ impl SentTo {
     }
 }
 
+/// The share of packets lost, in 1/256, from which on what is sent again goes twice: 5 %. One packet in twenty would be lost once
+/// more, and its picture would wait for another round trip.
+const RESENT_TWICE_FROM_256: u8 = 13;
+
 /// One transport of a connection, with its sections. A connection has one, unless its client offered several bundles.
 pub struct Transport {
     pub id: PeerId,
@@ -94,6 +99,8 @@ pub struct Transport {
     pub(crate) reference_times: SmallVec<[ReferenceTime; 1]>,
     /// How its bandwidth was divided last.
     pub(crate) division: Division,
+    /// How long its client is asked to hold pictures back.
+    pub(crate) playout: Playout,
     /// What a test lets its path be.
     #[cfg(debug_assertions)]
     pub(crate) supposed: Option<Outcome>,
@@ -166,6 +173,7 @@ impl Transport {
             publisher: None,
             reference_times: SmallVec::new(),
             division: Division::default(),
+            playout: Playout::default(),
             #[cfg(debug_assertions)]
             supposed: None,
         }
@@ -185,6 +193,16 @@ impl Transport {
             return self.supposed;
         }
         self.secure.as_ref()?.sender.outcome()
+    }
+
+    /// The number of times that a packet is sent again when its client asks for it: two where many are lost, and the path carries
+    /// the second one beside everything else.
+    pub(crate) fn copies_of_resends(&self) -> usize {
+        let is_twice = self.outcome().is_some_and(|outcome| {
+            let is_lossy = outcome.loss_256 >= RESENT_TWICE_FROM_256;
+            is_lossy && self.division.leaves_room(outcome.target, outcome.loss_256)
+        });
+        1 + usize::from(is_twice)
     }
 
     pub fn stream(&self, ssrc: u32) -> Option<IncomingStream> {

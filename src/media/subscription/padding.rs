@@ -86,3 +86,11 @@ impl Subscription {
         }
     }
 }
+
+/// Pads a packet (RFC 3550 §5.1): sets the P bit, and writes the number of padding bytes into the last of them.
+pub(super) fn pad(packet: &mut [u8], end: usize, padding: u8) {
+    packet[0] |= 0x20;
+    let room = &mut packet[end..end + usize::from(padding)];
+    room.fill(0);
+    room[usize::from(padding) - 1] = padding;
+}

@@ -124,6 +124,7 @@ impl Worker {
         let Some(subscription) = self.subscription(key, media_ssrc) else {
             return;
         };
+        let copies = self.transports[key].copies_of_resends();
         let subscription = &mut self.subscriptions[subscription];
         let Some(track) = subscription.track.and_then(|track| self.tracks.get(track)) else {
             return;
@@ -133,8 +134,10 @@ impl Worker {
         };
         let mut resent = 0;
         rtcp::each_nacked(pairs, |sequence| {
-            let sent = subscription.resend(now, sequence, track, &mut sink);
-            resent += u64::from(sent.is_some());
+            for _ in 0..copies {
+                let sent = subscription.resend(now, sequence, track, &mut sink);
+                resent += u64::from(sent.is_some());
+            }
         });
         self.stats.resent_packets += resent;
         self.plan(now, key);

@@ -1,4 +1,5 @@
-//! Sound on lossy paths: what clients report lost decides how much of it is sent twice, and what its publisher is told of it.
+//! Lossy paths: what clients report lost decides how much of the sound is sent twice, what its publisher is told of it, and how
+//! long viewers are asked to hold pictures back.
 
 use std::time::Instant;
 
@@ -27,6 +28,24 @@ impl Worker {
         for (ssrc, lost) in rtcp::losses(blocks) {
             if let Some(copy) = self.subscription(key, ssrc) {
                 self.subscriptions[copy].reported_loss(lost, rate, target);
+            }
+        }
+    }
+
+    /// Asks a connection's client to hold pictures back if packets are lost on the way to it, so that those that are sent again
+    /// come in time.
+    pub(super) fn look_after_playout(&mut self, now: Instant, key: TransportKey) {
+        let transport = &mut self.transports[key];
+        let round_trip = transport.secure.as_ref().and_then(|secure| secure.sender.round_trip());
+        let (Some(round_trip), Some(outcome)) = (round_trip, transport.outcome()) else {
+            return;
+        };
+        let before = transport.playout.value();
+        transport.playout.update(now, outcome.loss_256, round_trip);
+        let value = transport.playout.value();
+        if value != before {
+            for &copy in &transport.subscriptions {
+                self.subscriptions[copy].hold_back(value);
             }
         }
     }

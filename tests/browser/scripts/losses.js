@@ -5,7 +5,9 @@
     const sound = (await window.probe.inbound('audio')).filter((report) => report.totalSamplesReceived > 0);
     const video = (await window.probe.inbound('video')).filter((report) => report.framesDecoded > 0);
     const encoded = (await window.probe.outbound('video')).map((report) => report.framesEncoded ?? 0);
+    const trips = await window.probe.reports('remote-outbound-rtp', 'video');
     return {
+      roundTrip: Math.max(0, ...trips.map((report) => report.roundTripTime ?? 0)),
       samples: total(sound, 'totalSamplesReceived'),
       concealed: total(sound, 'concealedSamples'),
       silent: total(sound, 'silentConcealedSamples'),
