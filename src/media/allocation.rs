@@ -231,6 +231,12 @@ impl Division {
         regular.into_iter().chain(self.outdated).min()
     }
 
+    /// Whether the target has room for this share of what was allocated, in 1/256.
+    pub(crate) fn leaves_room(&self, target: u64, share_256: u8) -> bool {
+        let left = target.saturating_sub(self.allocated);
+        self.made.is_some() && left >= self.allocated / 256 * u64::from(share_256)
+    }
+
     /// Whether to divide now: it is time, or the target is far from what was divided.
     pub(crate) fn is_due(&self, now: Instant, target: u64) -> bool {
         let falls = target < self.target && target < self.allocated / 10 * 9;

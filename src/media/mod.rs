@@ -38,6 +38,8 @@ pub(crate) mod padding;
 pub mod peer;
 pub(crate) mod pictures;
 pub mod player;
+mod playout;
+mod redundancy;
 mod replacements;
 pub mod report;
 pub(crate) mod retransmit;

@@ -19,10 +19,12 @@ const ANSWERED_TIMES: u8 = 5;
 /// One packet of a compound, as far as the server acts on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Packet<'a> {
+    /// A sender's report, with blocks of 24 bytes about what it receives.
     SenderReport {
         ssrc: u32,
         ntp: u64,
         rtp: u32,
+        blocks: &'a [u8],
     },
     /// A NACK with its pairs of packet id and bit mask, four bytes each.
     Nack {
@@ -133,6 +135,7 @@ fn read(count: u8, packet_type: u8, body: &[u8]) -> Option<Packet<'_>> {
             ssrc: word(body, 0),
             ntp: u64::from(word(body, 4)) << 32 | u64::from(word(body, 8)),
             rtp: word(body, 12),
+            blocks: &body[24..],
         },
         (201, _) if body.len() >= 4 => Packet::ReceiverReport { blocks: &body[4..] },
         (205, 15) => Packet::TransportFeedback { body: body.get(8..)? },
@@ -505,6 +508,7 @@ mod tests {
             ssrc: 4,
             ntp: 1 << 40 | 3,
             rtp: 5,
+            blocks: &[],
         };
         assert_eq!(read.next(), Some(report));
         assert_eq!(read.next(), Some(Packet::Other), "the CNAME");

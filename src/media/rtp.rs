@@ -253,6 +253,8 @@ pub struct NewHeader<'a> {
     pub mid: Option<(u8, &'a [u8])>,
     /// The packet's transport-wide number, and the id of its element.
     pub number: Option<(u8, u16)>,
+    /// The time for which pictures are to be held back, and the id of its element.
+    pub playout: Option<(u8, [u8; 3])>,
 }
 
 /// Writes a header into `out` and returns its length. CSRCs are dropped, extension elements of `source` are copied
@@ -265,7 +267,7 @@ pub fn write_header(out: &mut [u8], new: &NewHeader<'_>, source: &Header, source
     fixed[2..4].copy_from_slice(&new.sequence.to_be_bytes());
     fixed[4..8].copy_from_slice(&new.timestamp.to_be_bytes());
     fixed[8..12].copy_from_slice(&new.ssrc.to_be_bytes());
-    if source.extensions.is_none() && new.mid.is_none() && new.number.is_none() {
+    if source.extensions.is_none() && new.mid.is_none() && new.number.is_none() && new.playout.is_none() {
         return Some(FIXED_HEADER_LEN);
     }
     let block = &mut out[FIXED_HEADER_LEN..];
@@ -341,6 +343,9 @@ fn write_block<F: Form>(
     if let Some((id, value)) = new.mid {
         end += F::write(block.get_mut(end..).unwrap_or_default(), id, value)?;
     }
+    if let Some((id, value)) = new.playout {
+        end += F::write(block.get_mut(end..).unwrap_or_default(), id, &value)?;
+    }
     if let Some((id, number)) = new.number {
         end += F::write(block.get_mut(end..).unwrap_or_default(), id, &number.to_be_bytes())?;
     }
@@ -390,6 +395,7 @@ mod tests {
             extension_ids,
             mid,
             number: None,
+            playout: None,
         }
     }
 

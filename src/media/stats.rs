@@ -79,6 +79,8 @@ pub struct Stats {
     /// What all these paths carry together, in bits per second, and the time that packets wait in their queues.
     pub target_bps: u64,
     pub(crate) queue_delay_micros: u64,
+    /// Copies of sound whose packets repeat earlier ones, because their clients lose packets.
+    pub repeating_copies: u64,
     /// Visits to a connection or a track, because something of it was due, and to a link, because something came over it.
     pub visits: u64,
     pub connected: u64,
@@ -86,7 +88,7 @@ pub struct Stats {
 }
 
 impl Stats {
-    fn gauges(&self) -> [(&'static str, u64); 11] {
+    fn gauges(&self) -> [(&'static str, u64); 12] {
         [
             ("patchbay_media_peers", self.peers),
             ("patchbay_media_suspended_peers", self.suspended),
@@ -99,6 +101,7 @@ impl Stats {
             ("patchbay_media_known_addresses", self.known_addresses),
             ("patchbay_media_cache_bytes", self.cache_bytes),
             ("patchbay_media_target_bits_per_second", self.target_bps),
+            ("patchbay_media_repeating_copies", self.repeating_copies),
         ]
     }
 

@@ -2,13 +2,17 @@
 
 mod behind;
 mod padding;
+mod redundancy;
+mod reports;
 mod room;
+mod sending;
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use smallvec::SmallVec;
 
 use self::behind::Behind;
+use self::redundancy::{Blocks, RedTypes, Repeats};
 use super::allocation::{History, Room};
 use super::codec::{Codec, Kind, decoding, red, vp8};
 use super::keys::{TrackKey, TransportKey};
@@ -17,20 +21,15 @@ use super::names::{Down, TrackRef};
 use super::packet::BatchPacket;
 use super::peer::sender::Sink;
 use super::pictures::EntryPoint;
+use super::redundancy::Redundancy;
 use super::rewrite::{IncomingPacket, Rewriter, Rewritten, SourceId};
-use super::rtcp::SenderInfo;
-use super::rtp::{Extension, Header, MAX_EXTENSION_ID, NewHeader, write_header};
+use super::rtp::{Extension, Header, MAX_EXTENSION_ID};
 use super::session::{MediaSection, NegotiatedCodec, SentStream};
 use super::temporal::Filter;
 use super::track::{Layer, Track};
 
 /// No payload type: RTP has 0 to 127.
 const NONE: u8 = 0xff;
-
-/// Packets sent again to one subscription within [`RESEND_WINDOW`]: a burst loss of a whole key frame (some 60 packets)
-/// twice over. More would let NACKs multiply what a subscriber costs.
-const MAX_RESENDS: u16 = 128;
-const RESEND_WINDOW: Duration = Duration::from_millis(200);
 
 /// State of the copy of one track that goes to one subscriber.
 pub struct Subscription {
@@ -66,6 +65,9 @@ pub struct Subscription {
     mid_id: u8,
     /// Extension id under which packets may have transport-wide numbers, 0 for none.
     number_id: u8,
+    /// Extension id under which the client reads how long to hold pictures back, 0 for none; and the value, if it is asked to.
+    playout_id: u8,
+    playout: Option<[u8; 3]>,
     /// Whether packets may be padded: if packets that are sent again go by RTX, under another SRTP index. Without RTX, the
     /// padding of each packet would have to be remembered.
     may_pad: bool,
@@ -77,6 +79,10 @@ pub struct Subscription {
     octets: u32,
     resends: u16,
     resends_since: Instant,
+    red: Option<RedTypes>,
+    redundancy: Redundancy,
+    /// Packets of sound before it that each packet repeats.
+    distance: u8,
 }
 
 impl Subscription {
@@ -107,6 +113,8 @@ impl Subscription {
             extension_ids: [0; MAX_EXTENSION_ID as usize + 1],
             mid_id: 0,
             number_id: 0,
+            playout_id: 0,
+            playout: None,
             may_pad: false,
             rtx_sequence: u64::from((stream.rtx_ssrc >> 3) as u16 & 0x7fff),
             resend_floor: 0,
@@ -114,6 +122,9 @@ impl Subscription {
             octets: 0,
             resends: 0,
             resends_since: now,
+            red: None,
+            redundancy: Redundancy::default(),
+            distance: 0,
         };
         subscription.renegotiate(section, stream.down);
         subscription
@@ -130,9 +141,17 @@ impl Subscription {
         self.codecs = section.codecs.clone();
         self.extensions = section.extensions.clone();
         self.mid_id = self.id_of(Extension::Mid);
+        self.red = self.negotiated_red();
+        if self.red.is_none() {
+            self.distance = 0;
+        }
         self.may_pad = self.codecs.iter().all(|codec| codec.rtx_payload_type.is_some());
         // As for padding: a packet that is sent again without RTX must be the same bytes.
         let is_sent_again = self.codecs.iter().any(|codec| codec.feedback.nack);
+        self.playout_id = match self.may_pad {
+            true => self.id_of(Extension::PlayoutDelay),
+            false => 0,
+        };
         self.number_id = match self.may_pad || !is_sent_again {
             true => section.number_id.unwrap_or(0),
             false => 0,
@@ -187,6 +206,7 @@ impl Subscription {
                 self.extension_ids[usize::from(id)] = self.id_of(extension);
             }
         }
+        self.hold_back(self.playout);
         self.allot(track);
     }
 
@@ -248,7 +268,14 @@ impl Subscription {
     }
 
     /// Copies one packet of the batch, if this subscription takes it, into `sink`; `None` if it does not.
-    pub fn forward(&mut self, now: Instant, arrival: &BatchPacket, packet: &[u8], sink: &mut Sink<'_>) -> Option<()> {
+    pub fn forward(
+        &mut self,
+        now: Instant,
+        arrival: &BatchPacket,
+        packet: &[u8],
+        track: &Track,
+        sink: &mut Sink<'_>,
+    ) -> Option<()> {
         let has_place = self.rewriter.follows(arrival.source, arrival.extended)
             || (arrival.late && !self.history.is_short() && self.rewriter.may_miss(arrival.source, arrival.extended));
         if !has_place && (self.target != Some(arrival.layer) || !self.can_begin(arrival)) {
@@ -279,7 +306,14 @@ impl Subscription {
         };
         let waits = self.puts_off(now, numbers.sequence, arrival, packet.len(), sink);
         if !waits {
+            let mut blocks = Blocks::default();
+            let source = self.with_earlier(source, arrival, track, &mut blocks);
+            let repeats = source.repeats.is_some();
             let payload_len = self.write(now, &numbers, &source, None, sink)?;
+            if repeats {
+                // The same packet without RTX would have other bytes under this number as soon as the distance changes.
+                self.resend_floor = self.resend_floor.max(numbers.sequence);
+            }
             self.count(payload_len);
         }
         if let EntryPoint::Anybody(sets) = arrival.entry
@@ -352,188 +386,9 @@ impl Subscription {
             payload_type,
             padding: 0,
             vp8: None,
+            repeats: None,
         })
     }
-
-    /// Writes, seals and sends one packet; returns its payload's length. With `rtx`, in the stream of retransmissions.
-    fn write(
-        &self,
-        now: Instant,
-        numbers: &Rewritten,
-        source: &OutgoingPacket<'_>,
-        rtx: Option<Rtx>,
-        sink: &mut Sink<'_>,
-    ) -> Option<usize> {
-        let (room, sender) = sink.room()?;
-        let (payload_type, ssrc, index) = match rtx {
-            Some(rtx) => (rtx.payload_type, self.rtx_ssrc, rtx.index),
-            None => (source.payload_type, self.ssrc, numbers.sequence),
-        };
-        let header = NewHeader {
-            marker: source.header.marker,
-            payload_type,
-            sequence: index as u16,
-            timestamp: numbers.timestamp,
-            ssrc,
-            extension_ids: &self.extension_ids,
-            mid: (self.mid_id != 0).then_some((self.mid_id, self.mid.as_slice())),
-            number: sender
-                .next_number()
-                .filter(|_| self.number_id != 0)
-                .map(|number| (self.number_id, number)),
-        };
-        let numbered = header.number.is_some();
-        let header_len = write_header(room, &header, source.header, source.packet)?;
-        let mut at = header_len;
-        if rtx.is_some_and(|rtx| rtx.repeats) {
-            room.get_mut(at..at + 2)?
-                .copy_from_slice(&(numbers.sequence as u16).to_be_bytes());
-            at += 2;
-        }
-        let end = at + source.payload.len();
-        let padded = end + usize::from(source.padding);
-        let len = padded + sender.outbound.profile().tag_len();
-        let packet = room.get_mut(..len)?;
-        packet[at..end].copy_from_slice(source.payload);
-        if source.padding > 0 {
-            pad(packet, end, source.padding);
-        }
-        if let Some(descriptor) = source.vp8 {
-            vp8::rewrite(&mut packet[at..end], descriptor, &numbers.vp8);
-        }
-        sender.outbound.seal_rtp(packet, header_len, ssrc, index);
-        sink.commit(now, len, numbered);
-        Some(source.payload.len())
-    }
-
-    /// Sends a packet of the copy once more, if it is still kept.
-    pub(crate) fn resend(&mut self, now: Instant, sequence: u16, track: &Track, sink: &mut Sink<'_>) -> Option<()> {
-        if now.saturating_duration_since(self.resends_since) >= RESEND_WINDOW {
-            (self.resends, self.resends_since) = (0, now);
-        }
-        if self.resends >= MAX_RESENDS {
-            return None;
-        }
-        self.send_kept(now, sequence, track, sink, How::Again { least: 0 })?;
-        self.resends += 1;
-        Some(())
-    }
-
-    /// Sends a kept packet of the copy. Returns the bytes of its payload.
-    fn send_kept(
-        &mut self,
-        now: Instant,
-        sequence: u16,
-        track: &Track,
-        sink: &mut Sink<'_>,
-        how: How,
-    ) -> Option<usize> {
-        let origin = self.rewriter.origin(sequence)?;
-        if self.history.is_short() && self.rewriter.source() != Some(origin.source) {
-            // Of the layer that was left because it did not fit.
-            return None;
-        }
-        let layer = track.layers.iter().find(|layer| layer.source == origin.source)?;
-        let packet = layer.kept(origin.sequence).filter(|packet| how.takes(packet))?;
-        let header = Header::parse(packet)?;
-        let codec = track.codec(header.payload_type)?.codec;
-        let mut source = self.outgoing(&header, codec, packet)?;
-        if self.rewriter.is_empty(&origin) {
-            source.payload = &[];
-        }
-        let vp8 = if codec == Codec::Vp8 {
-            vp8::parse(source.payload)
-        } else {
-            None
-        };
-        let numbers = self.rewriter.again(&origin, header.timestamp, vp8.as_ref())?;
-        let padding = how.padding().filter(|_| !source.payload.is_empty());
-        let source = OutgoingPacket {
-            padding: padding.unwrap_or(0),
-            vp8: vp8.as_ref(),
-            ..source
-        };
-        match how {
-            How::First { .. } => return self.write(now, &numbers, &source, None, sink),
-            How::Again { .. } if self.behind.holds(numbers.sequence) => return None,
-            How::Again { .. } => {}
-        }
-        let rtx = self
-            .codecs
-            .iter()
-            .find(|ours| ours.payload_type == source.payload_type)
-            .and_then(|ours| ours.rtx_payload_type)
-            .map(|payload_type| Rtx {
-                payload_type,
-                index: self.rtx_sequence,
-                repeats: true,
-            });
-        let from_before = numbers.sequence.wrapping_sub(self.resend_floor).wrapping_sub(1) > u64::MAX / 2;
-        let is_numbered = self.number_id != 0 && sink.sender.next_number().is_some();
-        if rtx.is_none() && (from_before || is_numbered) {
-            return None;
-        }
-        let payload_len = self.write(now, &numbers, &source, rtx, sink)?;
-        match rtx {
-            // A stream of its own, with its own sender report counters, which nobody asks for.
-            Some(_) => self.rtx_sequence += 1,
-            None => self.count(payload_len),
-        }
-        Some(payload_len)
-    }
-
-    /// The publisher's clock at `now`, on this copy's RTP time line: audio and video of one publisher share that clock,
-    /// so they stay in sync (RFC 3550 §6.4.1). `None` until the publisher has sent a report and a packet was copied, and
-    /// while its packets contradict that report.
-    pub(crate) fn sender_info(&self, now: Instant, track: &Track) -> Option<SenderInfo> {
-        let layer = &track.layers[usize::from(self.current_layer(track)?)];
-        let (clock, newest) = (layer.clock?, layer.newest?);
-        let clock_rate = track.clock_rate();
-        clock.holds(now, &newest, clock_rate).then_some(SenderInfo {
-            ssrc: self.ssrc,
-            ntp: clock.ntp_at(now),
-            rtp: clock
-                .rtp_at(now, clock_rate)
-                .wrapping_add(self.rewriter.timestamp_offset()?),
-            packets: self.packets,
-            octets: self.octets,
-        })
-    }
-}
-
-/// How a packet that is kept is sent.
-#[derive(Clone, Copy)]
-enum How {
-    /// For the first time, after it has waited.
-    First { padding: u8 },
-    /// Once more, if it has so many bytes at least.
-    Again { least: usize },
-}
-
-impl How {
-    fn takes(self, packet: &[u8]) -> bool {
-        match self {
-            How::First { .. } => true,
-            How::Again { least } => packet.len() >= least,
-        }
-    }
-
-    fn padding(self) -> Option<u8> {
-        match self {
-            How::First { padding } => Some(padding),
-            How::Again { .. } => None,
-        }
-    }
-}
-
-/// The place of a packet in the stream of retransmissions.
-#[derive(Clone, Copy)]
-struct Rtx {
-    payload_type: u8,
-    index: u64,
-    /// Whether it repeats a packet: then that packet's number comes before the payload (RFC 4588 §4). A packet of padding alone
-    /// repeats none.
-    repeats: bool,
 }
 
 struct OutgoingPacket<'a> {
@@ -543,14 +398,8 @@ struct OutgoingPacket<'a> {
     payload_type: u8,
     padding: u8,
     vp8: Option<&'a vp8::Descriptor>,
-}
-
-/// Pads a packet (RFC 3550 §5.1): sets the P bit, and writes the number of padding bytes into the last of them.
-fn pad(packet: &mut [u8], end: usize, padding: u8) {
-    packet[0] |= 0x20;
-    let room = &mut packet[end..end + usize::from(padding)];
-    room.fill(0);
-    room[usize::from(padding) - 1] = padding;
+    /// Earlier sound that goes with the payload.
+    repeats: Option<Repeats<'a>>,
 }
 
 #[cfg(test)]
@@ -666,8 +515,8 @@ mod tests {
                 })
                 .unwrap();
             let arrival = self.track.arrivals.pop().unwrap();
-            self.deliver(|subscription, _, now, sink| {
-                subscription.forward(now, &arrival, &packet, sink);
+            self.deliver(|subscription, track, now, sink| {
+                subscription.forward(now, &arrival, &packet, track, sink);
             })
         }
 

@@ -25,6 +25,7 @@ mod harness;
 #[allow(dead_code, reason = "each binary uses its own part of the common support")]
 #[path = "../support/house.rs"]
 mod house;
+mod losses;
 mod media;
 mod meet;
 mod messages;

@@ -60,6 +60,10 @@ const GAUGES: &[(&str, &str)] = &[
         "Bit rate that the paths to all clients together are estimated to carry, where it is estimated, now.",
     ),
     (
+        "patchbay_media_repeating_copies",
+        "Copies of sound whose packets repeat earlier sound, because their clients lose packets, now.",
+    ),
+    (
         "patchbay_media_queue_delay_seconds",
         "Time that packets wait in queues on the paths to clients, summed over the estimated paths, now.",
     ),

@@ -26,6 +26,7 @@ use super::bandwidth::{ReceiverEstimate, TransportFeedback};
 use super::egress::Egress;
 use super::extension_ids::ExtensionIds;
 use super::keys::{SubscriptionKey, TrackKey};
+use super::playout::Playout;
 use super::session::{MediaSection, PeerSpec, TransportSpec};
 use super::speaker::SpeechReports;
 use super::steering::{Steering, Told};
@@ -67,6 +68,10 @@ impl SentTo {
     }
 }
 
+/// The share of packets lost, in 1/256, from which on what is sent again goes twice: 5 %. One packet in twenty would be lost once
+/// more, and its picture would wait for another round trip.
+const RESENT_TWICE_FROM_256: u8 = 13;
+
 /// One transport of a connection, with its sections. A connection has one, unless its client offered several bundles.
 pub struct Transport {
     pub id: PeerId,
@@ -98,6 +103,8 @@ pub struct Transport {
     pub(crate) division: Division,
     /// Rate of its path that the publishers of what it watches know of, in bits per second.
     pub(crate) seen_target: u64,
+    /// How long its client is asked to hold pictures back.
+    pub(crate) playout: Playout,
     /// What a test lets its path be.
     #[cfg(debug_assertions)]
     pub(crate) supposed: Option<Outcome>,
@@ -176,6 +183,7 @@ impl Transport {
             reference_times: SmallVec::new(),
             division: Division::default(),
             seen_target: 0,
+            playout: Playout::default(),
             #[cfg(debug_assertions)]
             supposed: None,
         }
@@ -204,6 +212,16 @@ impl Transport {
             return true;
         }
         self.secure.as_ref().is_some_and(|secure| secure.sender.is_heard())
+    }
+
+    /// The number of times that a packet is sent again when its client asks for it: two where many are lost, and the path carries
+    /// the second one beside everything else.
+    pub(crate) fn copies_of_resends(&self) -> usize {
+        let is_twice = self.outcome().is_some_and(|outcome| {
+            let is_lossy = outcome.loss_256 >= RESENT_TWICE_FROM_256;
+            is_lossy && self.division.leaves_room(outcome.target, outcome.loss_256)
+        });
+        1 + usize::from(is_twice)
     }
 
     pub fn stream(&self, ssrc: u32) -> Option<IncomingStream> {

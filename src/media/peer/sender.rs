@@ -135,6 +135,12 @@ impl Sender {
         })
     }
 
+    /// The time that a packet takes to the client and its feedback back. `None` while nothing was told.
+    pub(crate) fn round_trip(&self) -> Option<Duration> {
+        let least = self.outgoing.as_ref()?.round_trip.get()?;
+        Some(Duration::from_micros(least))
+    }
+
     /// Is told what all subscriptions of the connection would take if the path carried everything.
     pub(crate) fn demand(&mut self, now: Instant, bits_per_second: u64) {
         if let Some(outgoing) = &mut self.outgoing {

@@ -3,7 +3,8 @@
 
 use std::time::Instant;
 
-use super::{How, Subscription};
+use super::Subscription;
+use super::sending::How;
 use crate::media::codec::Kind;
 use crate::media::packet::BatchPacket;
 use crate::media::padding;

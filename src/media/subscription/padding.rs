@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use super::{How, OutgoingPacket, Rtx, Subscription};
+use super::sending::{How, Rtx};
+use super::{OutgoingPacket, Subscription};
 use crate::media::codec::Kind;
 use crate::media::codec::vp8::Continuous;
 use crate::media::peer::sender::Sink;
@@ -70,6 +71,7 @@ impl Subscription {
             payload_type,
             padding: u8::MAX,
             vp8: None,
+            repeats: None,
         };
         let nothing = Rewritten {
             sequence: 0,

@@ -49,7 +49,10 @@ impl Worker {
                     }
                     videos.push(video);
                 }
-                None => sound = sound.saturating_add(track.sound_bps(now)),
+                None => {
+                    let times = 1 + subscription.distance() as u64;
+                    sound = sound.saturating_add(track.sound_bps(now).saturating_mul(times));
+                }
             }
         }
         let budget = Budget {

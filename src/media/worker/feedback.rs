@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::Worker;
 use super::connections::Connection;
+use super::sound;
 use crate::ids::PeerId;
 use crate::media::clock::SenderClock;
 use crate::media::codec::Kind;
@@ -46,7 +47,11 @@ impl Worker {
         }
         for packet in rtcp::packets(&datagram[..len]) {
             match packet {
-                Packet::SenderReport { ssrc, ntp, rtp } => self.sender_reported(now, key, ssrc, ntp, rtp),
+                Packet::SenderReport { ssrc, ntp, rtp, blocks } => {
+                    self.sender_reported(now, key, ssrc, ntp, rtp);
+                    self.losses_came(key, blocks);
+                    self.losses_of_sound_came(now, key, blocks);
+                }
                 Packet::Nack { media_ssrc, pairs } => self.resend(now, key, media_ssrc, pairs),
                 Packet::Pli { media_ssrc } => self.key_frame_wanted(now, key, media_ssrc),
                 Packet::Fir { entries } => {
@@ -56,7 +61,10 @@ impl Worker {
                 }
                 Packet::TransportFeedback { body } => self.transport_feedback_came(now, key, body),
                 Packet::ReceiverEstimate { bits_per_second } => self.estimate_came(now, key, bits_per_second),
-                Packet::ReceiverReport { blocks } => self.losses_came(key, blocks),
+                Packet::ReceiverReport { blocks } => {
+                    self.losses_came(key, blocks);
+                    self.losses_of_sound_came(now, key, blocks);
+                }
                 Packet::ExtendedReport { ssrc, blocks } => {
                     if let Some(time) = rtcp::reference_time(blocks) {
                         self.reference_time_came(now, key, ssrc, time);
@@ -117,6 +125,7 @@ impl Worker {
         let Some(asked) = self.subscription(key, media_ssrc) else {
             return;
         };
+        let copies = self.transports[key].copies_of_resends();
         let subscription = &mut self.subscriptions[asked];
         let Some(track) = subscription.track.and_then(|track| self.tracks.get(track)) else {
             return;
@@ -129,8 +138,10 @@ impl Worker {
             if sink.sender.put_off_again(now, asked, sequence) {
                 return;
             }
-            let sent = subscription.resend(now, sequence, track, &mut sink);
-            resent += u64::from(sent.is_some());
+            for _ in 0..copies {
+                let sent = subscription.resend(now, sequence, track, &mut sink);
+                resent += u64::from(sent.is_some());
+            }
         });
         if let Some(due) = sink.sender.plan_slice(now) {
             self.plans.slices.set(key, due);
@@ -296,8 +307,11 @@ impl Worker {
             let Some(layer) = track.layers.get_mut(usize::from(stream.layer)) else {
                 continue;
             };
-            let block = report_block(now, layer);
+            let mut block = report_block(now, layer);
             worst = worst.max(block.fraction_lost);
+            block.fraction_lost = block
+                .fraction_lost
+                .max(sound::loss_of_listeners(track, &self.subscriptions));
             blocks.push(block);
         }
         rtcp::write_receiver_report(&mut self.scratch, transport.feedback_ssrc, &blocks);

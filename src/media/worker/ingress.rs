@@ -387,7 +387,7 @@ impl Worker {
                                 return false;
                             }
                             let packet = &buffer[arrival.start..arrival.end];
-                            let copied = subscription.forward(now, arrival, packet, &mut sink);
+                            let copied = subscription.forward(now, arrival, packet, track, &mut sink);
                             self.stats.forwarded_packets += u64::from(copied.is_some());
                             at.packet += 1;
                         }

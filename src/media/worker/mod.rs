@@ -29,6 +29,7 @@ mod plans;
 mod rooms;
 mod round_trips;
 mod selection;
+mod sound;
 mod speakers;
 mod steering;
 mod suspension;
@@ -235,6 +236,7 @@ impl Worker {
         };
         self.count_estimates(&mut stats);
         self.count_steered(&mut stats);
+        self.count_repeating(&mut stats);
         stats
     }
 

@@ -215,7 +215,9 @@ impl Worker {
         if known.any(|&one| self.subscriptions[one].ssrc == stream.ssrc) {
             return;
         }
-        let fresh = self.subscriptions.insert(Subscription::new(now, key, section, stream));
+        let mut subscription = Subscription::new(now, key, section, stream);
+        subscription.hold_back(transport.playout.value());
+        let fresh = self.subscriptions.insert(subscription);
         transport.subscriptions.push(fresh);
         let room = transport.room;
         if let Some(wanted) = self.subscriptions[fresh].wanted() {

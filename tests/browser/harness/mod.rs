@@ -4,6 +4,7 @@ mod bidi;
 pub mod chromium;
 pub mod firefox;
 pub mod form;
+pub mod lossy_path;
 pub mod page;
 pub mod room;
 mod webdriver;

@@ -96,5 +96,5 @@
     firstFrames,
   });
 
-  window.probe = { peers, sent, received, errors, connected, firstFrames, alive, inbound, outbound, mark, grown, signal, summary };
+  window.probe = { peers, sent, received, errors, connected, firstFrames, alive, reports, inbound, outbound, mark, grown, signal, summary };
 })();

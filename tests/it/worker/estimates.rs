@@ -1,5 +1,7 @@
 //! What viewers say of the packets that they get, and what they are told so that they know their round trip.
 
+mod losses;
+
 use super::*;
 
 #[path = "../../support/transport_feedback.rs"]

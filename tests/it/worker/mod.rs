@@ -28,6 +28,7 @@ mod safety;
 #[cfg(debug_assertions)]
 mod simulcast;
 mod slots;
+mod sound_losses;
 mod speaking;
 mod steering;
 mod suspension;

@@ -1,0 +1,113 @@
+//! The least time for which a viewer is asked to hold pictures back (playout-delay), where packets are lost. A picture that waits for
+//! a packet to come again comes late; a viewer that shows pictures as they come skips it, and those that build on it. Pure.
+
+use std::time::{Duration, Instant};
+
+/// The shares of lost packets, in 1/256, from which on pictures are held back, and down to which they still are: 3 % and 1 %.
+const LOSSY_FROM: u8 = 8;
+const LOSSY_DOWN_TO: u8 = 3;
+/// Time for which they are still held back after that. Each change lets pictures run faster or slower for a moment.
+const STAYS_FOR: Duration = Duration::from_secs(20);
+/// Time until a packet is missed: most are missed by the next picture.
+const NOTICE: Duration = Duration::from_millis(50);
+/// Bounds of the time. People who talk with one another notice half a second.
+const LEAST: Duration = Duration::from_millis(80);
+const MOST: Duration = Duration::from_millis(500);
+/// Part by which the round trip must have grown before the time is made longer.
+const GROWN_BY: u32 = 4;
+/// The units of the header extension.
+const UNIT_MS: u128 = 10;
+/// The greatest delay, in units: ten seconds, as libwebrtc has without the extension.
+const UPPER_BOUND: u32 = 1_000;
+
+/// How long one viewer is asked to hold pictures back.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Playout {
+    /// Last time at which the path was lossy.
+    lossy: Option<Instant>,
+    delay: Duration,
+}
+
+impl Playout {
+    /// Takes what is known of the path.
+    pub fn update(&mut self, now: Instant, lost_256: u8, round_trip: Duration) {
+        let from = if self.delay.is_zero() {
+            LOSSY_FROM
+        } else {
+            LOSSY_DOWN_TO
+        };
+        if lost_256 >= from {
+            self.lossy = Some(now);
+            // A packet that is lost twice needs two round trips and a part of another.
+            let needed = (NOTICE + round_trip * 5 / 2).clamp(LEAST, MOST);
+            if needed > self.delay + self.delay / GROWN_BY {
+                self.delay = needed;
+            }
+        } else if self
+            .lossy
+            .is_some_and(|lossy| now.saturating_duration_since(lossy) >= STAYS_FOR)
+        {
+            self.delay = Duration::ZERO;
+        }
+    }
+
+    /// The value of the header extension: two times of twelve bits. `None` while it was never needed.
+    pub fn value(&self) -> Option<[u8; 3]> {
+        self.lossy?;
+        let units = (self.delay.as_millis() / UNIT_MS) as u32;
+        let [_, high, middle, low] = (units << 12 | UPPER_BOUND).to_be_bytes();
+        Some([high, middle, low])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::virtual_time::epoch;
+
+    const fn ms(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
+    /// The least delay, in milliseconds, and the greatest.
+    fn delays(playout: &Playout) -> Option<(u32, u32)> {
+        let [high, middle, low] = playout.value()?;
+        let both = u32::from_be_bytes([0, high, middle, low]);
+        Some(((both >> 12) * 10, (both & 0xfff) * 10))
+    }
+
+    #[test]
+    fn pictures_are_held_back_for_some_round_trips_where_packets_are_lost() {
+        for (round_trip, least) in [(1, 80), (20, 100), (150, 420), (900, 500)] {
+            let mut playout = Playout::default();
+            playout.update(epoch(), 26, ms(round_trip));
+            assert_eq!(delays(&playout), Some((least, 10_000)));
+        }
+    }
+
+    #[test]
+    fn nobody_is_asked_before_anything_is_lost_and_later_for_no_delay() {
+        let mut playout = Playout::default();
+        playout.update(epoch(), 7, ms(20));
+        assert_eq!(playout.value(), None);
+        playout.update(epoch(), 8, ms(20));
+        playout.update(epoch() + ms(15_000), 3, ms(20));
+        playout.update(epoch() + ms(34_000), 0, ms(20));
+        assert_eq!(delays(&playout), Some((100, 10_000)));
+        playout.update(epoch() + ms(35_000), 0, ms(20));
+        assert_eq!(
+            delays(&playout),
+            Some((0, 10_000)),
+            "the client keeps the last value that it was sent"
+        );
+    }
+
+    #[test]
+    fn a_round_trip_that_changes_a_little_changes_nothing() {
+        let mut playout = Playout::default();
+        for (round_trip, least) in [(20, 100), (28, 100), (20, 100), (60, 200), (20, 200)] {
+            playout.update(epoch(), 26, ms(round_trip));
+            assert_eq!(delays(&playout), Some((least, 10_000)));
+        }
+    }
+}

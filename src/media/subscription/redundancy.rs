@@ -1,0 +1,166 @@
+//! Earlier sound that is sent once more beside the newest (RED, RFC 2198), to clients that lose packets and can read it.
+
+use super::{OutgoingPacket, Subscription};
+use crate::media::codec::red::{self, Earlier};
+use crate::media::codec::{Codec, Kind};
+use crate::media::packet::BatchPacket;
+use crate::media::redundancy::{DISTANCE_MAX, affordable};
+use crate::media::rtp::Header;
+use crate::media::track::Track;
+
+/// Bytes of the longest payload that is made. With headers and protection it fits wherever QUIC does (RFC 9000 §14).
+const PAYLOAD_BYTES_MAX: usize = 1_080;
+
+/// Room for the blocks of one packet.
+pub(super) type Blocks<'a> = [Earlier<'a>; DISTANCE_MAX];
+
+/// The payload types under which a copy can have earlier sound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct RedTypes {
+    red: u8,
+    opus: u8,
+}
+
+/// Earlier sound in a packet, oldest first, and its payload type.
+#[derive(Clone, Copy)]
+pub(super) struct Repeats<'a> {
+    blocks: &'a [Earlier<'a>],
+    payload_type: u8,
+}
+
+impl OutgoingPacket<'_> {
+    pub(super) fn payload_len(&self) -> usize {
+        match &self.repeats {
+            Some(repeats) => red::len(repeats.blocks, self.payload),
+            None => self.payload.len(),
+        }
+    }
+
+    /// Writes the payload into `room`, which is as long as it.
+    pub(super) fn write_payload(&self, room: &mut [u8]) -> Option<()> {
+        match &self.repeats {
+            Some(repeats) => red::write(room, repeats.payload_type, repeats.blocks, self.payload),
+            None => {
+                room.copy_from_slice(self.payload);
+                Some(())
+            }
+        }
+    }
+}
+
+impl Subscription {
+    /// The types under which the client reads earlier sound, if it does.
+    pub(super) fn negotiated_red(&self) -> Option<RedTypes> {
+        let of = |wanted| {
+            let mut found = self.codecs.iter().filter(move |ours| ours.codec == wanted);
+            found
+                .next()
+                .map(|ours| ours.payload_type)
+                .filter(|_| found.next().is_none())
+        };
+        let (red, opus) = (of(Codec::Red)?, of(Codec::Opus)?);
+        Some(RedTypes { red, opus })
+    }
+
+    /// Takes the loss that the client has reported for this copy. `sound` is what all sound of its connection takes, of the
+    /// `target` that its path carries, if that is known.
+    pub(crate) fn reported_loss(&mut self, lost_256: u8, sound: u64, target: Option<u64>) {
+        if self.kind != Kind::Audio {
+            return;
+        }
+        self.redundancy.reported(lost_256);
+        let wanted = self.redundancy.distance();
+        let distance = target.map_or(wanted, |target| affordable(wanted, sound, target));
+        self.distance = if self.red.is_some() { distance as u8 } else { 0 };
+    }
+
+    /// The share of packets that its client has reported lost, in 1/256, if it cannot read earlier sound. Else 0.
+    pub(crate) fn loss_without_red(&self) -> u8 {
+        match self.red {
+            Some(_) => 0,
+            None => self.redundancy.loss_256(),
+        }
+    }
+
+    /// The number of packets that each packet repeats.
+    pub(crate) fn distance(&self) -> usize {
+        usize::from(self.distance)
+    }
+
+    /// Adds the sound of the packets before this one, as many as are to be repeated and are still kept.
+    pub(super) fn with_earlier<'a>(
+        &self,
+        source: OutgoingPacket<'a>,
+        arrival: &BatchPacket,
+        track: &'a Track,
+        blocks: &'a mut Blocks<'a>,
+    ) -> OutgoingPacket<'a> {
+        let Some(types) = self.red.filter(|_| self.distance > 0) else {
+            return source;
+        };
+        let Some(primary) = self.sound(&arrival.header, arrival.codec, source.packet, types) else {
+            return source;
+        };
+        let layer = track.layers.get(usize::from(arrival.layer));
+        let Some(layer) = layer.filter(|layer| layer.source == arrival.source) else {
+            return source;
+        };
+        let (mut len, mut first) = (1 + primary.len(), DISTANCE_MAX);
+        for back in 1..=u64::from(self.distance) {
+            let Some(packet) = layer.kept(arrival.extended.wrapping_sub(back)) else {
+                continue;
+            };
+            let Some(earlier) = self.earlier(packet, arrival, track, types) else {
+                continue;
+            };
+            len += 4 + earlier.audio.len();
+            if len > PAYLOAD_BYTES_MAX || first == 0 {
+                break;
+            }
+            first -= 1;
+            blocks[first] = earlier;
+        }
+        let blocks = &blocks[first..];
+        if blocks.is_empty() {
+            return source;
+        }
+        OutgoingPacket {
+            payload: primary,
+            payload_type: types.red,
+            repeats: Some(Repeats {
+                blocks,
+                payload_type: types.opus,
+            }),
+            ..source
+        }
+    }
+
+    /// The sound of an earlier packet, if it can stand beside that of `arrival`.
+    fn earlier<'a>(
+        &self,
+        packet: &'a [u8],
+        arrival: &BatchPacket,
+        track: &Track,
+        types: RedTypes,
+    ) -> Option<Earlier<'a>> {
+        let header = Header::parse(packet)?;
+        let audio = self.sound(&header, track.codec(header.payload_type)?.codec, packet, types)?;
+        let age = arrival.header.timestamp.wrapping_sub(header.timestamp);
+        let fits = (1..=red::AGE_MAX).contains(&age) && audio.len() <= red::BLOCK_BYTES_MAX;
+        fits.then_some(Earlier { age, audio })
+    }
+
+    /// The Opus in a packet: the whole payload, or the newest block of RED.
+    fn sound<'a>(&self, header: &Header, codec: Codec, packet: &'a [u8], types: RedTypes) -> Option<&'a [u8]> {
+        let whole = packet.get(header.len..)?;
+        let (payload_type, audio) = match codec {
+            Codec::Red => {
+                let (payload_type, range) = red::primary(whole)?;
+                (payload_type, whole.get(range)?)
+            }
+            _ => (header.payload_type, whole),
+        };
+        let ours = self.payload_types[usize::from(payload_type & 0x7f)];
+        (ours == types.opus && !audio.is_empty()).then_some(audio)
+    }
+}

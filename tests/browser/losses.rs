@@ -1,0 +1,181 @@
+//! Viewers whose path loses packets: they hear everything, and see all pictures.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::harness::chromium::{Chromium, Options};
+use crate::harness::lossy_path::LossyPath;
+use crate::harness::page::Page;
+use crate::harness::room::MEDIA_PATIENCE;
+use crate::harness::turn;
+use crate::support::server::Server;
+
+/// Scripts with which a page is reached through a path alone, and tells what it has played.
+const BY_PATH: &str = concat!(include_str!("scripts/by_relay.js"), include_str!("scripts/losses.js"));
+
+/// What a page has played so far.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Played {
+    /// Seconds that a packet takes to the server and back, as the browser knows it.
+    round_trip: f64,
+    /// Samples of sound, those of them that the browser made up, and those that it made up as silence.
+    samples: f64,
+    concealed: f64,
+    silent: f64,
+    sound_packets: f64,
+    sound_bytes: f64,
+    sound_lost: f64,
+    /// Seconds that samples waited in the jitter buffer, all together, and the samples.
+    sound_waits: f64,
+    emitted: f64,
+    decoded: f64,
+    dropped: f64,
+    freezes: f64,
+    frozen: f64,
+    nacks: f64,
+    height: f64,
+    /// Pictures that the page has encoded, of its fastest layer.
+    encoded: f64,
+}
+
+/// What was played under some conditions.
+#[derive(Debug)]
+struct Interval {
+    before: Played,
+    after: Played,
+    sent: f64,
+}
+
+impl Interval {
+    fn share(&self, of: fn(&Played) -> f64, all: fn(&Played) -> f64) -> f64 {
+        let grown = |figure: fn(&Played) -> f64| figure(&self.after) - figure(&self.before);
+        grown(of) / grown(all)
+    }
+
+    fn concealed(&self) -> f64 {
+        self.share(|one| one.concealed, |one| one.samples)
+    }
+
+    fn decoded(&self) -> f64 {
+        (self.after.decoded - self.before.decoded) / self.sent
+    }
+
+    fn print(&self, name: &str) {
+        let seconds = (self.after.samples - self.before.samples) / 48_000.0;
+        println!(
+            "{name}: {:.2} % concealed ({:.2} % as silence), lost {:.1} %, sound {:.0} kb/s, waits {:.0} ms; \
+             {:.1} % decoded, {:.0} dropped, {:.0} freezes of {:.2} s, {:.0} nacks, {} lines, round trip {:.0} ms",
+            self.concealed() * 100.0,
+            self.share(|one| one.silent, |one| one.samples) * 100.0,
+            self.share(|one| one.sound_lost, |one| one.sound_packets + one.sound_lost) * 100.0,
+            (self.after.sound_bytes - self.before.sound_bytes) * 8.0 / 1_000.0 / seconds,
+            self.share(|one| one.sound_waits, |one| one.emitted) * 1_000.0,
+            self.decoded() * 100.0,
+            self.after.dropped - self.before.dropped,
+            self.after.freezes - self.before.freezes,
+            self.after.frozen - self.before.frozen,
+            self.after.nacks - self.before.nacks,
+            self.after.height,
+            self.after.round_trip * 1_000.0,
+        );
+    }
+}
+
+/// Somebody who is seen and heard, and a viewer behind a path.
+struct Scene {
+    publisher: Page,
+    viewer: Page,
+    path: LossyPath,
+    _server: Server,
+    _chromium: Chromium,
+}
+
+impl Scene {
+    /// The viewer's page first runs `script`.
+    async fn new(script: &str, round_trip: Duration) -> Scene {
+        let (server, chromium) = (Server::start().await, Chromium::start());
+        let publisher = chromium.page_with("publisher", options(BY_PATH_OF_PUBLISHER)).await;
+        let address = |user: u32, kind: &str| server.page(&format!("/room?userId={user}&groupId=demo&type={kind}"));
+        publisher.go(&address(1, "video")).await;
+        let script = format!("{BY_PATH}{script}");
+        let viewer = chromium.page_with("viewer", options(&script)).await;
+        viewer.go(&address(2, "audio")).await;
+        viewer
+            .until("an answer", MEDIA_PATIENCE, "byRelay.serverPort > 0")
+            .await;
+        let port: u16 = viewer.eval("byRelay.serverPort").await;
+        let path = LossyPath::to(SocketAddr::from(([127, 0, 0, 1], port))).await;
+        path.becomes(0, round_trip);
+        viewer
+            .run::<()>("byRelay.use(args[0]); return null;", &[json!(path.address.port())])
+            .await;
+        viewer
+            .until("the picture", MEDIA_PATIENCE, "(await played()).decoded > 10")
+            .await;
+        viewer
+            .until("the sound", MEDIA_PATIENCE, "(await played()).samples > 1e5")
+            .await;
+        Scene {
+            publisher,
+            viewer,
+            path,
+            _server: server,
+            _chromium: chromium,
+        }
+    }
+
+    async fn watch(&self, time: Duration) -> Interval {
+        let (before, sent) = self.read().await;
+        tokio::time::sleep(time).await;
+        let (after, sent_after) = self.read().await;
+        Interval {
+            before,
+            after,
+            sent: sent_after - sent,
+        }
+    }
+
+    async fn read(&self) -> (Played, f64) {
+        let of_viewer: Played = self.viewer.eval("await played()").await;
+        let of_publisher: Played = self.publisher.eval("await played()").await;
+        (of_viewer, of_publisher.encoded)
+    }
+}
+
+const BY_PATH_OF_PUBLISHER: &str = include_str!("scripts/losses.js");
+
+fn options(script: &str) -> Options<'_> {
+    Options {
+        script,
+        camera: "fps=20",
+        ..Options::default()
+    }
+}
+
+/// Prints a row for each loss in `PATCHBAY_TEST_LOSSES` (`50,100`: thousandths), with a round trip of `PATCHBAY_TEST_LOSSES_MS`.
+/// The viewer runs the script `PATCHBAY_TEST_LOSSES_SCRIPT`. For measurements by hand.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a measurement of some minutes"]
+async fn losses_are_measured() {
+    let _turn = turn().await;
+    let rows = std::env::var("PATCHBAY_TEST_LOSSES").expect("PATCHBAY_TEST_LOSSES");
+    let seconds = std::env::var("PATCHBAY_TEST_LOSSES_SECONDS").map_or(20, |text| text.parse().unwrap());
+    let round_trip = std::env::var("PATCHBAY_TEST_LOSSES_MS").map_or(20, |text| text.parse().unwrap());
+    let round_trip = Duration::from_millis(round_trip);
+    let scene = Scene::new(
+        &std::env::var("PATCHBAY_TEST_LOSSES_SCRIPT").unwrap_or_default(),
+        round_trip,
+    )
+    .await;
+    for row in rows.split(',') {
+        let loss: &str = row;
+        scene.path.becomes(loss.parse().unwrap(), round_trip);
+        // Until the loss is known.
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        scene.watch(Duration::from_secs(seconds)).await.print(row);
+    }
+}
