@@ -4,6 +4,7 @@ mod allocation;
 mod switching;
 mod temporal;
 mod viewer;
+mod vp9;
 
 use std::collections::VecDeque;
 
