@@ -24,7 +24,7 @@ pub(crate) struct Shares {
     /// Bytes of each layer in this window, and in the one before.
     bytes: [u32; LAYERS],
     before: [u32; LAYERS],
-    /// Whether a picture of a layer that is not the lowest has ever opened its layer.
+    /// Whether any picture has opened a layer other than the lowest.
     pub(crate) has_openings: bool,
 }
 
@@ -57,7 +57,6 @@ impl Shares {
         if let Some(counter) = self.bytes.get_mut(usize::from(temporal.layer)) {
             *counter = counter.saturating_add(bytes as u32);
         }
-        // Where U of VP9 is meant: a picture of the lowest layer that opens those above it.
         self.has_openings |= temporal.opens & !1 != 0;
     }
 

@@ -390,7 +390,7 @@ impl Track {
             codec,
             entry,
             vp8,
-            temporal: vp8.and_then(|vp8| vp8.temporal),
+            temporal: codec.temporal(payload, vp8.as_ref()),
             late,
             origin: layer.clock.map(|clock| clock.origin),
             padding: 0,

@@ -81,6 +81,14 @@ impl Codec {
         }
     }
 
+    /// The temporal layer of the picture of which `payload` is a part, if it tells. `vp8` is its descriptor where it is VP8.
+    pub fn temporal(self, payload: &[u8], vp8: Option<&vp8::Descriptor>) -> Option<Temporal> {
+        match self {
+            Codec::Vp9 { .. } => vp9::temporal(payload),
+            _ => vp8?.temporal,
+        }
+    }
+
     /// The start in `payload`, and the descriptor of a VP8 one. A malformed payload has neither. Every audio packet is a start.
     pub fn read(self, payload: &[u8]) -> (Start, Option<vp8::Descriptor>) {
         let descriptor = if self == Codec::Vp8 { vp8::parse(payload) } else { None };

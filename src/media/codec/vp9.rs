@@ -1,4 +1,6 @@
-//! VP9 payload descriptor (RFC 9628 §4.2): where a decoder can start.
+//! VP9 payload descriptor (RFC 9628 §4.2): where a decoder can start, and the temporal layer.
+
+use super::Temporal;
 
 /// First byte: I, P, L, F, B, E, V, Z.
 const HAS_PICTURE_ID: u8 = 0x80;
@@ -18,6 +20,32 @@ pub(crate) fn starts_key_frame(payload: &[u8]) -> bool {
         && parse(payload).is_some_and(|descriptor| descriptor.spatial_layer == 0 && descriptor.len < payload.len())
 }
 
+/// The temporal layer of the picture, if the payload has layer indices. At a picture with U (switching up point) the layers above its
+/// own can be begun.
+pub(crate) fn temporal(payload: &[u8]) -> Option<Temporal> {
+    const SWITCHING_UP_POINT: u8 = 0x10;
+    let (first, rest) = payload.split_first()?;
+    if first & HAS_LAYERS == 0 {
+        return None;
+    }
+    let indices = *skip_picture_id(*first, rest)?.first()?;
+    let layer = indices >> 5;
+    let above = u8::MAX.checked_shl(u32::from(layer) + 1).unwrap_or(0);
+    Some(Temporal {
+        layer,
+        opens: if indices & SWITCHING_UP_POINT != 0 { above } else { 0 },
+    })
+}
+
+/// The bytes after the picture id, where there is one.
+fn skip_picture_id(first: u8, rest: &[u8]) -> Option<&[u8]> {
+    const LONG_PICTURE_ID: u8 = 0x80;
+    match first & HAS_PICTURE_ID != 0 {
+        true => rest.get(if rest.first()? & LONG_PICTURE_ID != 0 { 2 } else { 1 }..),
+        false => Some(rest),
+    }
+}
+
 struct Descriptor {
     /// The spatial layer; 0 also where there are no layer indices.
     spatial_layer: u8,
@@ -27,12 +55,8 @@ struct Descriptor {
 /// Reads the descriptor. `None` if the payload ends within it. Only for frames with P clear: the others may have
 /// reference indices (P_DIFF), which are not skipped here.
 fn parse(payload: &[u8]) -> Option<Descriptor> {
-    let (first, mut rest) = payload.split_first()?;
-    if first & HAS_PICTURE_ID != 0 {
-        const LONG_PICTURE_ID: u8 = 0x80;
-        let long = rest.first()? & LONG_PICTURE_ID != 0;
-        rest = rest.get(if long { 2 } else { 1 }..)?;
-    }
+    let (first, rest) = payload.split_first()?;
+    let mut rest = skip_picture_id(*first, rest)?;
     let mut spatial_layer = 0;
     if first & HAS_LAYERS != 0 {
         // TID (three bits), U, SID (three bits), D; then TL0PICIDX, which the flexible mode does not have.
@@ -101,6 +125,20 @@ mod tests {
             starts_key_frame(&[0x28, 0x30, 0x07, 0x82]),
             "a temporal layer is none of space"
         );
+    }
+
+    #[test]
+    fn the_temporal_layer_is_read_and_a_switching_up_point_opens_those_above() {
+        let expected = |layer, opens| Some(Temporal { layer, opens });
+        assert_eq!(temporal(&SCALABLE_KEY_FRAME), expected(0, 0));
+        assert_eq!(temporal(&[0xac, 0x11, 0x50, 0x07]), expected(2, 0xf8), "U");
+        assert_eq!(temporal(&[0x28, 0x13, 0x07]), expected(0, 0xfe), "of any spatial layer");
+        assert_eq!(temporal(&[0x28, 0xf0, 0x07]), expected(7, 0), "there is none above");
+        assert_eq!(temporal(&[0x38, 0x20]), expected(1, 0), "flexible mode");
+        assert_eq!(temporal(&[0x8c, 0x11, 0x50]), None, "no layer indices");
+        for len in 0..=3 {
+            assert_eq!(temporal(&SCALABLE_KEY_FRAME[..len]), None, "{len} bytes");
+        }
     }
 
     #[test]

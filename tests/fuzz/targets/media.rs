@@ -212,7 +212,8 @@ fn payload(input: &[u8]) {
         Codec::Opus,
     ];
     for codec in codecs {
-        let _ = codec.read(input);
+        let (_, vp8) = codec.read(input);
+        let _ = codec.temporal(input, vp8.as_ref());
     }
     if let Some(descriptor) = vp8::parse(input) {
         let mut copy = input.to_vec();

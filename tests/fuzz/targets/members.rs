@@ -42,6 +42,9 @@ fn member(number: u64, source: Option<u64>, of: Codec, identity: &DtlsIdentity, 
     Client::new(number, source, vec![section], identity, own)
 }
 
+/// The kind of a step in which the viewer's path becomes another one, so that fewer pictures fit.
+const NARROW: u8 = 7;
+
 /// A step of an input: the sender, the kind of packet, the wait, and the bytes.
 fn step(kind: u8, wait: u8, packet: &[u8]) -> Vec<u8> {
     [&[kind, wait, packet.len() as u8], packet].concat()
@@ -93,7 +96,7 @@ fn conversations() -> Vec<Vec<u8>> {
         &[0x18, 0x0a, 0x0b, 0, 0, 0],
         &[1, 2, 3],
     ];
-    let mut seeds = vec![[&[0], &seed[..]].concat()];
+    let mut seeds = vec![[&[0], &seed[..]].concat(), layered()];
     for (codec, payload) in key_frames.into_iter().enumerate() {
         let mut steps = vec![codec as u8];
         for sequence in 0..3 {
@@ -102,6 +105,33 @@ fn conversations() -> Vec<Vec<u8>> {
         seeds.push(steps);
     }
     seeds
+}
+
+/// VP8 of three temporal layers over a path that becomes narrow and wide again. One packet comes late, and one is asked for.
+fn layered() -> Vec<u8> {
+    let mut seed = vec![0];
+    for at in (0..13).chain([14, 13]).chain(15..24_u16) {
+        match at {
+            9 => seed.extend(step(NARROW, 1, &[])),
+            18 => seed.extend(step(NARROW, u8::MAX, &[])),
+            _ => {}
+        }
+        // The layer, and Y where it is the only picture of its layer that follows the lowest.
+        let mark = [0x00, 0xa0, 0x60, 0x80][usize::from(at % 4)];
+        let mut payload = vec![0x90, 0xf0, 0x80, at as u8, (at / 4) as u8, mark];
+        payload.extend_from_slice(&[u8::from(at > 0), 0, 0, 0x9d, 1, 0x2a, 0, 1, 180, 0]);
+        payload.resize(60, 0);
+        seed.extend(step(
+            0,
+            33,
+            &rtp(PAYLOAD_TYPE, true, at, 3_000 * u32::from(at), SSRC, &payload),
+        ));
+    }
+    let mut compound = Vec::new();
+    rtcp::write_receiver_report(&mut compound, 7, &[]);
+    rtcp::write_nack(&mut compound, 7, 0x9000 + 32, &[0x1200, 0x1204, 0x1205]);
+    seed.extend(step(1, 20, &compound));
+    seed
 }
 
 fn prepare() -> Run {
@@ -124,6 +154,12 @@ fn prepare() -> Run {
             now += Duration::from_millis(u64::from(wait));
             run_until(&mut worker, now);
             let packet = bytes.piece();
+            if kind == NARROW {
+                // A release build has paths as they are.
+                #[cfg(debug_assertions)]
+                worker.suppose_path(now, members[1].spec.peer, u64::from(wait) * 4_000, 1_000_000);
+                continue;
+            }
             let from = &mut members[usize::from(kind % 4 == 1)];
             let datagram = match kind % 4 {
                 0 if Header::parse(packet).is_some() => {

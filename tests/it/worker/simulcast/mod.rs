@@ -5,6 +5,7 @@ mod steering;
 mod switching;
 mod temporal;
 mod viewer;
+mod vp9;
 
 use std::collections::VecDeque;
 
