@@ -6,6 +6,7 @@ pub mod firefox;
 pub mod form;
 pub mod page;
 pub mod room;
+pub mod slow_link;
 mod webdriver;
 
 use tokio::sync::{Mutex, MutexGuard};
