@@ -1,5 +1,6 @@
 //! What single inputs do: REMB, silence, demand, and the times at which the estimator wants to be called.
 
+use super::super::loss::{Loss, Verdict};
 use super::super::{Estimator, Micros, Report, State};
 use super::world::SECOND;
 
@@ -224,5 +225,24 @@ fn a_probe_that_makes_a_queue_ends() {
         let reports: [Report; 9] = std::array::from_fn(|number| packet(number as u64, &mut estimator));
         estimator.feedback(170_000, Some(40_000), &reports);
         assert_eq!(estimator.ends_probe(), queue > 30_000, "{queue}");
+    }
+}
+
+#[test]
+fn loss_that_stays_with_the_same_delivery_shows_a_full_path() {
+    for (arrived, verdict) in [
+        (800_000, Verdict::Full { arrived: 800_000 }),
+        (640_000, Verdict::Inherent { target: MBIT }),
+    ] {
+        let mut loss = Loss::new();
+        let second = |loss: &mut Loss, from: Micros| {
+            (0..100).for_each(|number| loss.packet(from + number * 10_000, number % 5 == 0));
+        };
+        second(&mut loss, SECOND);
+        loss.begin_trial(2 * SECOND, 40_000, MBIT, 800_000, 0.8);
+        second(&mut loss, 2 * SECOND);
+        // A fifth is lost as before, though less is sent.
+        assert_eq!(loss.judge(3 * SECOND, arrived), None, "too early");
+        assert_eq!(loss.judge(3 * SECOND + 100_000, arrived), Some(verdict));
     }
 }
