@@ -13,6 +13,7 @@
 )]
 
 mod actions;
+mod adaptive;
 mod arrival;
 mod call;
 mod calls;

@@ -57,6 +57,11 @@ impl Probing {
         self.in_turn += 1;
     }
 
+    /// Counts media that are sent meanwhile: they are a part of the probe's rate.
+    pub(crate) fn sent_media(&mut self, bytes: usize) {
+        self.bytes += bytes as u64;
+    }
+
     /// Whether all of it has been sent, or it has lasted too long.
     pub(crate) fn is_over(&self, now: Instant) -> bool {
         let is_done = self.bytes >= u64::from(self.probe.bytes) && self.packets >= u32::from(self.probe.packets_min);
@@ -126,6 +131,25 @@ mod tests {
         assert!((25..=26).contains(&sent.len()), "{}", sent.len());
         let sent = packets(u64::MAX, u32::MAX, 255, 1);
         assert!(sent.len() as u32 <= PACKETS_PER_TURN * 1_001, "{}", sent.len());
+    }
+
+    #[test]
+    fn media_that_are_sent_meanwhile_are_a_part_of_a_probe() {
+        let probe = Probe {
+            cluster: 1,
+            bits_per_second: 800_000,
+            bytes: 20_000,
+            packets_min: 6,
+        };
+        let mut probing = Probing::new(epoch(), probe);
+        // Ten kilobytes at 800 kb/s take a tenth of a second.
+        probing.sent_media(10_000);
+        assert!(!probing.wants(epoch() + Duration::from_millis(99)));
+        assert!(probing.wants(epoch() + Duration::from_millis(100)));
+        (0..6).for_each(|_| probing.sent(1_000));
+        assert!(!probing.is_over(epoch()));
+        probing.sent_media(4_000);
+        assert!(probing.is_over(epoch()));
     }
 
     #[test]

@@ -167,6 +167,9 @@ impl Sender {
         if !reports.is_empty() {
             outgoing.is_heard = true;
             outgoing.estimator.feedback(now, outgoing.round_trip.get(), reports);
+            if outgoing.probing.is_some() && outgoing.estimator.ends_probe() {
+                self.end_probe();
+            }
         }
     }
 
@@ -480,6 +483,8 @@ impl Sink<'_> {
         }
         if let Some(padding) = &mut outgoing.padding {
             *padding += bytes;
+        } else if let Some(probing) = &mut outgoing.probing {
+            probing.sent_media(bytes);
         }
         outgoing.first_sent.get_or_insert(now);
         outgoing.estimator.sent(now, bytes as u32, outgoing.cluster);

@@ -6,6 +6,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::page::{Driver, Page};
+use super::slow_link::SlowLink;
 use super::webdriver::Session;
 use crate::support::process::Process;
 
@@ -59,8 +60,7 @@ pub struct Options<'a> {
 
 /// The driver and its port; nothing if its port was taken. The driver takes a port that is free under IPv6 and then the same one
 /// under IPv4, where a connection of another test may have it: then the driver ends.
-fn start_driver() -> Option<(Process, u16)> {
-    let mut command = Command::new("chromedriver");
+fn start_driver(mut command: Command) -> Option<(Process, u16)> {
     command.args(["--port=0", "--log-level=WARNING"]);
     let driver = Process::start(command);
     let port = driver.wait_for_line("the port of chromedriver", |line| {
@@ -75,13 +75,27 @@ fn start_driver() -> Option<(Process, u16)> {
 
 impl Chromium {
     pub fn start() -> Chromium {
-        let started = (0..DRIVER_STARTS).find_map(|_| start_driver());
+        Chromium::start_at("127.0.0.1", || Command::new("chromedriver"))
+    }
+
+    /// Starts it in the viewer's network.
+    pub fn start_behind(link: &SlowLink) -> Chromium {
+        Chromium::start_at(SlowLink::address(), || {
+            let mut command = link.command("chromedriver");
+            // Empty: this driver answers at all addresses of its network.
+            command.arg("--allowed-ips=");
+            command
+        })
+    }
+
+    fn start_at(address: &str, driver: impl Fn() -> Command) -> Chromium {
+        let started = (0..DRIVER_STARTS).find_map(|_| start_driver(driver()));
         let (driver, port) =
             started.unwrap_or_else(|| panic!("chromedriver found no free port in {DRIVER_STARTS} starts"));
         let downloads = TempDir::new().unwrap();
         Chromium {
             driver,
-            url: format!("http://127.0.0.1:{port}"),
+            url: format!("http://{address}:{port}"),
             downloads,
         }
     }

@@ -7,6 +7,7 @@ pub mod form;
 pub mod lossy_path;
 pub mod page;
 pub mod room;
+pub mod slow_link;
 mod webdriver;
 
 use tokio::sync::{Mutex, MutexGuard};

@@ -69,6 +69,17 @@ impl Coverage {
         (all, covered)
     }
 
+    /// Whether for most of the last time nothing was sent, since we or the sender stood still. Then little has arrived, whatever the
+    /// path carries.
+    pub(super) fn has_pause(&self) -> bool {
+        let is_empty = |number: &u64| {
+            let bucket = self.buckets.get((number % BUCKETS as u64) as usize);
+            bucket.is_none_or(|bucket| bucket.number != *number)
+        };
+        let window = self.newest.saturating_sub(WINDOW)..self.newest;
+        window.filter(is_empty).count() as u64 * 2 > WINDOW
+    }
+
     pub(super) fn has_hole(&self) -> bool {
         let (all, covered) = self.lately();
         covered < all

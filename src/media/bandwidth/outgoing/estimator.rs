@@ -26,7 +26,9 @@ const ROUND_TRIP_MAX: Micros = 3_000_000;
 /// [`remb`](Estimator::remb), [`demand`](Estimator::demand) and [`timeout`](Estimator::timeout); after each of them but the first
 /// [`outcome`](Estimator::outcome) and [`next_probe`](Estimator::next_probe) may tell something new.
 pub(crate) struct Estimator {
+    /// The rates of all that arrives, and of media alone.
     pub(super) rate: ArrivalRate,
+    pub(super) media: ArrivalRate,
     pub(super) coverage: Coverage,
     pub(super) trend: Trend,
     pub(super) queue: QueueDelay,
@@ -62,6 +64,7 @@ impl Estimator {
     pub(crate) fn new(now: Micros) -> Estimator {
         Estimator {
             rate: ArrivalRate::new(),
+            media: ArrivalRate::new(),
             coverage: Coverage::new(),
             trend: Trend::new(),
             queue: QueueDelay::new(),
@@ -124,6 +127,8 @@ impl Estimator {
         }
         if let Some(arrived) = report.arrived {
             self.rate.arrived(arrived, report.bytes);
+            let bytes = if report.probe.is_none() { report.bytes } else { 0 };
+            self.media.arrived(arrived, bytes);
             self.queue.packet(report.sent, arrived);
             self.trend.packet(report.sent, arrived);
             self.pairs.packet(report.sent, arrived, report.bytes);
@@ -135,9 +140,7 @@ impl Estimator {
     pub(crate) fn sent(&mut self, now: Micros, bytes: u32, probe: Option<u8>) {
         self.silence.sent(now);
         self.coverage.sent(now, bytes);
-        if let Some(cluster) = probe {
-            self.probes.sent(now, bytes, cluster);
-        }
+        self.probes.sent(now, bytes, probe);
     }
 
     /// Is told what all subscriptions of the connection would take if the path carried everything.
@@ -149,7 +152,8 @@ impl Estimator {
             return;
         }
         self.control.set(self.control.target().min(self.limit()));
-        if before.is_some_and(|before| before < bits_per_second) {
+        // Rates of layers go up and down a little, which is no reason to probe.
+        if before.is_some_and(|before| before.saturating_mul(5) / 4 < bits_per_second) {
             self.probes.plan(now, bits_per_second);
         }
         self.publish(now);
@@ -178,6 +182,11 @@ impl Estimator {
         let demand = self.demand.unwrap_or(TARGET_MAX);
         self.probes
             .next(now, self.control.target(), demand, self.remote.is_active())
+    }
+
+    /// Whether a probe that is being sent is to end, because it has shown enough.
+    pub(crate) fn ends_probe(&self) -> bool {
+        self.probes.is_cut()
     }
 
     /// Does what is due by the clock: without reports, less is sent.

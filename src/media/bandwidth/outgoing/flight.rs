@@ -4,6 +4,10 @@ use super::{Micros, Probe, Report};
 
 /// A rate of fewer packets says little.
 pub(super) const PACKETS_MIN: u8 = 6;
+/// The parts of a probe whose ends are remembered.
+const PARTS: usize = 16;
+/// A queue that has grown by so much since the probe began says that the path is full: no more is sent of it.
+const GROWN: Micros = 30_000;
 /// A probe whose end is not reported is given up.
 const PATIENCE: Micros = 1_000_000;
 /// What is sent so long after a probe is reported after all of it, unless a report was lost.
@@ -16,20 +20,26 @@ pub(super) struct Shown {
     pub rate: u64,
     /// Whether the path did not carry all that was sent.
     pub saturated: bool,
+    /// Whether the rate can be believed. A short probe that passes whole may have been no more than a shaper lets pass at once.
+    pub sure: bool,
     /// Whether the rate that was asked for was reached well enough to ask for more.
     pub more: bool,
 }
 
+/// A packet that came.
 #[derive(Clone, Copy)]
 struct End {
     sent: Micros,
     arrived: Micros,
     bytes: u32,
+    /// The bytes that had come until then, with its own.
+    came: u64,
 }
 
 /// A probe on its way.
 pub(super) struct Flight {
     pub(super) probe: Probe,
+    is_long: bool,
     given_at: Micros,
     first_sent: Option<Micros>,
     last_sent: Micros,
@@ -41,16 +51,20 @@ pub(super) struct Flight {
     all: u32,
     all_lost: u32,
     came_bytes: u64,
-    first: Option<End>,
+    /// The first packet of each part.
+    parts: [Option<End>; PARTS],
     last: Option<End>,
+    /// Whether the queue has grown so much that the rest is not sent.
+    is_cut: bool,
     /// Whether packets that were sent well after it have been reported.
     is_passed: bool,
 }
 
 impl Flight {
-    pub(super) fn new(now: Micros, probe: Probe) -> Flight {
+    pub(super) fn new(now: Micros, probe: Probe, is_long: bool) -> Flight {
         Flight {
             probe,
+            is_long,
             given_at: now,
             first_sent: None,
             last_sent: now,
@@ -61,17 +75,33 @@ impl Flight {
             all: 0,
             all_lost: 0,
             came_bytes: 0,
-            first: None,
+            parts: [None; PARTS],
             last: None,
+            is_cut: false,
             is_passed: false,
         }
     }
 
-    pub(super) fn sent(&mut self, now: Micros, bytes: u32) {
-        self.first_sent.get_or_insert(now);
-        self.last_sent = now;
-        self.bytes = self.bytes.saturating_add(u64::from(bytes));
-        self.packets = self.packets.saturating_add(1);
+    /// Counts a packet that was sent: one of the probe, or of the media between its packets, which are a part of its rate.
+    pub(super) fn sent(&mut self, now: Micros, bytes: u32, is_own: bool) {
+        if is_own {
+            self.first_sent.get_or_insert(now);
+            self.last_sent = now;
+            self.packets = self.packets.saturating_add(1);
+        }
+        if self.first_sent.is_some() {
+            self.bytes = self.bytes.saturating_add(u64::from(bytes));
+        }
+    }
+
+    /// Ends it early if the queue, which was none when it began, has grown.
+    pub(super) fn cut(&mut self, queue: Micros) {
+        self.is_cut |= queue > GROWN && self.reported >= u32::from(PACKETS_MIN);
+    }
+
+    /// Whether nothing more is to be sent of it.
+    pub(super) fn is_cut(&self) -> bool {
+        self.is_cut
     }
 
     pub(super) fn report(&mut self, report: &Report) {
@@ -89,13 +119,17 @@ impl Flight {
             self.all_lost = self.all_lost.saturating_add(1);
             return;
         };
+        self.came_bytes = self.came_bytes.saturating_add(u64::from(report.bytes));
         let end = End {
             sent: report.sent,
             arrived,
             bytes: report.bytes,
+            came: self.came_bytes,
         };
-        self.came_bytes = self.came_bytes.saturating_add(u64::from(report.bytes));
-        self.first.get_or_insert(end);
+        let part = (end.came - u64::from(end.bytes)) * PARTS as u64 / u64::from(self.probe.bytes.max(1));
+        if let Some(part) = self.parts.get_mut(part as usize) {
+            part.get_or_insert(end);
+        }
         if self.last.is_none_or(|last| arrived >= last.arrived) {
             self.last = Some(end);
         }
@@ -103,7 +137,8 @@ impl Flight {
 
     /// Whether all of it is reported, or should be.
     pub(super) fn is_over(&self, now: Micros, round_trip: Micros) -> bool {
-        let sent_all = self.bytes >= u64::from(self.probe.bytes) && self.packets >= u32::from(PACKETS_MIN);
+        let sent_all =
+            self.is_cut || self.bytes >= u64::from(self.probe.bytes) && self.packets >= u32::from(PACKETS_MIN);
         let is_reported = self.reported >= self.packets || self.is_passed;
         let waited = now.saturating_sub(self.last_sent.max(self.given_at));
         (sent_all && is_reported) || waited >= PATIENCE.saturating_add(round_trip)
@@ -111,23 +146,21 @@ impl Flight {
 
     /// What it showed, if enough of it came.
     pub(super) fn shown(&self, inherent_loss: f64) -> Option<Shown> {
-        let (first, last) = (self.first?, self.last?);
         if self.came < 4 || self.came.saturating_mul(2) < self.reported.max(self.packets) {
             return None;
         }
-        let received = rate(
-            self.came_bytes - u64::from(first.bytes),
-            last.arrived.saturating_sub(first.arrived),
-        )?;
-        let sent = rate(
-            self.came_bytes - u64::from(last.bytes),
-            last.sent.saturating_sub(first.sent),
-        )?;
+        let parts = || self.parts.iter().flatten();
+        let all = between(parts().next()?, &self.last?)?;
+        // A shaper lets a burst pass before it holds packets back: the later half knows the rate.
+        let middle = parts().find(|part| part.came * 2 >= self.came_bytes)?;
+        let later = between(middle, &self.last?).filter(|later| later.is_saturated());
+        let measured = later.unwrap_or(all);
+        let saturated = measured.is_saturated();
+        let (received, sent) = (measured.received, measured.sent);
         // What is lost beyond the usual was too much.
         let lost = f64::from(self.all_lost) / f64::from(self.all.max(1));
         let excess = (lost - 2.0 * inherent_loss - 0.15).clamp(0.0, 0.5);
         let received = (received as f64 * (1.0 - excess)) as u64;
-        let saturated = received < sent / 10 * 9;
         let rate = if saturated {
             received / 100 * 95
         } else {
@@ -137,9 +170,33 @@ impl Flight {
         Some(Shown {
             rate: rate.min(asked / 10 * 12),
             saturated,
+            sure: self.is_long,
             more: rate >= asked / 10 * if saturated { 9 } else { 7 },
         })
     }
+}
+
+/// Rates of a part of a probe.
+#[derive(Clone, Copy)]
+struct Measured {
+    sent: u64,
+    received: u64,
+}
+
+impl Measured {
+    fn is_saturated(self) -> bool {
+        self.received < self.sent / 10 * 9
+    }
+}
+
+/// The rates from one packet that came to another.
+fn between(first: &End, last: &End) -> Option<Measured> {
+    let bytes = last.came.saturating_sub(first.came);
+    let before_last = (bytes + u64::from(first.bytes)).saturating_sub(u64::from(last.bytes));
+    Some(Measured {
+        received: rate(bytes, last.arrived.saturating_sub(first.arrived))?,
+        sent: rate(before_last, last.sent.saturating_sub(first.sent))?,
+    })
 }
 
 fn rate(bytes: u64, time: Micros) -> Option<u64> {

@@ -4,6 +4,11 @@ use super::flight::{Flight, PACKETS_MIN, Shown};
 use super::{Micros, Probe, Report};
 
 const LASTS: Micros = 15_000;
+/// The same of a long probe, and its bytes, unless they take longer than a quarter of a second. A shaper lets some bytes pass at
+/// once, mostly up to 5 kB, and twice as many until a probe at twice its rate is held back.
+const LASTS_LONG: Micros = 40_000;
+const BYTES_LONG: u64 = 20_000;
+const LASTS_LONG_MOST: Micros = 250_000;
 const LASTS_REMOTE: Micros = 200_000;
 /// Bytes of one packet of a probe, about.
 const PACKET_BYTES: u64 = 1_200;
@@ -26,8 +31,12 @@ pub(super) struct Probes {
     next_cluster: u8,
     flight: Option<Flight>,
     due: Micros,
+    not_before: Micros,
     /// The rate of the next probe, if it was decided when it became due.
     rate: Option<u64>,
+    /// Whether the next one is long: at the beginning, when few media suffer from it, and to confirm what a short one has shown.
+    is_long: bool,
+    is_beginning: bool,
     interval: Micros,
     /// Whether media are less than the target.
     is_unfilled: bool,
@@ -49,7 +58,10 @@ impl Probes {
             next_cluster: 1,
             flight: None,
             due: now,
+            not_before: now,
             rate: Some(rate),
+            is_long: false,
+            is_beginning: true,
             interval: INTERVAL,
             is_unfilled: false,
             last_at: now,
@@ -62,13 +74,21 @@ impl Probes {
         }
     }
 
-    /// Asks for a probe at `rate` at a time, unless one is due before.
+    /// Asks for a probe at `rate` at a time, unless one is due before. Just after a fall it comes later: the path is full.
     pub(super) fn plan(&mut self, at: Micros, rate: u64) {
+        let at = at.max(self.not_before);
         if self.due >= at || self.rate.is_none() {
             self.due = at;
             self.rate = Some(rate);
+            self.is_long = false;
             self.is_regular = false;
         }
+    }
+
+    /// The target has fallen: nothing is probed before that time.
+    pub(super) fn fallen(&mut self, until: Micros) {
+        self.not_before = until;
+        self.put_off(until);
     }
 
     /// Puts off what is planned.
@@ -126,7 +146,12 @@ impl Probes {
         }
         let least = u64::from(PACKETS_MIN) * PACKET_BYTES;
         let lasts = if is_remote { LASTS_REMOTE } else { LASTS };
-        let bytes = rate.saturating_mul(lasts) / 8_000_000;
+        let in_time = |time| rate.saturating_mul(time) / 8_000_000;
+        let is_long = std::mem::take(&mut self.is_long) || self.is_beginning;
+        let bytes = match is_long {
+            true => in_time(lasts.max(LASTS_LONG)).max(BYTES_LONG.min(in_time(LASTS_LONG_MOST))),
+            false => in_time(lasts),
+        };
         let probe = Probe {
             cluster: self.next_cluster,
             bits_per_second: rate,
@@ -134,14 +159,26 @@ impl Probes {
             packets_min: PACKETS_MIN,
         };
         self.next_cluster = self.next_cluster.checked_add(1).unwrap_or(1);
-        self.flight = Some(Flight::new(now, probe));
+        self.flight = Some(Flight::new(now, probe, is_long));
         Some(probe)
     }
 
-    pub(super) fn sent(&mut self, now: Micros, bytes: u32, cluster: u8) {
-        if let Some(flight) = self.flight.as_mut().filter(|flight| flight.probe.cluster == cluster) {
-            flight.sent(now, bytes);
+    pub(super) fn sent(&mut self, now: Micros, bytes: u32, cluster: Option<u8>) {
+        if let Some(flight) = &mut self.flight {
+            flight.sent(now, bytes, cluster == Some(flight.probe.cluster));
         }
+    }
+
+    /// Is told the queue. A probe that has made one is ended.
+    pub(super) fn queue(&mut self, queue: Micros) {
+        if let Some(flight) = &mut self.flight {
+            flight.cut(queue);
+        }
+    }
+
+    /// Whether the rest of the probe that is being sent is not to be sent.
+    pub(super) fn is_cut(&self) -> bool {
+        self.flight.as_ref().is_none_or(Flight::is_cut)
     }
 
     pub(super) fn report(&mut self, report: &Report) {
@@ -170,14 +207,20 @@ impl Probes {
             self.lost = 0;
         }
         let count = match shown {
+            Some(shown) if !shown.sure && shown.rate > target / 10 * 11 => &mut 0,
             Some(shown) if shown.rate > target => &mut self.won,
             _ => &mut self.without_gain,
         };
         *count = count.saturating_add(1);
-        if shown.is_some_and(|shown| shown.rate > target.saturating_mul(5) / 4) {
+        if shown.is_some_and(|shown| shown.sure && shown.rate > target.saturating_mul(5) / 4) {
             self.hint_interval = HINT_INTERVAL;
         }
+        self.is_beginning &= shown.is_some_and(|shown| !shown.saturated);
         match shown {
+            Some(shown) if !shown.sure && shown.rate > target / 10 * 11 => {
+                self.plan(now, shown.rate);
+                self.is_long = true;
+            }
             Some(shown) if shown.more => {
                 self.interval = INTERVAL;
                 self.plan(now, shown.rate.saturating_mul(2));

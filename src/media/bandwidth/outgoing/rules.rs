@@ -3,6 +3,7 @@
 use super::Micros;
 use super::control::Pace;
 use super::estimator::Estimator;
+use super::flight::Shown;
 use super::loss::Verdict;
 use super::rate;
 
@@ -24,6 +25,7 @@ impl Estimator {
         let queue = self.queue.usual();
         self.competing.queue(queue);
         self.queue.keep_base(now, self.competing.is_suspected());
+        self.probes.queue(self.queue.hasty());
         self.take_probe(now);
         self.judge_delay(now, queue);
         self.judge_loss(now);
@@ -42,7 +44,9 @@ impl Estimator {
         let is_busy = self.control.is_held(now) || self.loss.is_on_trial() || self.competing.is_active();
         // Media that do not fill the target leave room, whoever else is there.
         let is_alone = now >= self.shared_until || self.probes.is_unfilled();
-        !is_busy && is_alone && self.queue.usual() <= QUEUE_MIN
+        // A queue that has just begun is seen in the last moments only.
+        let is_empty = self.queue.usual() <= QUEUE_MIN && self.queue.hasty() <= JUMP / 2;
+        !is_busy && is_alone && is_empty
     }
 
     /// The rate that arrives, as far as reports that were lost allow to know.
@@ -50,12 +54,24 @@ impl Estimator {
         self.rate.over(rate::USUAL).map(|rate| self.coverage.fill(rate))
     }
 
+    /// The rate at which media arrive, without probes.
+    fn media(&self) -> u64 {
+        self.media.over(rate::USUAL).map_or(0, |rate| self.coverage.fill(rate))
+    }
+
+    /// Whether media use at least a half of the target, so that they would soon show if it were too high.
+    fn is_used(&self) -> bool {
+        self.loss.before_loss(self.media()) >= self.control.target() / 2
+    }
+
     fn take_probe(&mut self, now: Micros) {
         let Some(shown) = self.probes.shown(now, self.round_trip, self.loss.inherent()) else {
             return;
         };
         let target = self.control.target();
-        if let Some(shown) = shown {
+        // The rate of a short probe may be more than what lasts.
+        let is_near = |shown: &Shown| self.is_used() && shown.rate <= target / 10 * 11;
+        if let Some(shown) = shown.filter(|shown| shown.sure || is_near(shown)) {
             self.summary.arrived(now, shown.rate);
             if shown.saturated {
                 self.control.full_at(now, shown.rate);
@@ -93,13 +109,15 @@ impl Estimator {
         let stands = now.saturating_sub(since) >= STANDING_TIME;
         let grows = self.trend.is_growing() && queue > QUEUE_MIN;
         let jumped = hasty > JUMP;
-        if !(grows || stands || jumped) || self.control.is_held(now) || self.competing.is_active() {
+        let may_fall = !self.control.is_held(now) && !self.competing.is_active() && !self.coverage.has_pause();
+        if !(grows || stands || jumped) || !may_fall {
             return;
         }
         let target = self.control.target();
         let usual = self.arriving().unwrap_or(target);
-        // After a jump the usual time reaches back to before it. The short time may be nothing but a hole.
-        let may_be_short = jumped && !self.coverage.has_hole();
+        // After a jump the usual time reaches back to before it. The short time may be nothing but a hole, and says little where it
+        // is not needed: of a slow path it holds few packets.
+        let may_be_short = jumped && queue <= JUMP && !self.coverage.has_hole();
         let short = self.rate.over(rate::SHORT).filter(|_| may_be_short);
         let arriving = usual.min(short.unwrap_or(usual));
         if target < arriving / 10 * 8 {
@@ -120,11 +138,10 @@ impl Estimator {
         self.begin_anew(now);
         self.summary.disproved(now, arriving);
         let later = now.saturating_add(RECOVERY);
+        self.probes.fallen(later);
         if self.control.target() < before / 100 * 66 {
             // It may have been somebody else's burst: then most of the old rate is there again soon.
             self.probes.plan(later, before / 100 * 85);
-        } else {
-            self.probes.put_off(later);
         }
         if let Some(first) = self.competing.fall(now, arriving) {
             self.control.raise(first / 2);
@@ -202,6 +219,7 @@ impl Estimator {
     fn grow(&mut self, now: Micros, queue: Micros) {
         let arrived = self.arriving().unwrap_or(0);
         self.probes.filled(arrived >= self.control.target() / 10 * 8);
+        let arrived = if self.is_used() { arrived } else { self.media() };
         self.summary.arrived(now, arrived.min(self.control.target()));
         self.loss.settle(now);
         let pace = if self.competing.is_active() {

@@ -1,5 +1,6 @@
 //! What single inputs do: REMB, silence, demand, and the times at which the estimator wants to be called.
 
+use super::super::loss::{Loss, Verdict};
 use super::super::{Estimator, Micros, Report, State};
 use super::world::SECOND;
 
@@ -125,7 +126,7 @@ fn what_was_proven_ends_with_a_fall() {
     let probe = estimator.next_probe(0).unwrap();
     assert_eq!(probe.bits_per_second, 900_000);
     let mut reports = Vec::new();
-    for number in 0..10 {
+    for number in 0..20 {
         let at = number * 1_200 * 8 * SECOND / 900_000;
         estimator.sent(at, 1_200, Some(probe.cluster));
         reports.push(Report {
@@ -135,7 +136,7 @@ fn what_was_proven_ends_with_a_fall() {
             probe: Some(probe.cluster),
         });
     }
-    estimator.feedback(150_000, Some(40_000), &reports);
+    estimator.feedback(260_000, Some(40_000), &reports);
     let outcome = estimator.outcome();
     assert!((800_000..=1_100_000).contains(&outcome.proven), "{outcome:?}");
     assert_eq!((outcome.probes_won, outcome.probes_lost), (1, 0));
@@ -156,4 +157,92 @@ fn what_was_proven_ends_with_a_fall() {
     assert!(outcome.proven <= 300_000, "{outcome:?}");
     assert!(outcome.target <= 300_000, "{outcome:?}");
     assert!(outcome.queue_delay > 500_000, "{outcome:?}");
+}
+
+/// Feedback of one packet that waited for `queue` in a queue.
+fn late(estimator: &mut Estimator, sent: Micros, queue: Micros) {
+    estimator.sent(sent, 1_200, None);
+    let report = Report {
+        sent,
+        bytes: 1_200,
+        arrived: Some(sent + 20_000 + queue),
+        probe: None,
+    };
+    estimator.feedback(sent + 40_000 + queue, Some(40_000), &[report]);
+}
+
+#[test]
+fn a_time_in_which_nothing_was_sent_is_no_slow_path() {
+    for pause in [0, 600_000] {
+        let mut estimator = Estimator::new(0);
+        estimator.demand(0, MBIT);
+        send(&mut estimator, 0, 2 * SECOND, 300_000);
+        let before = estimator.outcome().target;
+        // Everything stood still, and what was sent first after it came late.
+        late(&mut estimator, 2 * SECOND + pause, 0);
+        late(&mut estimator, 2 * SECOND + pause + 60_000, 100_000);
+        let is_lower = estimator.outcome().target < before;
+        assert_eq!(is_lower, pause == 0, "{pause}: {before} {:?}", estimator.outcome());
+    }
+}
+
+#[test]
+fn nothing_is_probed_just_after_a_fall() {
+    let mut estimator = Estimator::new(0);
+    estimator.demand(0, MBIT);
+    send(&mut estimator, 0, 2 * SECOND, 300_000);
+    late(&mut estimator, 2 * SECOND, 0);
+    late(&mut estimator, 2 * SECOND + 60_000, 100_000);
+    let fell = 2 * SECOND + 200_000;
+    assert_eq!(estimator.outcome().state, State::Holding);
+    send(&mut estimator, fell, fell + 300_000, 100_000);
+    estimator.demand(fell + 400_000, 4 * MBIT);
+    assert_eq!(
+        estimator.next_probe(fell + 400_000),
+        None,
+        "more is wanted, but the path was full"
+    );
+    send(&mut estimator, fell + 400_000, fell + 1_100_000, 100_000);
+    assert!(estimator.next_probe(fell + 1_200_000).is_some());
+}
+
+#[test]
+fn a_probe_that_makes_a_queue_ends() {
+    for queue in [10_000, 50_000] {
+        let mut estimator = Estimator::new(0);
+        estimator.demand(0, 8 * MBIT);
+        let probe = estimator.next_probe(0).unwrap();
+        let packet = |number: u64, estimator: &mut Estimator| {
+            let sent = number * 10_000;
+            estimator.sent(sent, 1_200, Some(probe.cluster));
+            Report {
+                sent,
+                bytes: 1_200,
+                arrived: Some(sent + 20_000 + number * queue / 8),
+                probe: Some(probe.cluster),
+            }
+        };
+        let reports: [Report; 9] = std::array::from_fn(|number| packet(number as u64, &mut estimator));
+        estimator.feedback(170_000, Some(40_000), &reports);
+        assert_eq!(estimator.ends_probe(), queue > 30_000, "{queue}");
+    }
+}
+
+#[test]
+fn loss_that_stays_with_the_same_delivery_shows_a_full_path() {
+    for (arrived, verdict) in [
+        (800_000, Verdict::Full { arrived: 800_000 }),
+        (640_000, Verdict::Inherent { target: MBIT }),
+    ] {
+        let mut loss = Loss::new();
+        let second = |loss: &mut Loss, from: Micros| {
+            (0..100).for_each(|number| loss.packet(from + number * 10_000, number % 5 == 0));
+        };
+        second(&mut loss, SECOND);
+        loss.begin_trial(2 * SECOND, 40_000, MBIT, 800_000, 0.8);
+        second(&mut loss, 2 * SECOND);
+        // A fifth is lost as before, though less is sent.
+        assert_eq!(loss.judge(3 * SECOND, arrived), None, "too early");
+        assert_eq!(loss.judge(3 * SECOND + 100_000, arrived), Some(verdict));
+    }
 }

@@ -38,6 +38,9 @@ pub struct Path {
     /// The queue that the bottleneck holds at most, as the time that it takes to send it at `queue_capacity`.
     pub queue: Micros,
     pub queue_capacity: u64,
+    /// Bytes that the bottleneck sends at once after it has been idle (a shaper with a token bucket). Its queue is always `queue` of
+    /// its capacity. 0 where it sends all at its capacity.
+    pub bucket: u64,
     pub round_trip: Micros,
     /// The greatest part of a delay that differs from packet to packet. Packets may overtake one another by it.
     pub jitter: Micros,
@@ -52,6 +55,7 @@ impl Path {
             capacity: vec![(0, kbit * 1_000)],
             queue: 300_000,
             queue_capacity: kbit * 1_000,
+            bucket: 0,
             round_trip: 40_000,
             jitter: 0,
             loss_percent: 0.0,
@@ -108,7 +112,11 @@ impl Link {
             }
             self.tokens -= bytes * 8_000_000;
         }
-        if self.queued_bytes + bytes > self.queue_bytes {
+        let most = match self.path.bucket {
+            0 => self.queue_bytes,
+            bucket => self.path.queue * self.path.capacity_at(now) / 8_000_000 + bucket,
+        };
+        if self.queued_bytes + bytes > most {
             return false;
         }
         self.queued_bytes += bytes;
@@ -120,13 +128,21 @@ impl Link {
     pub fn serve(&mut self, until: Micros, random: &mut Random, out: &mut Vec<(Packet, Option<Micros>)>) {
         let capacity = self.path.capacity_at(until);
         while let Some((entered, packet)) = self.queue.front().copied() {
-            let done = self.free_at.max(entered) + u64::from(packet.bytes) * 8_000_000 / capacity;
+            let time = |bytes: u64| bytes * 8_000_000 / capacity;
+            let done = match self.path.bucket {
+                0 => self.free_at.max(entered) + time(u64::from(packet.bytes)),
+                // `free_at` is when the bucket is full again.
+                bucket => entered.max((self.free_at + time(u64::from(packet.bytes))).saturating_sub(time(bucket))),
+            };
             if done > until {
                 break;
             }
             self.queue.pop_front();
             self.queued_bytes -= u64::from(packet.bytes);
-            self.free_at = done;
+            self.free_at = match self.path.bucket {
+                0 => done,
+                _ => self.free_at.max(done) + time(u64::from(packet.bytes)),
+            };
             let lost = packet.flow == 0 && random.chance(self.path.loss_percent);
             let jitter = random.below(self.path.jitter + 1);
             out.push((packet, (!lost).then_some(done + self.path.round_trip / 2 + jitter)));

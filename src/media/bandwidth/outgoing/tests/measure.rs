@@ -93,6 +93,20 @@ impl Run {
         found.map_or(f64::INFINITY, |tenths| (tenths + 1) as f64 / 10.0)
     }
 
+    /// Seconds from `from` on until media have a layer.
+    pub fn has_layer(&self, from: f64, kbit: u64) -> f64 {
+        let mut tenths = self.world.flows[0].tenths.iter().skip((from * 10.0) as usize);
+        let found = tenths.position(|tenth| tenth.media == kbit * 1_000);
+        found.map_or(f64::INFINITY, |tenths| (tenths + 1) as f64 / 10.0)
+    }
+
+    /// The share of the time in which media have a layer, in percent.
+    pub fn in_layer(&self, from: f64, to: f64, kbit: u64) -> f64 {
+        let tenths = self.tenths(from, to);
+        let has = tenths.iter().filter(|tenth| tenth.media == kbit * 1_000).count();
+        has as f64 * 100.0 / tenths.len() as f64
+    }
+
     /// The share of `kbit` that was delivered, in percent.
     pub fn used(&self, from: f64, to: f64, kbit: u64) -> f64 {
         let bytes: u64 = self.tenths(from, to).iter().map(|tenth| tenth.delivered).sum();

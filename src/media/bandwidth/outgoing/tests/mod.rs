@@ -2,6 +2,7 @@
 
 mod hostile;
 mod inputs;
+mod layered;
 mod link;
 mod measure;
 mod others;

@@ -57,6 +57,8 @@ pub const ROWS: &[Row] = &[
     }),
     row("0.2 Mb/s of media, then 2.5, on 3 Mb/s", application),
     row("three layers on 5 → 0.7 → 5 → 0.3 → 5 Mb/s", layers),
+    row("three layers, token bucket of 5 kB, 5 → 0.7 → 5 → 0.3 → 5 Mb/s", bucket),
+    row("three layers, policer of 0.7 Mb/s, 15 kB", policed_layers),
     row("3 Mb/s, no feedback for 2 s", silence),
     row("3 Mb/s, 10 % lost before us", upstream),
 ];
@@ -258,6 +260,63 @@ fn layers(make: &Make, seed: u64) -> Vec<Figure> {
         figure("s to the top layer after 0.3", layer(83.0, 730), AtMost(4.0)),
         figure("% used at 0.7", run.used(28.0, 43.0, 350), AtLeast(95.0)),
         figure("% dropped at 0.7", run.dropped(23.0, 43.0), AtMost(2.0)),
+    ]
+}
+
+/// The same behind a shaper that lets short bursts pass: what a short probe shows is its wire, not its rate. The top layer does not fit
+/// 0.7 Mb/s, and the middle one does.
+fn bucket(make: &Make, seed: u64) -> Vec<Figure> {
+    let conduct = Conduct {
+        demand: vec![(0, 1_050_000)],
+        layers: vec![150_000, 400_000, 850_000],
+        ..Conduct::default()
+    };
+    let changes = |path: &mut Path| {
+        (path.queue, path.bucket, path.round_trip) = (200_000, 5_000, 2_000);
+        let then = [700_000, 5_000_000, 300_000, 5_000_000];
+        let at = |phase: usize| (20 * phase as u64 + 23) * SECOND;
+        path.capacity
+            .extend(then.into_iter().enumerate().map(|(phase, rate)| (at(phase), rate)));
+    };
+    let run = Run::of(make, path(5_000, changes), conduct, seed, 110);
+    vec![
+        figure("s to the top layer", run.has_layer(0.0, 850), AtMost(1.5)),
+        figure(
+            "s to the layer that fits 0.7",
+            run.has_layer(23.0, 400).min(run.has_layer(23.0, 150)),
+            AtMost(1.5),
+        ),
+        figure("% of the time above it", run.in_layer(24.5, 43.0, 850), AtMost(0.0)),
+        figure("% of the time below it", run.in_layer(28.5, 43.0, 150), AtMost(0.0)),
+        figure("% dropped at 0.7", run.dropped(24.5, 43.0), AtMost(0.5)),
+        figure("s to the layer that fits 0.3", run.has_layer(63.0, 150), AtMost(1.5)),
+        figure(
+            "% of the time above it, too",
+            100.0 - run.in_layer(64.5, 83.0, 150),
+            AtMost(0.0),
+        ),
+        figure("s to the top layer after 0.7", run.has_layer(43.0, 850), AtMost(4.0)),
+        figure("s to the top layer after 0.3", run.has_layer(83.0, 850), AtMost(4.0)),
+    ]
+}
+
+/// What exceeds the policer is lost, and no queue tells of it.
+fn policed_layers(make: &Make, seed: u64) -> Vec<Figure> {
+    let conduct = Conduct {
+        demand: vec![(0, 1_050_000)],
+        layers: vec![150_000, 400_000, 850_000],
+        ..Conduct::default()
+    };
+    let policed = |path: &mut Path| path.policer = Some((700_000, 15_000));
+    let run = Run::of(make, path(10_000, policed), conduct, seed, 60);
+    vec![
+        figure(
+            "% of the time above what fits",
+            run.in_layer(20.0, 60.0, 850),
+            AtMost(5.0),
+        ),
+        figure("% of the time below it", run.in_layer(20.0, 60.0, 150), AtMost(5.0)),
+        figure("% dropped", run.dropped(0.0, 60.0), MostMissed(3.0, 4.0)),
     ]
 }
 

@@ -77,6 +77,8 @@ rows! {
     cubic_with_a_queue_of_a_second: "beside CUBIC on 3 Mb/s, queue of 1 s",
     media_that_want_little_and_then_much: "0.2 Mb/s of media, then 2.5, on 3 Mb/s",
     layers_come_back: "three layers on 5 → 0.7 → 5 → 0.3 → 5 Mb/s",
+    layers_behind_a_token_bucket: "three layers, token bucket of 5 kB, 5 → 0.7 → 5 → 0.3 → 5 Mb/s",
+    layers_behind_a_policer: "three layers, policer of 0.7 Mb/s, 15 kB",
     feedback_that_is_missing_for_two_seconds: "3 Mb/s, no feedback for 2 s",
     loss_before_us_is_not_the_links: "3 Mb/s, 10 % lost before us",
 }

@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 
 use super::super::{Estimator, Micros, Probe, Report};
+use super::layered::Layered;
 use super::link::{Link, Packet, Path, Random};
 use super::tcp::Tcp;
 
@@ -20,8 +21,20 @@ pub trait Controller {
     fn feedback(&mut self, now: Micros, round_trip: Micros, reports: &[Report]);
     fn demand(&mut self, now: Micros, bits_per_second: u64);
     fn next_probe(&mut self, now: Micros) -> Option<Probe>;
+    /// Whether the probe that is being sent is to end.
+    fn ends_probe(&self) -> bool {
+        false
+    }
+    /// Whether media that are sent between a probe's packets are a part of its rate.
+    fn counts_media(&self) -> bool {
+        false
+    }
     fn timeout(&mut self, now: Micros);
     fn target(&self) -> u64;
+    /// The highest rate that has shown to arrive.
+    fn proven(&self) -> u64 {
+        u64::MAX
+    }
     fn burst(&self) -> Micros;
 }
 
@@ -38,6 +51,12 @@ impl Controller for Estimator {
     fn next_probe(&mut self, now: Micros) -> Option<Probe> {
         Estimator::next_probe(self, now)
     }
+    fn ends_probe(&self) -> bool {
+        Estimator::ends_probe(self)
+    }
+    fn counts_media(&self) -> bool {
+        true
+    }
     fn timeout(&mut self, now: Micros) {
         if self.next_timeout().is_some_and(|at| at <= now) {
             Estimator::timeout(self, now);
@@ -45,6 +64,9 @@ impl Controller for Estimator {
     }
     fn target(&self) -> u64 {
         self.outcome().target
+    }
+    fn proven(&self) -> u64 {
+        self.outcome().proven
     }
     fn burst(&self) -> Micros {
         self.outcome().burst
@@ -84,6 +106,8 @@ impl Default for Conduct {
 #[derive(Clone, Copy, Default)]
 pub struct Tenth {
     pub target: u64,
+    /// The rate of the media that are made.
+    pub media: u64,
     pub sent: u64,
     pub delivered: u64,
     pub dropped: u64,
@@ -129,8 +153,7 @@ pub struct Flow {
     answers: VecDeque<Answer>,
     next_feedback: Micros,
     next_frame: Micros,
-    /// The rate of the layer that is sent.
-    media: u64,
+    layered: Option<Layered>,
     frames_at: Micros,
     frames: u64,
     /// Bytes by which frames were too large until now.
@@ -147,6 +170,7 @@ impl Flow {
             controller,
             tenths: Vec::new(),
             from,
+            layered: (!conduct.layers.is_empty()).then(|| Layered::new(conduct.layers.clone())),
             conduct,
             random: Random::new(seed ^ from),
             sent: Vec::new(),
@@ -155,7 +179,6 @@ impl Flow {
             answers: VecDeque::new(),
             next_feedback: from + 50_000,
             next_frame: from,
-            media: 0,
             frames_at: from,
             frames: 0,
             owed: 0,
@@ -186,8 +209,13 @@ impl Flow {
             self.frames_at += FRAME;
             // A camera is not quite regular.
             self.next_frame = self.frames_at + self.random.below(6_000);
-            let rate = self.layer(self.controller.target().min(demand));
-            self.frame(rate);
+            let (target, proven) = (self.controller.target(), self.controller.proven());
+            let (rate, is_new) = match &mut self.layered {
+                Some(layered) => layered.choose(now, target, proven),
+                None => (target.min(demand), false),
+            };
+            self.frame(rate, is_new);
+            self.tenth(now).media = rate;
         }
         self.pace(now, number, link);
         self.probe(now, number, link);
@@ -199,22 +227,11 @@ impl Flow {
         self.tenth(now).target = self.controller.target();
     }
 
-    /// The rate that media have at a target: going up needs some room above.
-    fn layer(&mut self, target: u64) -> u64 {
-        if self.conduct.layers.is_empty() {
-            return target;
-        }
-        let fits = |rate: &&u64| **rate <= target && (**rate <= self.media || **rate * 11 / 10 <= target);
-        let layers = self.conduct.layers.iter();
-        self.media = layers.filter(fits).max().copied().unwrap_or(self.conduct.layers[0]);
-        self.media
-    }
-
     /// A frame of about a thirtieth of a second's bytes. What one is too large, the next ones are smaller.
-    fn frame(&mut self, rate: u64) {
+    fn frame(&mut self, rate: u64, is_new: bool) {
         // So much is made that what is left of it is the rate.
         let fair = (rate as f64 / 8.0 / 30.0 / (1.0 - self.conduct.upstream_loss_percent / 100.0)) as i64;
-        let key = self.frames.is_multiple_of(300);
+        let key = is_new || self.frames.is_multiple_of(300);
         self.frames += 1;
         let wanted = if key && self.frames > 1 {
             fair * 4
@@ -262,7 +279,9 @@ impl Flow {
                 packets: 0,
             });
         }
-        let Some(mut probing) = self.probing.take() else { return };
+        let Some(mut probing) = self.probing.take().filter(|_| !self.controller.ends_probe()) else {
+            return;
+        };
         while probing.next <= now {
             if probing.left == 0 && probing.packets >= probing.probe.packets_min {
                 return;
@@ -277,6 +296,11 @@ impl Flow {
 
     fn send(&mut self, now: Micros, flow: usize, bytes: u32, probe: Option<u8>, link: &mut Link) {
         self.controller.sent(now, bytes, probe);
+        let is_shared = probe.is_none() && self.controller.counts_media();
+        if let Some(probing) = self.probing.as_mut().filter(|_| is_shared) {
+            probing.left = probing.left.saturating_sub(u64::from(bytes));
+            probing.next += u64::from(bytes) * 8_000_000 / probing.probe.bits_per_second.max(1);
+        }
         let number = self.sent.len();
         self.sent.push(Sent {
             at: now,
@@ -345,6 +369,7 @@ impl Flow {
             let last = self.tenths.last().map_or(0, |tenth| tenth.target);
             let new = Tenth {
                 target: last,
+                media: self.tenths.last().map_or(0, |tenth| tenth.media),
                 ..Tenth::default()
             };
             self.tenths.resize(index + 1, new);
