@@ -172,6 +172,22 @@ impl FeedRef {
     }
 }
 
+/// Messages of this server's own that a client understands. A client is not sent the others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Features {
+    /// What the client gets of each video, and why not more.
+    pub video_quality: bool,
+    /// Which layers of its own videos are wanted.
+    pub send_layers: bool,
+}
+
+impl Features {
+    pub const NONE: Features = Features {
+        video_quality: false,
+        send_layers: false,
+    };
+}
+
 /// A slot among those of its connection: a sending section whose source changes while the connection lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SlotId(pub u8);

@@ -27,6 +27,7 @@ mod rules;
 mod speakers;
 mod stage;
 mod stay;
+mod wants;
 
 use std::sync::Arc;
 
@@ -52,12 +53,14 @@ pub use register::{Abilities, Registration};
 pub use rules::Rules;
 pub use stage::{SlotStream, StagePart, StageSlot};
 pub use stay::{PublishRights, Stay};
+pub use wants::{Heights, LAST_N, VideoWants};
 
 use crate::ids::{
-    CallId, Feed, FeedRef, OfferTag, ParticipantId, PeerId, PushTarget, RoomId, RoomName, SessionId, SlotId, Turn,
-    UserId,
+    CallId, Features, Feed, FeedRef, OfferTag, ParticipantId, PeerId, PushTarget, RoomId, RoomName, SessionId, SlotId,
+    Turn, UserId,
 };
 use crate::media::description::{ConnectionIdentity, Description, OfferError};
+use crate::video::{Quality, Want};
 
 /// A user, and how they are shown to others.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -133,6 +136,8 @@ pub enum Command {
     EndConnection {
         subject: Subject,
     },
+    /// Wants so much of the videos in the room, in the place of what was wanted before.
+    Want(Box<VideoWants>),
     Play(Play),
     /// A chat text to everybody in the room, the sender included.
     SendText {
@@ -244,6 +249,16 @@ pub struct DecodingNotice {
     pub undecodable: Option<String>,
 }
 
+/// The encodings of its own video that a client is asked to send.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LayersWanted {
+    pub feed: Feed,
+    /// Names of encodings (rids), each with whether it is wanted; an encoding without a name has the empty one.
+    pub layers: Vec<(String, bool)>,
+    /// Most bits per second of the highest of them. `None` if nothing bounds it.
+    pub max_bits_per_second: Option<u64>,
+}
+
 /// Sound or pictures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MediaKind {
@@ -317,6 +332,13 @@ pub enum Event {
     },
     /// A notice about decoding. The publisher and the watcher are both sent it.
     Decoding(Arc<DecodingNotice>),
+    /// What the session gets of a video. Only sessions that understand it are sent it.
+    Quality {
+        feed: UserFeed,
+        quality: Quality,
+    },
+    /// Which encodings of the session's own video are wanted. Only sessions that understand it are sent it.
+    LayersWanted(Arc<LayersWanted>),
     Message(MessageEvent),
     Call(CallEvent),
     Meeting(MeetingEvent),
@@ -450,6 +472,11 @@ pub enum Effect {
         peer: PeerId,
         muted: Muted,
     },
+    /// What the client of a connection wants of videos that it watches; of others it wants what there is.
+    Want {
+        peer: PeerId,
+        wants: Vec<(FeedRef, Want)>,
+    },
     /// Offers of which either all are answered, in this order, or none.
     Negotiate(Vec<Negotiation>),
     Play(Playback),
@@ -485,6 +512,8 @@ pub struct Negotiation {
     pub publishes: PublishRights,
     /// The part of what the client publishes that is forwarded to nobody.
     pub muted: Muted,
+    /// What the client understands beside the messages that all clients do.
+    pub understands: Features,
     pub subject: Subject,
     /// Tag of the offer.
     pub tag: Option<OfferTag>,

@@ -15,7 +15,9 @@ mod slots;
 mod speech;
 mod standing;
 mod stays;
+mod steering;
 mod waiting;
+mod wants;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -29,7 +31,7 @@ use super::{
     Claim, Effect, Event, FileNotice, Limits, Muted, Negotiation, Offer, Person, PublishRights, Purpose, Refusal,
     RoomKind, RoomOutline, Side, Stay, Subject, Use,
 };
-use crate::ids::{CallId, Feed, FeedRef, ParticipantId, PeerId, RoomId, RoomName, SessionId, Turn, UserId};
+use crate::ids::{CallId, Features, Feed, FeedRef, ParticipantId, PeerId, RoomId, RoomName, SessionId, Turn, UserId};
 use crate::shares::ClientAddress;
 
 /// Time at which something about a participant is due.
@@ -185,6 +187,7 @@ impl Rooms {
             effects.push(self.close_peer(seat.room, &peer));
         }
         effects.extend(refilled);
+        effects.extend(self.settle_wants(seat.room));
         effects.extend(left);
     }
 
@@ -306,6 +309,7 @@ impl Rooms {
                 uses,
                 publishes: PublishRights::ALL,
                 muted: Muted::default(),
+                understands: Features::default(),
                 subject: Subject::Call { call, side },
                 tag: guest.offer.tag,
                 description: guest.offer.description,

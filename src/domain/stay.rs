@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use super::{Role, WithoutHost};
+use crate::ids::Features;
 
 /// What a participant may do, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub struct Stay {
     pub without_host: WithoutHost,
     /// Whether the session is sent [`super::MeetingEvent`]s, and so can wait where a meeting is locked. Other sessions are sent none.
     pub sees_meeting: bool,
+    /// What the client understands beside the messages that all clients do.
+    pub understands: Features,
 }
 
 /// The kinds of media that a participant may publish.
@@ -36,6 +39,7 @@ impl Default for Stay {
             role: Role::Guest,
             without_host: WithoutHost::Enter,
             sees_meeting: false,
+            understands: Features::default(),
         }
     }
 }
@@ -49,6 +53,7 @@ impl Stay {
         role: Role::Guest,
         without_host: WithoutHost::Enter,
         sees_meeting: false,
+        understands: Features::NONE,
     };
 
     /// What the participant publishes at most.

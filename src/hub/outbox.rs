@@ -127,6 +127,7 @@ pub(crate) fn weight(event: &Event) -> usize {
         Event::Text { text, .. } => text.len(),
         Event::File { file, .. } => file.name.len() + file.url.len(),
         Event::Candidate { candidate, .. } => candidate.line.len(),
+        Event::LayersWanted(wanted) => wanted.layers.iter().map(|(rid, _)| rid.len()).sum(),
         Event::Decoding(decoding) => decoding.undecodable.as_ref().map_or(0, String::len),
         Event::Message(
             MessageEvent::Received { message }
@@ -147,6 +148,7 @@ pub(crate) fn weight(event: &Event) -> usize {
         | Event::ParticipantLeft { .. }
         | Event::MediaChanged { .. }
         | Event::FurtherFeeds { .. }
+        | Event::Quality { .. }
         | Event::ConnectionLost { .. }
         | Event::ConnectionEnded { .. }
         | Event::Call(_)

@@ -21,7 +21,9 @@ use super::meters::HubMeters;
 use super::outbox::{Lost, Outbox};
 use super::overview::{Beginning, PARTICIPANTS_ENOUGH};
 use crate::alias::alias;
-use crate::domain::{Command, Effect, EndReason, MediaKind, MediaState, Refusal, Rules, announces_somebody};
+use crate::domain::{
+    Command, Effect, EndReason, LayersWanted, MediaKind, MediaState, Refusal, Rules, announces_somebody,
+};
 use crate::ids::SessionId;
 use crate::media::codec::Kind;
 use crate::media::description::OfferError;
@@ -360,6 +362,26 @@ impl Hub {
             MediaEvent::Decodable { peer, publisher, kind } => {
                 debug!(%peer, ?kind, "can decode again what the publisher sends");
                 let effects = self.rules.decoding_changed(peer, publisher, media_kind(kind), None);
+                self.carry_out_all(effects);
+            }
+            MediaEvent::Quality { peer, feed, quality } => {
+                debug!(%peer, ?feed, ?quality, "a video is sent otherwise than before");
+                let effects = self.rules.quality_changed(peer, feed, quality);
+                self.carry_out_all(effects);
+            }
+            MediaEvent::LayersWanted {
+                peer,
+                feed,
+                layers,
+                max_bits_per_second,
+            } => {
+                debug!(%peer, ?layers, ?max_bits_per_second, "other encodings are wanted");
+                let wanted = LayersWanted {
+                    feed,
+                    layers,
+                    max_bits_per_second,
+                };
+                let effects = self.rules.layers_wanted(peer, wanted);
                 self.carry_out_all(effects);
             }
             MediaEvent::SpeechBegan { peer } => {

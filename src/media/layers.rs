@@ -20,6 +20,8 @@ pub struct LayerState {
 pub struct LayerSet(u8);
 
 impl LayerSet {
+    pub(crate) const ALL: LayerSet = LayerSet(u8::MAX);
+
     pub fn contains(self, layer: usize) -> bool {
         layer < 8 && self.0 & (1 << layer) != 0
     }
@@ -278,8 +280,7 @@ mod tests {
         last_packet: None,
     };
 
-    /// All layers.
-    const ALL: LayerSet = LayerSet(0xff);
+    const ALL: LayerSet = LayerSet::ALL;
 
     /// All layers but these.
     fn without(undecodable: &[usize]) -> LayerSet {

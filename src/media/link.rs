@@ -17,6 +17,7 @@ use super::names::TrackRef;
 use super::packet::BatchPacket;
 use super::rewrite::SourceId;
 use super::session::NegotiatedCodec;
+use super::steering::Wish;
 use crate::ids::{PeerId, RoomId, TrackId};
 
 /// Bytes of packets on their way: 60 ms of a hundred 2.5 Mb/s videos, longer than a worker that keeps up is ever busy with one
@@ -56,6 +57,8 @@ pub enum LinkMessage {
     Release(RoomId),
     /// Somebody at this end waits for a key frame.
     KeyFrame { track: TrackId, layer: u8 },
+    /// What the viewers at this end want of a video. An end that never says it wants everything.
+    Wish { track: TrackId, wish: Wish },
     /// A track as it is from now on.
     Track(Box<TrackNotice>),
     /// The track has ended.

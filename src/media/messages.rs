@@ -12,7 +12,8 @@ use super::link::{Far, LinkEnd};
 use super::names::Muted;
 use super::report::TrackReport;
 use super::session::PeerSpec;
-use crate::ids::{FeedRef, ParticipantId, PeerId, RoomId, SlotId, TrackId, WorkerId};
+use crate::ids::{Feed, FeedRef, ParticipantId, PeerId, RoomId, SlotId, TrackId, WorkerId};
+use crate::video::{Quality, Want};
 
 /// What the hub asks of a worker.
 #[derive(Debug)]
@@ -30,6 +31,12 @@ pub enum MediaCommand {
     Mute {
         peer: PeerId,
         muted: Muted,
+    },
+    /// What a connection's client wants of videos that it watches; of others it wants what there is. It replaces what was wanted
+    /// before.
+    Want {
+        peer: PeerId,
+        wants: Vec<(FeedRef, Want)>,
     },
 }
 
@@ -62,6 +69,21 @@ pub enum MediaEvent {
         peer: PeerId,
         publisher: ParticipantId,
         kind: Kind,
+    },
+    /// The encodings of a client's video that are wanted from now on, by their names (rids), and the most bits per second for the
+    /// highest of them. The empty name is that of an encoding without one.
+    LayersWanted {
+        peer: PeerId,
+        feed: Feed,
+        layers: Vec<(String, bool)>,
+        max_bits_per_second: Option<u64>,
+    },
+    /// What a client gets of a video is something else than before. Only about clients that understand that, and about one video
+    /// once a second at most.
+    Quality {
+        peer: PeerId,
+        feed: FeedRef,
+        quality: Quality,
     },
     /// The participant who publishes over this connection has begun to speak. It is found by the clock, within about 200 ms of
     /// the first word, and only if their client sends audio levels (RFC 6464).

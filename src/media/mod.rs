@@ -48,6 +48,7 @@ pub mod rtp;
 pub mod session;
 pub mod speaker;
 pub mod stats;
+pub(crate) mod steering;
 pub mod subscription;
 pub mod threads;
 pub(crate) mod track;

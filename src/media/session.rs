@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 use super::codec::Codec;
 use super::names::{Down, Muted, TrackName};
 use super::rtp::Extension;
-use crate::ids::{ParticipantId, PeerId, RoomId, WorkerId};
+use crate::ids::{Features, ParticipantId, PeerId, RoomId, WorkerId};
 use crate::media::codec::Kind;
 
 /// One WebRTC connection as negotiated: everything that a worker needs to run it.
@@ -26,6 +26,8 @@ pub struct PeerSpec {
     pub sections: Vec<MediaSection>,
     /// The part of what the client publishes that is forwarded to nobody.
     pub muted: Muted,
+    /// What the client understands beside the messages that all clients do.
+    pub understands: Features,
 }
 
 impl PeerSpec {

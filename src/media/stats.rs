@@ -66,6 +66,22 @@ pub struct Stats {
     /// Probes after which more is known to arrive, and those that showed no more than before.
     pub probes_won: u64,
     pub(crate) probes_lost: u64,
+    /// Videos that are sent as wanted, that are sent smaller, that cannot be sent, and that nobody wants to see, each counted once
+    /// for each viewer whose videos are divided.
+    pub full_videos: u64,
+    pub reduced_videos: u64,
+    pub paused_videos: u64,
+    pub unwanted_videos: u64,
+    /// Times that what a viewer gets of a video became something else.
+    pub video_changes: u64,
+    /// Time for which videos were not sent because the path did not carry them, all together.
+    pub paused_video_millis: u64,
+    /// Estimates (REMB) sent to publishers.
+    pub estimates_sent: u64,
+    /// Times that a client was told which of its encodings are wanted.
+    pub(crate) layer_orders: u64,
+    /// Connections that are asked for less than they could send.
+    pub steered_peers: u64,
     /// Connections whose path is estimated, by what their estimator is doing.
     pub(crate) estimates: [u64; STATES.len()],
     /// What all these paths carry together, in bits per second, and the time that packets wait in their queues.
@@ -78,11 +94,12 @@ pub struct Stats {
 }
 
 impl Stats {
-    fn gauges(&self) -> [(&'static str, u64); 10] {
+    fn gauges(&self) -> [(&'static str, u64); 11] {
         [
             ("patchbay_media_peers", self.peers),
             ("patchbay_media_suspended_peers", self.suspended),
             ("patchbay_media_speaking_peers", self.speaking),
+            ("patchbay_media_steered_peers", self.steered_peers),
             ("patchbay_media_tracks", self.tracks),
             ("patchbay_media_mirrored_tracks", self.mirrored_tracks),
             ("patchbay_media_subscriptions", self.subscriptions),
@@ -93,7 +110,7 @@ impl Stats {
         ]
     }
 
-    fn counters(&self) -> [(&'static str, u64); 26] {
+    fn counters(&self) -> [(&'static str, u64); 28] {
         [
             ("patchbay_media_received_datagrams_total", self.received_datagrams),
             ("patchbay_media_received_bytes_total", self.received_bytes),
@@ -126,6 +143,8 @@ impl Stats {
             ("patchbay_media_probe_packets_total", self.probe_packets),
             ("patchbay_media_probes_won_total", self.probes_won),
             ("patchbay_media_probes_lost_total", self.probes_lost),
+            ("patchbay_media_estimates_sent_total", self.estimates_sent),
+            ("patchbay_media_layer_orders_total", self.layer_orders),
             ("patchbay_media_undecodable_total", self.undecodable),
             ("patchbay_media_visits_total", self.visits),
             ("patchbay_media_peers_connected_total", self.connected),

@@ -24,6 +24,7 @@ use super::rewrite::SourceId;
 use super::rtp::Header;
 use super::session::{Feedback, MediaSection, NegotiatedCodec};
 use super::speaker::AudioLevel;
+use super::steering::Wish;
 use crate::ids::{PeerId, RoomId, TrackId};
 use crate::media::packet::BatchPacket;
 
@@ -68,6 +69,8 @@ pub struct Mirror {
     pub announced: bool,
     /// Bits of the layers of which it has missed a packet. No NACK brings that packet: the mirror needs a key frame.
     pub missed: u8,
+    /// What its viewers want of a video. `None` where it does not say.
+    pub(crate) wish: Option<Wish>,
 }
 
 pub struct Track {
@@ -86,6 +89,10 @@ pub struct Track {
     pub layers: SmallVec<[Layer; 1]>,
     pub subscribers: Vec<SubscriptionKey>,
     pub mirrors: SmallVec<[Mirror; 1]>,
+    /// What the worker on which it is published was told last of the viewers here, and when.
+    pub(crate) told_wish: Option<(Instant, Wish)>,
+    /// Whether that is to be told anew.
+    pub(crate) is_wish_unsent: bool,
     /// Loudness of the track, if it is sound.
     pub(crate) audio_level: AudioLevel,
     /// Packets that arrived in this batch; empty between batches.
@@ -136,6 +143,8 @@ impl Track {
             layers: SmallVec::new(),
             subscribers: Vec::new(),
             mirrors: SmallVec::new(),
+            told_wish: None,
+            is_wish_unsent: false,
             audio_level: AudioLevel::default(),
             arrivals: Vec::new(),
             started: false,

@@ -5,7 +5,7 @@ use super::identity::{NotBelieved, Ticket};
 use super::json::Text;
 use super::reaction::Close;
 use crate::domain::{Claim, Command, Person, Refusal, Role, Stay, WithoutHost};
-use crate::ids::{RoomName, UserId};
+use crate::ids::{Features, RoomName, UserId};
 use crate::storage::{AdmitError, Admitted};
 use crate::text;
 
@@ -21,6 +21,8 @@ pub struct Join {
     pub visible: bool,
     /// Whether they are there for one connection, and offer it next.
     pub connects: bool,
+    /// What the client understands beside the messages that all clients do.
+    pub(crate) features: Features,
 }
 
 /// Enters the room, or returns why the socket is to be closed. A refusal that is not the client's fault is only logged.
@@ -33,6 +35,7 @@ pub async fn enter<A: Admission>(client: &Client<A>, join: Join) -> Result<(), C
         token,
         visible,
         connects,
+        features,
     } = join;
     let token = token.map(|Text(token)| token);
     let ticket = match client.ticket(&user, &room, token.as_deref()) {
@@ -70,6 +73,10 @@ pub async fn enter<A: Admission>(client: &Client<A>, join: Join) -> Result<(), C
         Some(Ticket::Name(claim)) => (claim, stay_of(role, needs_host, visible)),
         Some(Ticket::Access(claim, stay)) => (claim, Stay { visible, ..stay }),
         None => (Claim::Unproven, stay_of(role, needs_host, visible)),
+    };
+    let stay = Stay {
+        understands: features,
+        ..stay
     };
     let kind = client.rooms;
     let command = Command::Join {

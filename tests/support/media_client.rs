@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use patchbay::ids::{Feed, FeedRef, ParticipantId, PeerId, RoomId, WorkerId};
+use patchbay::ids::{Features, Feed, FeedRef, ParticipantId, PeerId, RoomId, WorkerId};
 use patchbay::media::codec::{Codec, Kind};
 use patchbay::media::link::Far;
 use patchbay::media::messages::{MediaCommand, MediaEvent};
@@ -229,6 +229,7 @@ impl Client {
             spare_certificate: false,
             sections,
             muted: Muted::default(),
+            understands: Features::default(),
         };
         let ip = [127, 1, (number >> 8) as u8, number as u8];
         Client {

@@ -134,7 +134,8 @@ impl Rooms {
             mut uses,
             subject,
         } = offered;
-        let publishes = self.owner(seat).ok_or(Refusal::NotInRoom)?.stay.rights();
+        let stay = self.owner(seat).ok_or(Refusal::NotInRoom)?.stay;
+        let publishes = stay.rights();
         if publishes == PublishRights::NONE {
             uses.retain(|one| !matches!(one, Use::Publish(_)));
         }
@@ -156,11 +157,13 @@ impl Rooms {
             uses,
             publishes,
             muted: self.muted(seat),
+            understands: stay.understands,
             subject,
             tag: offer.tag,
             description: offer.description,
             association,
         }]));
+        effects.extend(self.settle_wants(seat.room));
         Ok(effects)
     }
 

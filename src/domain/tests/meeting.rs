@@ -12,6 +12,7 @@ pub const HOST: Stay = Stay {
     role: Role::Host,
     without_host: WithoutHost::Enter,
     sees_meeting: true,
+    understands: Features::NONE,
 };
 /// A guest by such a client.
 pub const GUEST: Stay = Stay {

@@ -34,6 +34,10 @@ const GAUGES: &[(&str, &str)] = &[
         "patchbay_media_speaking_peers",
         "Of these, connections whose participant speaks now, as far as their client sends audio levels.",
     ),
+    (
+        "patchbay_media_steered_peers",
+        "Connections that are now asked to send less than they could, because nobody sees the rest.",
+    ),
     ("patchbay_media_tracks", "Published tracks on a media worker now."),
     (
         "patchbay_media_subscriptions",
@@ -243,6 +247,14 @@ const COUNTERS: &[(&str, &str)] = &[
     (
         "patchbay_media_probe_packets_total",
         "Packets that were sent only to learn whether a path carries more.",
+    ),
+    (
+        "patchbay_media_estimates_sent_total",
+        "Rates (REMB) that publishers were told to keep to.",
+    ),
+    (
+        "patchbay_media_layer_orders_total",
+        "Messages to clients that say which encodings of their video are wanted.",
     ),
     (
         "patchbay_media_undecodable_total",

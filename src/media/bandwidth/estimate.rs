@@ -79,25 +79,29 @@ impl ReceiverEstimate {
         self.bps = ((from * (512 - lost) / 512) as u64).clamp(self.min_bps, self.max_bps);
     }
 
-    /// Appends one complete RTCP REMB packet.
-    pub fn write(&self, sender_ssrc: u32, media_ssrcs: &[u32], out: &mut Vec<u8>) {
-        // The count is one byte. No peer has more streams than that. If one did, the first ones would stand for all of them,
-        // because the estimate is one for the connection.
-        let media_ssrcs = &media_ssrcs[..media_ssrcs.len().min(255)];
-        let words = 4 + media_ssrcs.len() as u16;
-        // RFC 4585 §6.4: application layer feedback, FMT 15 of PSFB.
-        out.extend_from_slice(&[0x80 | 15, 206]);
-        out.extend_from_slice(&words.to_be_bytes());
-        out.extend_from_slice(&sender_ssrc.to_be_bytes());
-        out.extend_from_slice(&[0; 4]);
-        out.extend_from_slice(b"REMB");
-        // Six bits of exponent, eighteen of mantissa; rounded down.
-        let exponent = (64 - self.bps.leading_zeros()).saturating_sub(18);
-        let rate = exponent << 18 | (self.bps >> exponent) as u32;
-        out.extend_from_slice(&((media_ssrcs.len() as u32) << 24 | rate).to_be_bytes());
-        for ssrc in media_ssrcs {
-            out.extend_from_slice(&ssrc.to_be_bytes());
-        }
+    pub fn bps(&self) -> u64 {
+        self.bps
+    }
+}
+
+/// Appends one complete RTCP REMB packet.
+pub(crate) fn write_estimate(bps: u64, sender_ssrc: u32, media_ssrcs: &[u32], out: &mut Vec<u8>) {
+    // The count is one byte. No peer has more streams than that. If one did, the first ones would stand for all of them,
+    // because the estimate is one for the connection.
+    let media_ssrcs = &media_ssrcs[..media_ssrcs.len().min(255)];
+    let words = 4 + media_ssrcs.len() as u16;
+    // RFC 4585 §6.4: application layer feedback, FMT 15 of PSFB.
+    out.extend_from_slice(&[0x80 | 15, 206]);
+    out.extend_from_slice(&words.to_be_bytes());
+    out.extend_from_slice(&sender_ssrc.to_be_bytes());
+    out.extend_from_slice(&[0; 4]);
+    out.extend_from_slice(b"REMB");
+    // Six bits of exponent, eighteen of mantissa; rounded down.
+    let exponent = (64 - bps.leading_zeros()).saturating_sub(18);
+    let rate = exponent << 18 | (bps >> exponent) as u32;
+    out.extend_from_slice(&((media_ssrcs.len() as u32) << 24 | rate).to_be_bytes());
+    for ssrc in media_ssrcs {
+        out.extend_from_slice(&ssrc.to_be_bytes());
     }
 }
 
@@ -200,9 +204,8 @@ mod tests {
             u64::from(u32::MAX),
         ] {
             for ssrcs in [&[][..], &[0xdead_beef], &[1, 2, 3]] {
-                let estimate = ReceiverEstimate::new(bps, 0, u64::MAX);
                 let mut out = Vec::new();
-                estimate.write(77, ssrcs, &mut out);
+                write_estimate(bps, 77, ssrcs, &mut out);
                 assert_eq!(out.len(), 20 + ssrcs.len() * 4);
                 assert_eq!(usize::from(u16::from_be_bytes([out[2], out[3]])) * 4 + 4, out.len());
                 let decoded = ReceiverEstimatedMaximumBitrate::unmarshal(&mut &out[..]).unwrap();
@@ -220,7 +223,7 @@ mod tests {
     #[test]
     fn more_ssrcs_than_a_packet_counts_are_left_out() {
         let mut out = Vec::new();
-        ReceiverEstimate::new(1_000_000, 0, 2_000_000).write(1, &[9; 300], &mut out);
+        write_estimate(1_000_000, 1, &[9; 300], &mut out);
         let decoded = ReceiverEstimatedMaximumBitrate::unmarshal(&mut &out[..]).unwrap();
         assert_eq!(decoded.ssrcs.len(), 255);
         assert_eq!(out.len(), 20 + 255 * 4);

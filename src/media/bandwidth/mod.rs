@@ -6,6 +6,6 @@ pub(crate) mod outgoing;
 mod statuses;
 mod transport_feedback;
 
-pub(crate) use estimate::ReceiverEstimate;
+pub(crate) use estimate::{ReceiverEstimate, write_estimate};
 pub(crate) use statuses::{Known, ReceiverClock, Statuses};
 pub(crate) use transport_feedback::TransportFeedback;

@@ -27,6 +27,7 @@ use super::extension_ids::ExtensionIds;
 use super::keys::{SubscriptionKey, TrackKey};
 use super::session::{MediaSection, PeerSpec, TransportSpec};
 use super::speaker::SpeechReports;
+use super::steering::{Steering, Told};
 use super::undecodable::DecodingReports;
 use crate::ids::{ParticipantId, PeerId, RoomId};
 
@@ -94,6 +95,8 @@ pub struct Transport {
     pub(crate) reference_times: SmallVec<[ReferenceTime; 1]>,
     /// How its bandwidth was divided last.
     pub(crate) division: Division,
+    /// Rate of its path that the publishers of what it watches know of, in bits per second.
+    pub(crate) seen_target: u64,
     /// What a test lets its path be.
     #[cfg(debug_assertions)]
     pub(crate) supposed: Option<Outcome>,
@@ -121,6 +124,11 @@ pub struct Publisher {
     pub(crate) next_feedback: Instant,
     pub(crate) received_bytes: u64,
     pub(crate) fir_command: u8,
+    pub(crate) steering: Steering,
+    /// Time at which to look what the client is to send, before the next report: something has changed.
+    pub(crate) next_steering: Option<Instant>,
+    /// What the client was told of its encodings. `None` if it does not understand that.
+    pub(crate) told: Option<Told>,
     pub(crate) speech: SpeechReports,
     /// Time at which the loudness of its sound is counted next.
     pub(crate) next_loudness: Instant,
@@ -166,6 +174,7 @@ impl Transport {
             publisher: None,
             reference_times: SmallVec::new(),
             division: Division::default(),
+            seen_target: 0,
             #[cfg(debug_assertions)]
             supposed: None,
         }

@@ -22,12 +22,28 @@ impl EventQueue {
 
 /// Whether both are about the same state of the same connection, so that only the newer one counts.
 fn replaces(newer: &MediaEvent, older: &MediaEvent) -> bool {
-    use MediaEvent::{Decodable, Resumed, SpeechBegan, SpeechEnded, Suspended, Undecodable};
+    use MediaEvent::{Decodable, LayersWanted, Quality, Resumed, SpeechBegan, SpeechEnded, Suspended, Undecodable};
     match (newer, older) {
         (Suspended { peer } | Resumed { peer }, Suspended { peer: other } | Resumed { peer: other }) => peer == other,
         (SpeechBegan { peer } | SpeechEnded { peer }, SpeechBegan { peer: other } | SpeechEnded { peer: other }) => {
             peer == other
         }
+        (
+            Quality { peer, feed, .. },
+            Quality {
+                peer: other,
+                feed: other_feed,
+                ..
+            },
+        ) => (peer, feed) == (other, other_feed),
+        (
+            LayersWanted { peer, feed, .. },
+            LayersWanted {
+                peer: other,
+                feed: other_feed,
+                ..
+            },
+        ) => (peer, feed) == (other, other_feed),
         (
             Undecodable {
                 peer, publisher, kind, ..
@@ -52,7 +68,7 @@ fn replaces(newer: &MediaEvent, older: &MediaEvent) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::{ParticipantId, PeerId};
+    use crate::ids::{Feed, ParticipantId, PeerId};
     use crate::media::codec::{Codec, Kind};
 
     #[test]
@@ -60,6 +76,12 @@ mod tests {
         let mut events = EventQueue::default();
         let (peer, other) = (PeerId(1), PeerId(2));
         let (publisher, codec) = (ParticipantId(7), Codec::Vp8);
+        let wanted = |feed, is_wanted| MediaEvent::LayersWanted {
+            peer,
+            feed,
+            layers: vec![("q".to_owned(), is_wanted)],
+            max_bits_per_second: None,
+        };
         events.push_back(MediaEvent::Connected { peer });
         events.push_back(MediaEvent::Suspended { peer: other });
         for _ in 0..1_000 {
@@ -73,6 +95,9 @@ mod tests {
                     codec,
                 });
             }
+            for (feed, is_wanted) in [(Feed::Camera, false), (Feed::Screen, false), (Feed::Camera, true)] {
+                events.push_back(wanted(feed, is_wanted));
+            }
             events.push_back(MediaEvent::Resumed { peer });
             events.push_back(MediaEvent::SpeechEnded { peer });
             for kind in [Kind::Audio, Kind::Video] {
@@ -83,6 +108,8 @@ mod tests {
         let expected = [
             MediaEvent::Connected { peer },
             MediaEvent::Suspended { peer: other },
+            wanted(Feed::Screen, false),
+            wanted(Feed::Camera, true),
             MediaEvent::Resumed { peer },
             MediaEvent::SpeechEnded { peer },
             MediaEvent::Decodable {

@@ -10,6 +10,7 @@ use crate::media::codec::Kind;
 use crate::media::demux::Occupant;
 use crate::media::keys::{SubscriptionKey, TrackKey, TransportKey};
 use crate::media::names::Down;
+use crate::media::peer::Publisher;
 use crate::media::peer::srtp::MAX_OVERHEAD;
 use crate::media::rtcp::{self, Block, Packet};
 
@@ -232,11 +233,8 @@ impl Worker {
 
     /// Sends the publisher receiver reports, and the congestion feedback that it negotiated.
     pub(super) fn report_to_publisher(&mut self, now: Instant, key: TransportKey) {
-        let transport = &mut self.transports[key];
-        let Some(publisher) = transport.publisher.as_mut().filter(|_| transport.secure.is_some()) else {
-            return;
-        };
-        if self.egress.is_full() {
+        let transport = &self.transports[key];
+        if transport.publisher.is_none() || transport.secure.is_none() || self.egress.is_full() {
             return;
         }
         let codecs = || {
@@ -249,31 +247,14 @@ impl Worker {
         let transport_cc = codecs().any(|codec| codec.feedback.transport_cc);
         let remb = codecs().any(|codec| codec.feedback.remb);
         self.scratch.clear();
-        if now >= publisher.next_report {
-            publisher.next_report = now + REPORT_INTERVAL;
-            let mut blocks: smallvec::SmallVec<[Block; 8]> = smallvec::SmallVec::new();
-            let mut worst = 0;
-            for stream in transport.streams.iter().filter(|stream| !stream.repair) {
-                let Some(track) = self.tracks.get_mut(stream.track) else {
-                    continue;
-                };
-                let Some(layer) = track.layers.get_mut(usize::from(stream.layer)) else {
-                    continue;
-                };
-                let block = report_block(now, layer);
-                worst = worst.max(block.fraction_lost);
-                blocks.push(block);
-            }
-            rtcp::write_receiver_report(&mut self.scratch, transport.feedback_ssrc, &blocks);
-            let received_bps = std::mem::take(&mut publisher.received_bytes) * 8;
-            if remb && !transport_cc {
-                publisher.estimate.update(now, worst, received_bps);
-                let media: smallvec::SmallVec<[u32; 8]> = blocks.iter().map(|block| block.ssrc).collect();
-                publisher
-                    .estimate
-                    .write(transport.feedback_ssrc, &media, &mut self.scratch);
-            }
+        let is_reported = self.report_reception(now, key);
+        if remb {
+            self.send_estimate(now, key, is_reported, transport_cc);
         }
+        let transport = &mut self.transports[key];
+        let Some(publisher) = transport.publisher.as_mut() else {
+            return;
+        };
         if now < publisher.next_feedback {
             return self.send_feedback(key);
         }
@@ -290,6 +271,33 @@ impl Worker {
             );
         }
         self.send_feedback(key);
+    }
+
+    /// Writes a receiver report into `scratch`, if it is time for one, and estimates what the way here carries. True if it is.
+    fn report_reception(&mut self, now: Instant, key: TransportKey) -> bool {
+        let transport = &mut self.transports[key];
+        let due = |publisher: &&mut Box<Publisher>| now >= publisher.next_report;
+        let Some(publisher) = transport.publisher.as_mut().filter(due) else {
+            return false;
+        };
+        publisher.next_report = now + REPORT_INTERVAL;
+        let mut blocks: smallvec::SmallVec<[Block; 8]> = smallvec::SmallVec::new();
+        let mut worst = 0;
+        for stream in transport.streams.iter().filter(|stream| !stream.repair) {
+            let Some(track) = self.tracks.get_mut(stream.track) else {
+                continue;
+            };
+            let Some(layer) = track.layers.get_mut(usize::from(stream.layer)) else {
+                continue;
+            };
+            let block = report_block(now, layer);
+            worst = worst.max(block.fraction_lost);
+            blocks.push(block);
+        }
+        rtcp::write_receiver_report(&mut self.scratch, transport.feedback_ssrc, &blocks);
+        let received_bps = std::mem::take(&mut publisher.received_bytes) * 8;
+        publisher.estimate.update(now, worst, received_bps);
+        true
     }
 
     /// Sends one subscriber the sender reports of its copies, and what it needs to know its round trip.

@@ -32,6 +32,8 @@ pub struct Link {
     pub requested: AHashSet<RoomId>,
     /// Rooms that are to be asked for or released. Each is asked for already, or exists here, which bounds their number.
     pub changed: VecDeque<RoomId>,
+    /// Mirrored videos of which the other end is to be told what is wanted. Each is in it once.
+    pub wishes: VecDeque<TrackKey>,
     /// The part of what a player publishes that is forwarded to nobody.
     pub muted: Muted,
     /// Whether the link is among those that have something to send.
@@ -50,6 +52,7 @@ impl Link {
             mirrored: AHashMap::new(),
             requested: AHashSet::new(),
             changed: VecDeque::new(),
+            wishes: VecDeque::new(),
             muted: Muted::default(),
             is_behind: false,
         }
@@ -62,7 +65,8 @@ impl Link {
     }
 
     pub(crate) fn has_unsent(&self) -> bool {
-        !(self.unannounced.is_empty() && self.removed.is_empty() && self.changed.is_empty())
+        let is_announced = self.unannounced.is_empty() && self.removed.is_empty() && self.changed.is_empty();
+        !(is_announced && self.wishes.is_empty())
     }
 }
 

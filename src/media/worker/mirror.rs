@@ -157,6 +157,7 @@ impl Worker {
                 link: id,
                 announced: false,
                 missed: 0,
+                wish: None,
             }),
         }
         link.unannounced.push_back(key);
@@ -196,6 +197,7 @@ impl Worker {
             && let Some(link) = self.links.get_mut(id)
         {
             link.mirrored.remove(&track.id);
+            link.wishes.retain(|other| *other != key);
         }
     }
 
@@ -312,6 +314,7 @@ impl Worker {
         }
         self.share_cache(notice.room, notice.name.participant);
         self.attach_all(now, notice.room, notice.name);
+        self.tell_wish_anew(now, key);
         if notice.suspended {
             return self.forget_packets(key);
         }
@@ -387,6 +390,7 @@ impl Worker {
             LinkMessage::Mirror(room) => self.mirror_requested(now, id, room),
             LinkMessage::Release(room) => self.mirror_released(now, id, room),
             LinkMessage::KeyFrame { track, layer } => self.key_frame_wanted_by_mirror(now, id, track, layer),
+            LinkMessage::Wish { track, wish } => self.wish_came(now, id, track, wish),
             LinkMessage::Track(notice) => self.track_announced(now, id, &notice),
             LinkMessage::Removed(track) => self.track_removed(now, id, track),
             LinkMessage::Clock {
@@ -408,6 +412,7 @@ impl Worker {
     /// Sends what is to be announced over one link, as far as there is room. The next tick sends the rest.
     pub(super) fn announce(&mut self, now: Instant, id: LinkId) {
         self.announce_what_fits(now, id);
+        self.send_wishes(now, id);
         self.links.note_unsent(id);
     }
 

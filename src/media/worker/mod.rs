@@ -29,10 +29,12 @@ mod rooms;
 mod round_trips;
 mod selection;
 mod speakers;
+mod steering;
 mod suspension;
 mod ticks;
 mod undecodable;
 mod waiting;
+mod wants;
 mod wholes;
 
 use std::time::Instant;
@@ -192,6 +194,7 @@ impl Worker {
             }
             MediaCommand::Fill { peer, slot, source } => self.fill(now, peer, slot, source),
             MediaCommand::Mute { peer, muted } => self.mute(now, peer, muted),
+            MediaCommand::Want { peer, wants } => self.want(now, peer, wants),
         }
     }
 
@@ -232,6 +235,8 @@ impl Worker {
             ..self.stats
         };
         self.count_estimates(&mut stats);
+        self.count_steered(&mut stats);
+        self.count_quality(&mut stats);
         stats
     }
 

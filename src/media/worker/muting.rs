@@ -42,6 +42,7 @@ impl Worker {
         }
         let next_source = &mut self.next_source;
         track.begin_anew(|| Self::fresh_source(next_source));
+        self.wish_changed(now, key);
         self.select(now, key, Urgency::AtOnce);
         self.request_key_frames(now, key);
     }

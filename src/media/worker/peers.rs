@@ -19,6 +19,7 @@ use crate::media::peer::srtp::contexts;
 use crate::media::peer::{Publisher, SentTo, Transport};
 use crate::media::session::{MediaSection, PeerSpec, SentStream, TransportSpec};
 use crate::media::speaker::SpeechReports;
+use crate::media::steering::Steering;
 use crate::media::subscription::Subscription;
 use crate::media::track::Track;
 
@@ -64,6 +65,11 @@ impl Worker {
             {
                 self.mute(now, spec.peer, spec.muted);
                 self.set_sections(now, key, of_transport);
+                self.steer_anew(now, key, spec.understands.send_layers);
+                if let Some(connection) = self.connections.get_mut(&spec.peer) {
+                    connection.is_told_quality = spec.understands.video_quality;
+                    connection.is_divided |= spec.understands.video_quality;
+                }
             }
         }
         for (number, key) in before.transports() {
@@ -118,7 +124,7 @@ impl Worker {
             }
             // The client counts roll-overs from zero again (RFC 3711 §3.3.1), and so must the copies that it gets.
             for subscription in subscriptions {
-                self.remove_subscription(subscription);
+                self.remove_subscription(now, subscription);
             }
             self.forget_undecodable(key);
             self.begin_again(now, spec.peer);
@@ -151,7 +157,7 @@ impl Worker {
                 .iter()
                 .find_map(|section| Some((section, find_stream(section)?)))
             {
-                None => self.remove_subscription(old),
+                None => self.remove_subscription(now, old),
                 // The subscription of a section on hold stays: its sequence numbers must go on from here, not begin again.
                 // Under the same keys and SSRC, other packets would get the same SRTP indices.
                 Some((section, stream)) => self.change_subscription(now, old, |subscription| {
@@ -279,7 +285,7 @@ impl Worker {
             self.remove_track(now, track);
         }
         for subscription in self.transports[key].subscriptions.clone() {
-            self.remove_subscription(subscription);
+            self.remove_subscription(now, subscription);
         }
         let transport = &self.transports[key];
         self.demux.forget_ufrag(&transport.ice.local_ufrag, key);
@@ -399,6 +405,9 @@ fn publisher(now: Instant, epoch: Instant, max_publish_bps: u64) -> Publisher {
         next_feedback: now,
         received_bytes: 0,
         fir_command: 0,
+        steering: Steering::default(),
+        next_steering: None,
+        told: None,
         speech: SpeechReports::default(),
         next_loudness: now,
         counts_loudness: false,

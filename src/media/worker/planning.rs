@@ -113,6 +113,7 @@ impl Worker {
         if publisher.counts_loudness {
             next = next.min(publisher.next_loudness);
         }
+        next = publisher.next_steering.map_or(next, |due| next.min(due));
         Some(next)
     }
 

@@ -21,6 +21,9 @@ impl Worker {
             && let Some(track) = self.tracks.get_mut(before)
         {
             track.subscribers.retain(|&subscriber| subscriber != key);
+            if found != Some(before) {
+                self.wish_changed(now, before);
+            }
         }
         let subscription = &mut self.subscriptions[key];
         subscription.detach();
@@ -30,6 +33,7 @@ impl Worker {
             track.subscribers.push(key);
             let transport = subscription.transport;
             self.visit_soon(now, transport);
+            self.wish_changed(now, found);
             self.allocate_first(now, key);
             self.select(now, found, Urgency::AtOnce);
             if self
@@ -88,12 +92,15 @@ impl Worker {
         self.attach_all(now, track.room, track.name);
     }
 
-    pub(super) fn remove_subscription(&mut self, key: SubscriptionKey) {
+    pub(super) fn remove_subscription(&mut self, now: Instant, key: SubscriptionKey) {
         let Some(subscription) = self.subscriptions.remove(key) else {
             return;
         };
         if let Some(track) = subscription.track.and_then(|track| self.tracks.get_mut(track)) {
             track.subscribers.retain(|&subscriber| subscriber != key);
+        }
+        if let Some(track) = subscription.track {
+            self.wish_changed(now, track);
         }
         if let Some(transport) = self.transports.get_mut(subscription.transport) {
             transport.subscriptions.retain(|other| *other != key);

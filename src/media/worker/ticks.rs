@@ -55,6 +55,7 @@ impl Worker {
             self.look_after(now, key);
             let publishes = |transport: &Transport| transport.publisher.is_some() && transport.suspended.is_none();
             if self.transports.get(key).is_some_and(publishes) {
+                self.steer(now, key);
                 self.report_to_publisher(now, key);
             }
             self.plan_anew(now, key);
@@ -117,6 +118,7 @@ impl Worker {
             self.allocate_for_all(now, key);
         }
         self.select(now, key, Urgency::Patient);
+        self.look_after_wish(now, key);
     }
 
     /// The publisher's transport, if it is on this worker.

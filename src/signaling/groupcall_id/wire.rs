@@ -1,5 +1,7 @@
 //! The messages exactly as they stand on the wire. Unknown fields are ignored: real clients add some.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -41,6 +43,8 @@ pub(crate) struct OnIceCandidate {
 pub(crate) enum Outgoing<'a> {
     ExistingParticipants {
         data: Participants<'a>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        features: Option<&'a [&'static str]>,
     },
     NewParticipantArrived {
         name: &'a str,
@@ -87,6 +91,24 @@ pub(crate) enum Outgoing<'a> {
         #[serde(skip_serializing_if = "FeedWord::is_camera")]
         feed: FeedWord,
         candidate: CandidateOut<'a>,
+    },
+    VideoQuality {
+        sender: &'a str,
+        #[serde(skip_serializing_if = "FeedWord::is_camera")]
+        feed: FeedWord,
+        height: u16,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        wanted: Option<u16>,
+        state: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<&'static str>,
+    },
+    SendLayers {
+        #[serde(skip_serializing_if = "FeedWord::is_camera")]
+        feed: FeedWord,
+        layers: BTreeMap<&'a str, bool>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        max_bitrate: Option<u64>,
     },
     UnrecognizedMessage {
         message: &'a Value,

@@ -1,5 +1,7 @@
 //! The messages exactly as they stand on the wire. Unknown fields are ignored: real clients add some.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 
@@ -64,6 +66,8 @@ pub(crate) enum Outgoing<'a> {
     },
     ExistingParticipants {
         participants: Vec<ParticipantOut<'a>>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        features: Option<&'a [&'static str]>,
     },
     NewParticipantArrived {
         participant: ParticipantOut<'a>,
@@ -116,6 +120,24 @@ pub(crate) enum Outgoing<'a> {
         user_id: Id<'a>,
         watcher_id: Id<'a>,
         media: &'static str,
+    },
+    VideoQuality {
+        sender: Id<'a>,
+        #[serde(skip_serializing_if = "FeedWord::is_camera")]
+        feed: FeedWord,
+        height: u16,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        wanted: Option<u16>,
+        state: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<&'static str>,
+    },
+    SendLayers {
+        #[serde(skip_serializing_if = "FeedWord::is_camera")]
+        feed: FeedWord,
+        layers: BTreeMap<&'a str, bool>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        max_bitrate: Option<u64>,
     },
     UnrecognizedMessage {
         message: &'a Value,

@@ -53,7 +53,7 @@ use super::reaction::Close;
 use crate::auth::access_token::looks_like_access_token;
 use crate::clock::now_s;
 use crate::domain::PublishRights;
-use crate::ids::{RoomName, UserId};
+use crate::ids::{Features, RoomName, UserId};
 use crate::media::description::Description;
 use crate::text;
 
@@ -135,6 +135,7 @@ pub(crate) async fn enter<A: Admission>(
         token: None,
         visible,
         connects: true,
+        features: Features::default(),
     };
     enter_room(client, join).await.map_err(NotEntered::Closed)?;
     Ok(user)

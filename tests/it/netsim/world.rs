@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use patchbay::ids::{Feed, FeedRef, ParticipantId, PeerId, RoomId};
+use patchbay::ids::{Features, Feed, FeedRef, ParticipantId, PeerId, RoomId};
 use patchbay::media::codec::Kind;
 use patchbay::media::description::Description;
 use patchbay::media::messages::{MediaCommand, MediaEvent};
@@ -158,6 +158,7 @@ impl World {
             spare_certificate: false,
             sections: negotiated.sections.clone(),
             muted: Muted::default(),
+            understands: Features::default(),
         };
         seat.client.accept(self.now, &negotiated.answer);
         seat.negotiated = Some(negotiated);

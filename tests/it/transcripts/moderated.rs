@@ -5,6 +5,7 @@ use patchbay::domain::{
     Refusal, Role, RoomKind, Stay, WithoutHost,
 };
 use patchbay::hub::{Events, Session};
+use patchbay::ids::Features;
 use patchbay::shares::ClientAddress;
 
 use super::Stage;
@@ -21,6 +22,7 @@ const STAY: Stay = Stay {
     role: Role::Guest,
     without_host: WithoutHost::Enter,
     sees_meeting: false,
+    understands: Features::NONE,
 };
 
 /// Somebody without a socket in room "r".

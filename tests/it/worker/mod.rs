@@ -27,6 +27,7 @@ mod safety;
 mod simulcast;
 mod slots;
 mod speaking;
+mod steering;
 mod suspension;
 mod transports;
 mod undecodable;

@@ -6,6 +6,7 @@ mod flow;
 mod lost;
 mod mesh;
 mod recorder;
+mod steering;
 
 use super::*;
 

@@ -1,11 +1,14 @@
 //! A publisher of three layers, which sends key frames when it is asked for them, and viewers that check what a decoder would show.
 
 mod allocation;
+mod steering;
 mod switching;
 mod viewer;
+mod wants;
 
 use std::collections::VecDeque;
 
+use patchbay::ids::Features;
 use patchbay::media::session::RemoteSsrc;
 
 pub use self::viewer::{Fate, Viewer};
@@ -51,6 +54,8 @@ pub struct Studio {
     pub sends_reports: bool,
     /// Requests for key frames so far.
     pub requests: usize,
+    /// Rates that the publisher was told to keep to, in kb/s.
+    pub estimates: Vec<(Instant, u64)>,
 }
 
 impl Studio {
@@ -64,6 +69,7 @@ impl Studio {
                 rtx: Some(ssrc_of(layer) + 1),
             })
             .collect();
+        section.codecs[0].feedback.remb = true;
         let own = DtlsIdentity::generate().unwrap();
         let mut publisher = Client::new(1, None, vec![section], &identity, &own);
         publisher.connect(now, &mut worker);
@@ -88,6 +94,7 @@ impl Studio {
             steps: 0,
             sends_reports: true,
             requests: 0,
+            estimates: Vec::new(),
         };
         for _ in 0..viewers {
             studio.join();
@@ -97,14 +104,25 @@ impl Studio {
     }
 
     pub fn join(&mut self) -> usize {
+        self.join_as(Features::NONE)
+    }
+
+    /// Lets a viewer come whose client understands this.
+    pub fn join_as(&mut self, understands: Features) -> usize {
         let number = 2 + self.viewers.len() as u64;
         let mut section = video(false, 0x2_0000 + 16 * number as u32);
         section.number_id = Some(3);
         let own = DtlsIdentity::generate().unwrap();
         let mut client = Client::new(number, Some(1), vec![section], &self.identity, &own);
+        client.spec.understands = understands;
         client.connect(self.now, &mut self.worker);
         self.viewers.push(Viewer::new(client));
         self.viewers.len() - 1
+    }
+
+    pub fn leave(&mut self, viewer: usize) {
+        let peer = self.viewers[viewer].client.spec.peer;
+        self.worker.handle_command(self.now, MediaCommand::Close(peer));
     }
 
     /// Lets a viewer's path carry so many kb/s from now on, and have proven so many.
@@ -225,6 +243,9 @@ impl Studio {
             if to == self.publisher.address {
                 let compound = self.publisher.take(self.now, &bytes).unwrap_or_default();
                 for packet in rtcp::packets(&compound) {
+                    if let rtcp::Packet::ReceiverEstimate { bits_per_second } = packet {
+                        self.estimates.push((self.now, bits_per_second / 1_000));
+                    }
                     if let rtcp::Packet::Pli { media_ssrc } = packet
                         && let Some(layer) = (0..3).find(|&layer| ssrc_of(layer) == media_ssrc)
                     {
