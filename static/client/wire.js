@@ -72,7 +72,7 @@ export function readMessage(frame) {
   }
   const type = message?.type;
   if (Object.hasOwn(REFUSALS, type)) return { kind: 'refused', reason: REFUSALS[type] };
-  return Object.hasOwn(READERS, type) ? READERS[type](message) : null;
+  return (Object.hasOwn(READERS, type) && READERS[type](message)) || null;
 }
 
 const READERS = {
@@ -110,7 +110,8 @@ const READERS = {
   }),
   mediaUndecodable: readDecoding,
   mediaDecodable: readDecoding,
-  videoQuality: ({ sender, height, wanted, state, reason }) => ({
+  // This client watches and publishes no further feed.
+  videoQuality: ({ sender, height, wanted, state, reason, feed = 'camera' }) => feed === 'camera' && ({
     kind: 'videoQuality',
     id: String(sender),
     quality: {
@@ -120,7 +121,7 @@ const READERS = {
       reason: VIDEO_REASONS.includes(reason) ? reason : null,
     },
   }),
-  sendLayers: ({ layers, maxBitrate }) => ({
+  sendLayers: ({ layers, maxBitrate, feed = 'camera' }) => feed === 'camera' && ({
     kind: 'sendLayers',
     order: {
       layers: Object.fromEntries(Object.entries(layers ?? {}).filter(([, isWanted]) => typeof isWanted === 'boolean')),

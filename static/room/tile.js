@@ -51,7 +51,8 @@ export class Tile {
       this.video,
       this.#parts.avatar,
       this.#parts.status,
-      h('div.tile-top', {}, this.#parts.notices, this.#parts.badge),
+      this.#parts.notices,
+      this.#parts.badge,
       h('footer.tile-plate', {}, this.#parts.muted, this.#parts.name, this.#parts.speaking, bars),
       pinButton,
     );

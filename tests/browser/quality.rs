@@ -1,5 +1,5 @@
-//! How much of each video comes, and is sent: what the page asks for, what it obeys, what it shows, and the switch for low data. A
-//! script in the page speaks for the server here, so each test is of the page alone.
+//! How much of each video comes, and is sent: what the page asks for, what it obeys, what it shows, and the switch for low data. In
+//! most of these tests a script in the page speaks for the server, so they are of the page alone.
 
 use std::time::Duration;
 
@@ -273,4 +273,56 @@ async fn low_data_is_one_switch_that_is_remembered_and_stays_in_sight() {
     sends(&page, &["f", "h", "q"]).await;
     assert_eq!(page.eval::<String>(chip).await, "");
     no_errors(&page).await;
+}
+
+/// Frames that are decoded within a second.
+const DECODED: &str = "(await (async () => {
+    const frames = async () => (await probe.inbound('video')).reduce((sum, one) => sum + (one.framesDecoded ?? 0), 0);
+    const before = await frames();
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    return (await frames()) - before;
+})())";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_server_sends_what_the_tile_shows_and_only_sound_to_a_tab_that_nobody_sees() {
+    let _turn = turn().await;
+    let server = Server::start().await;
+    let chromium = Chromium::start();
+    let camera = Options {
+        camera: "fps=30",
+        ..Options::default()
+    };
+    let sender = enter_with(&chromium, &server, 1, camera).await;
+    let viewer = enter(&chromium, &server, 2).await;
+    viewer.sees_and_hears(1).await;
+    // Two tiles of 360 pixels at most stand side by side, so the middle layer is enough, and nobody wants the highest.
+    let middle = "(await probe.inbound('video'))[0].frameHeight === 360";
+    viewer.until("the middle layer comes", MEDIA_PATIENCE, middle).await;
+    let highest = "(await (async () => {
+        const sent = async () => (await probe.outbound('video')).find(({ rid }) => rid === 'f').framesSent ?? 0;
+        const before = await sent();
+        await new Promise((resolve) => setTimeout(resolve, 1500));
+        return (await sent()) === before;
+    })())";
+    sender
+        .until("the highest layer is not sent", MEDIA_PATIENCE, highest)
+        .await;
+
+    let hide = "Object.defineProperty(document, 'visibilityState', { configurable: true, get: () => args[0] });
+        document.dispatchEvent(new Event('visibilitychange'));
+        return null;";
+    viewer.run::<()>(hide, &["hidden".into()]).await;
+    viewer
+        .until("no picture comes", SIGNAL_PATIENCE, &format!("{DECODED} === 0"))
+        .await;
+    viewer.run::<()>("await probe.mark(); return null;", &[]).await;
+    let heard = "(await probe.grown('audio', 'totalAudioEnergy', 1e-4)) === 1";
+    viewer.until("sound goes on", MEDIA_PATIENCE, heard).await;
+    viewer.run::<()>(hide, &["visible".into()]).await;
+    viewer
+        .until("pictures come again", SIGNAL_PATIENCE, &format!("{DECODED} > 5"))
+        .await;
+    for page in [&sender, &viewer] {
+        no_errors(page).await;
+    }
 }
