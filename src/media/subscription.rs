@@ -7,6 +7,8 @@ mod reports;
 mod room;
 mod sending;
 
+pub(crate) use self::room::QualityNotes;
+
 use std::time::Instant;
 
 use smallvec::SmallVec;
@@ -49,6 +51,8 @@ pub struct Subscription {
     room: Room,
     /// What its connection's divisions have made of it so far.
     history: History,
+    /// What its viewer gets, by the last division.
+    pub(crate) quality: Option<QualityNotes>,
     pub(crate) next_report: Instant,
     codecs: SmallVec<[NegotiatedCodec; 8]>,
     extensions: SmallVec<[(u8, Extension); 8]>,
@@ -101,6 +105,7 @@ impl Subscription {
             may_have: LayerSet::default(),
             room: Room::Any,
             history: History::default(),
+            quality: None,
             next_report: now,
             codecs: SmallVec::new(),
             extensions: SmallVec::new(),

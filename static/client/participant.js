@@ -21,6 +21,12 @@ export class Participant extends MediaPeer {
   isLost = false;
   /** The formats that are sent and that this browser cannot decode; null where there is none. */
   undecodable = { audio: null, video: null };
+  /**
+   * What the server sends of their video, and why not more; null where it has said nothing. Heights in pixels.
+   * @type {{height: number | null, wanted: number | null, state: 'full' | 'reduced' | 'paused' | 'unwanted',
+   *   reason: 'bandwidth' | 'sender' | 'viewer' | null, since: number} | null} since: by `performance.now()`, when state and reason began
+   */
+  videoQuality = null;
 
   #onStream;
   #startedAt = 0;
@@ -46,6 +52,13 @@ export class Participant extends MediaPeer {
       this.stream.addTrack(track);
       this.#onStream();
     };
+  }
+
+  /** Takes what the server says about their video. */
+  setVideoQuality(quality) {
+    const { videoQuality: before } = this;
+    const isAsBefore = before?.state === quality.state && before.reason === quality.reason;
+    this.videoQuality = { ...quality, since: isAsBefore ? before.since : performance.now() };
   }
 
   /** The page calls this at the first frame that was shown, because only the page can see that. */

@@ -5,25 +5,16 @@
  */
 import { FormatChange, allowAllFormats } from './format-change.js';
 import { MediaPeer } from './media-peer.js';
-
-/** Three layers need at least this much picture; browsers silently drop the upper layers of a smaller one. */
-const SIMULCAST_MIN = { long: 960, short: 540 };
-
-/** Layers from small to large: the order of rids tells the server which is which. */
-const CAMERA_LAYERS = [
-  { rid: 'q', scaleResolutionDownBy: 4, maxBitrate: 150_000 },
-  { rid: 'h', scaleResolutionDownBy: 2, maxBitrate: 500_000 },
-  { rid: 'f', scaleResolutionDownBy: 1, maxBitrate: 1_700_000 },
-];
-const CAMERA_SINGLE = { maxBitrate: 900_000 };
-/** Text must stay sharp: fewer frames, more bits, and no use for a quarter-size copy. */
-const SCREEN = { maxBitrate: 2_500_000, maxFramerate: 15 };
+import { ALL_LAYERS, CAMERA_LAYERS, CAMERA_SINGLE, NO_ORDER, fitsSimulcast, merged, setEncodings } from './send-layers.js';
 
 export class Publisher extends MediaPeer {
   #audio = null;
   #video = null;
   #isScreen = false;
   #simulcast = true;
+  #layersMax = ALL_LAYERS;
+  #order = NO_ORDER;
+  #settled = Promise.resolve();
   #audioSender = null;
   #videoSender = null;
   #stream = new MediaStream();
@@ -31,6 +22,11 @@ export class Publisher extends MediaPeer {
 
   get simulcast() {
     return this.#simulcast;
+  }
+
+  /** What the server has asked for, see send-layers.js. */
+  get order() {
+    return this.#order;
   }
 
   /** @param {MediaStreamTrack | null} track null sends nothing: others see us as muted */
@@ -52,9 +48,20 @@ export class Publisher extends MediaPeer {
       await this.restart();
       return;
     }
-    const sender = this.#videoSender;
-    await sender?.replaceTrack(track).catch(ignoreClosed);
-    if (sender) await this.#applyEncodings(sender);
+    await this.#videoSender?.replaceTrack(track).catch(ignoreClosed);
+    await this.#settle();
+  }
+
+  /** Sends at most so many layers of the camera, from the smallest on; a screen is sent as ever. */
+  async limitLayers(layersMax) {
+    this.#layersMax = layersMax;
+    await this.#settle();
+  }
+
+  /** Sends what the server asks for, until it asks for something else. @param {import('./send-layers.js').LayerOrder} order */
+  async obey(order) {
+    this.#order = merged(this.#order, order);
+    await this.#settle();
   }
 
   /** Call when somebody cannot decode the picture. */
@@ -73,7 +80,15 @@ export class Publisher extends MediaPeer {
     this.#audioSender = pc.addTransceiver(this.#audio ?? 'audio', options).sender;
     const sendEncodings = this.#simulcast ? CAMERA_LAYERS.map((layer) => ({ ...layer })) : [{ ...CAMERA_SINGLE }];
     this.#videoSender = pc.addTransceiver(this.#video ?? 'video', { ...options, sendEncodings }).sender;
-    if (this.#isScreen) await this.#applyEncodings(this.#videoSender);
+    // What a former connection still waits for does not concern this one.
+    this.#settled = Promise.resolve();
+    if (this.#isScreen || this.#order !== NO_ORDER || this.#layersMax < ALL_LAYERS) await this.#settle();
+  }
+
+  async acceptAnswer(sdp) {
+    await super.acceptAnswer(sdp);
+    // Not every browser keeps what was set before the answer.
+    await this.#settle();
   }
 
   async #offerAllFormats() {
@@ -89,26 +104,24 @@ export class Publisher extends MediaPeer {
     return this.#simulcast ? !fits : fits && !this.#isScreen;
   }
 
-  async #applyEncodings(sender) {
-    const parameters = sender.getParameters();
-    const last = parameters.encodings.length - 1;
-    parameters.encodings.forEach((encoding, index) => {
-      const normal = this.#simulcast ? CAMERA_LAYERS[index] : CAMERA_SINGLE;
-      // Without a track, Firefox would send one black picture a second.
-      encoding.active = this.#video !== null && (!this.#isScreen || index > 0 || last === 0);
-      encoding.maxBitrate = this.#isScreen && index === last ? SCREEN.maxBitrate : normal?.maxBitrate;
-      if (this.#isScreen) encoding.maxFramerate = SCREEN.maxFramerate;
-      else delete encoding.maxFramerate;
-    });
+  /** Brings the sender to what is wanted now. One change follows the other, because each needs what the browser says just before it. */
+  #settle() {
+    this.#settled = this.#settled.then(() => this.#applyEncodings());
+    return this.#settled;
+  }
+
+  async #applyEncodings() {
+    const sender = this.#videoSender;
+    const parameters = sender?.getParameters();
+    if (!parameters?.encodings?.length) return;
+    const before = JSON.stringify(parameters);
+    const wish = { hasTrack: this.#video !== null, isScreen: this.#isScreen, layersMax: this.#layersMax, order: this.#order };
+    setEncodings(parameters.encodings, wish);
     parameters.degradationPreference = this.#isScreen ? 'maintain-resolution' : 'balanced';
+    if (JSON.stringify(parameters) === before) return;
     // Not every browser lets all of this be changed; then it sends with the former settings.
     await sender.setParameters(parameters).catch((error) => console.debug('patchbay: encodings kept', error));
   }
-}
-
-function fitsSimulcast(track) {
-  const { width = 0, height = 0 } = track.getSettings();
-  return Math.max(width, height) >= SIMULCAST_MIN.long && Math.min(width, height) >= SIMULCAST_MIN.short;
 }
 
 /** A sender whose connection was closed meanwhile needs no new track; the next connection takes it. */

@@ -26,12 +26,14 @@
  * - `speakers` {ids}: the people who speak now, as the server hears them, in the order in which they began; perhaps oneself too
  * - `own` {before}: what hosts have decided about oneself (`own`) has changed
  * - `decoding` {participant}: the formats of its media that this browser cannot decode have changed, see Participant.undecodable
+ * - `videoquality` {participant}: the server sends another height of their video, or for another reason, see Participant.videoQuality
  * - `text` {id, name, mine, text, at}
  * - `file` {id, name, mine, fileName, url, fileType, at}
  * - `unrecognized` {message}: the server did not accept a message
  */
 import { Participant } from './participant.js';
 import { Publisher } from './publisher.js';
+import { ALL_LAYERS } from './send-layers.js';
 import { SignalingSocket } from './signaling-socket.js';
 import { outgoing, readMessage } from './wire.js';
 
@@ -79,7 +81,11 @@ export class RoomClient extends EventTarget {
 
   #options;
   #socket;
-  #media = { audio: null, video: null, screen: false };
+  #media = { audio: null, video: null, screen: false, layersMax: ALL_LAYERS };
+  /** What the server has of the features that this client named. */
+  #features = [];
+  #wants = null;
+  #sentWants = '';
   #textSpelling = null;
   #refusal = null;
   #handlers = {
@@ -92,6 +98,8 @@ export class RoomClient extends EventTarget {
     answer: (message) => this.#onAnswer(message),
     candidate: (message) => this.#onCandidate(message),
     decoding: (message) => this.#onDecoding(message),
+    videoQuality: (message) => this.#onVideoQuality(message),
+    sendLayers: ({ order }) => this.publisher?.obey(order),
     text: (message) => this.#onText(message),
     file: (message) => this.#onFile(message),
     unrecognized: (message) => this.#onUnrecognized(message),
@@ -162,6 +170,33 @@ export class RoomClient extends EventTarget {
     await this.publisher?.setVideo(track, { screen });
   }
 
+  /** Sends at most so many layers of the camera, from the smallest on; a shared screen is sent as ever. */
+  async limitLayers(layersMax) {
+    this.#media.layersMax = layersMax;
+    await this.publisher?.limitLayers(layersMax);
+  }
+
+  /** Whether the server sends only as much of each video as the page wants; known once joined. */
+  get canWantVideos() {
+    return this.#features.includes('videoWants');
+  }
+
+  /**
+   * Tells the server what the page wants of others' videos; it holds until something else is wanted, also after a reconnection.
+   * VideoWants (video-wants.js) finds it out from the page.
+   * @param {import('./video-wants.js').Wants} wants
+   */
+  wantVideos(wants) {
+    this.#wants = wants;
+    this.#sendWants();
+  }
+
+  /** The height of somebody's video that the page wants, in pixels; null where it has said nothing. */
+  wantedHeight(id) {
+    if (!this.canWantVideos || !this.#wants) return null;
+    return this.#wants.heights[id] ?? this.#wants.heights['*'] ?? null;
+  }
+
   /** The text comes back as a `text` event when the server has sent it to all. @returns {boolean} */
   sendText(text) {
     return this.state === 'joined' && this.#socket.send(outgoing.text(text.slice(0, MAX_TEXT_LENGTH)));
@@ -186,13 +221,16 @@ export class RoomClient extends EventTarget {
     if (message) this.#handlers[message.kind](message);
   }
 
-  #onRoster({ participants }) {
+  #onRoster({ participants, features }) {
     this.#socket.markHealthy();
+    this.#features = features;
+    this.#sentWants = '';
     const present = new Set(participants.map(({ id }) => id));
     for (const id of [...this.participants.keys()]) if (!present.has(id)) this.#remove(id);
     this.#setState('joined');
     // If somebody speaks, the next message says so.
     this.#setSpeakers([]);
+    this.#sendWants();
     // A joiner waits for others' media, so these come first; starting the encoders takes more time.
     for (const person of participants) if (person.id !== this.userId) this.#subscribe(person, true);
     this.#publish();
@@ -242,6 +280,20 @@ export class RoomClient extends EventTarget {
     this.#emit('decoding', { participant });
   }
 
+  #onVideoQuality({ id, quality }) {
+    const participant = this.participants.get(id);
+    if (!participant) return;
+    participant.setVideoQuality(quality);
+    this.#emit('videoquality', { participant });
+  }
+
+  #sendWants() {
+    if (this.state !== 'joined' || !this.canWantVideos || !this.#wants) return;
+    const message = outgoing.videoWants(this.#wants);
+    const text = JSON.stringify(message);
+    if (text !== this.#sentWants && this.#socket.send(message)) this.#sentWants = text;
+  }
+
   #onText({ id, text, spelling }) {
     // A server may send each text twice, under both spellings of the type: the first one seen counts.
     this.#textSpelling ??= spelling;
@@ -285,6 +337,7 @@ export class RoomClient extends EventTarget {
       send: (message) => this.#socket.send(message),
       onState: () => this.#connectionChanged(null),
     });
+    this.publisher.limitLayers(this.#media.layersMax);
     this.publisher.setAudio(this.#media.audio);
     this.publisher.setVideo(this.#media.video, { screen: this.#media.screen });
     this.publisher.start();
@@ -295,6 +348,7 @@ export class RoomClient extends EventTarget {
     if (known) {
       known.name = name;
       known.isLost = false;
+      known.videoQuality = null;
       known.startAfresh();
       return;
     }

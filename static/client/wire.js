@@ -12,11 +12,16 @@ export function wireId(id) {
   return /^\d+$/.test(text) && Number.isSafeInteger(number) && String(number) === text ? number : text;
 }
 
+/** What this client understands and asks for beside the messages that all servers know. */
+const FEATURES = ['videoWants', 'videoQuality', 'sendLayers'];
+const VIDEO_STATES = ['full', 'reduced', 'paused', 'unwanted'];
+const VIDEO_REASONS = ['bandwidth', 'sender', 'viewer'];
+
 export const outgoing = {
   /** @param {{room: string, userId: string, password?: string, name?: string, token?: string}} who */
   join({ room, userId, password, name, token }) {
     // This client understands messages that only this server sends.
-    const message = { type: 'join', room: wireId(room), userId: wireId(userId), notices: true };
+    const message = { type: 'join', room: wireId(room), userId: wireId(userId), notices: true, features: FEATURES };
     if (password) message.pw = password;
     if (name) message.personName = name;
     if (token) message.token = token;
@@ -29,6 +34,16 @@ export const outgoing = {
     type: 'onIceCandidate',
     userId: wireId(id),
     candidate: { candidate, sdpMid, sdpMLineIndex },
+  }),
+  /**
+   * What is wanted of others' videos; only for a server that knows it.
+   * @param {import('./video-wants.js').Wants} wants
+   */
+  videoWants: ({ heights, onStage, lastN }) => ({
+    type: 'videoWants',
+    heights,
+    onStage: onStage.map(wireId),
+    ...(lastN !== undefined && { lastN }),
   }),
   text: (message) => ({ type: 'sendMessage', message }),
   file: ({ name, url, type }) => ({ type: 'uploadSuccess', fileName: name, fileUrl: url, ...(type && { fileType: type }) }),
@@ -57,12 +72,13 @@ export function readMessage(frame) {
   }
   const type = message?.type;
   if (Object.hasOwn(REFUSALS, type)) return { kind: 'refused', reason: REFUSALS[type] };
-  return Object.hasOwn(READERS, type) ? READERS[type](message) : null;
+  return (Object.hasOwn(READERS, type) && READERS[type](message)) || null;
 }
 
 const READERS = {
-  existingParticipants: ({ participants }) => ({
+  existingParticipants: ({ participants, features }) => ({
     kind: 'roster',
+    features: Array.isArray(features) ? features.map(String) : [],
     participants: (Array.isArray(participants) ? participants : []).map(readParticipant).filter(Boolean),
   }),
   newParticipantArrived({ participant }) {
@@ -94,6 +110,24 @@ const READERS = {
   }),
   mediaUndecodable: readDecoding,
   mediaDecodable: readDecoding,
+  // This client watches and publishes no further feed.
+  videoQuality: ({ sender, height, wanted, state, reason, feed = 'camera' }) => feed === 'camera' && ({
+    kind: 'videoQuality',
+    id: String(sender),
+    quality: {
+      height: heightOf(height),
+      wanted: heightOf(wanted),
+      state: VIDEO_STATES.includes(state) ? state : 'full',
+      reason: VIDEO_REASONS.includes(reason) ? reason : null,
+    },
+  }),
+  sendLayers: ({ layers, maxBitrate, feed = 'camera' }) => feed === 'camera' && ({
+    kind: 'sendLayers',
+    order: {
+      layers: Object.fromEntries(Object.entries(layers ?? {}).filter(([, isWanted]) => typeof isWanted === 'boolean')),
+      maxBitrate: maxBitrate > 0 && Number.isFinite(maxBitrate) ? maxBitrate : null,
+    },
+  }),
   unrecognizedMessage: ({ message }) => ({ kind: 'unrecognized', message }),
 };
 
@@ -106,6 +140,11 @@ function readDecoding({ type, userId, watcherId, media, codec }) {
     media: media === 'audio' ? 'audio' : 'video',
     undecodable: type === 'mediaUndecodable' ? String(codec ?? '') : null,
   };
+}
+
+/** @returns {number | null} */
+function heightOf(value) {
+  return Number.isFinite(value) && value >= 0 ? value : null;
 }
 
 function readText({ type, userId, message }) {

@@ -11,6 +11,8 @@ const SPEECH = 0.36;
 const SPEAKER_CHANGE_MS = 900;
 /** A new connection gets this long to bring sound before its owner counts as muted. */
 const SETTLE_MS = 2000;
+/** Somebody who comes back to the page waits this long for pictures that were not sent meanwhile; the last ones stay. */
+const RETURN_MS = 2500;
 /** Talking while muted for this long is worth a hint. */
 const MUTED_TALK_MS = 900;
 
@@ -25,6 +27,7 @@ export class Activity {
   #connectedAt = new WeakMap();
   #mutedTalkSince = 0;
   #hinted = false;
+  #awayAt = -Infinity;
 
   constructor({ client, media, stage, onMutedTalk }) {
     this.#client = client;
@@ -52,10 +55,12 @@ export class Activity {
   }
 
   #lookAtOthers(now) {
+    if (document.hidden) this.#awayAt = now;
+    const isBack = now - this.#awayAt > RETURN_MS;
     for (const [id, participant] of this.#client.participants) {
       const tile = this.#stage.tiles.get(id);
       if (!tile) continue;
-      tile.setVideoShown(participant.hasVideo);
+      if (isBack || participant.hasVideo) tile.setVideoShown(participant.hasVideo);
       tile.setMuted(this.#settled(participant, now) && !participant.hasAudio);
     }
   }

@@ -1,6 +1,7 @@
 /**
  * Shows the events of the room: people, their streams, chat, and the state of the connections.
  */
+import { badgeFor } from './quality-badge.js';
 import { connectionStatus } from './stage.js';
 
 /** People who come back within this time were only reconnecting: nothing is shown for that. */
@@ -71,6 +72,7 @@ export class CallEvents {
     const tile = stage.add({ id, name });
     tile.setStatus('tile.connecting');
     tile.setSpeaking(this.#call.client.speakers.includes(id));
+    this.#call.wants.watch(id, tile.video);
     this.#call.routeSound(tile);
     this.#call.populationChanged();
     const returned = this.#leaving.get(id);
@@ -81,6 +83,7 @@ export class CallEvents {
 
   #left({ participant: { id, name } }) {
     const { stage, notices, client } = this.#call;
+    this.#call.wants.unwatch(id);
     stage.remove(id);
     this.#call.populationChanged();
     if (client.state !== 'joined') return;
@@ -148,14 +151,19 @@ export class CallEvents {
   }
 
   #sample(monitor) {
-    const { stage, client } = this.#call;
+    const { stage, client, lowData, slowNetwork, people } = this.#call;
     stage.self?.setQuality(client.state === 'joined' ? monitor.ownQuality : null);
+    const shown = { now: performance.now(), hasLowData: lowData.isOn };
     let sharer = null;
-    for (const [id, { quality, isScreen }] of client.participants) {
-      stage.tiles.get(id)?.setQuality(quality ?? null);
-      stage.tiles.get(id)?.setContained(isScreen);
+    for (const [id, { quality, isScreen, videoQuality }] of client.participants) {
+      const tile = stage.tiles.get(id);
+      tile?.setQuality(quality ?? null);
+      tile?.setContained(isScreen);
+      tile?.setBadge(badgeFor(videoQuality, shown));
       if (isScreen) sharer = id;
     }
     stage.setSharer(sharer);
+    people.showPaused();
+    if (client.state === 'joined') slowNetwork.look(monitor.own, lowData.isOn);
   }
 }

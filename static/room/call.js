@@ -3,6 +3,7 @@
  * person asks for. CallEvents shows the events of the room.
  */
 import { StatsMonitor } from '../client/stats-monitor.js';
+import { VideoWants } from '../client/video-wants.js';
 import { byId } from '../common/dom.js';
 import { onLanguageChange } from '../common/i18n.js';
 import { Activity } from './activity.js';
@@ -14,11 +15,13 @@ import { inviteLink, isChannel } from './entry.js';
 import { FileTransfer } from './file-transfer.js';
 import { explainProblem } from './help-dialog.js';
 import { HostDecisions } from './host-decisions.js';
+import { LowData } from './low-data.js';
 import { MoreMenu } from './more-menu.js';
 import { Notices } from './notices.js';
 import { Panels } from './panels.js';
 import { PeoplePanel } from './people-panel.js';
 import { listenForShortcuts } from './shortcuts.js';
+import { SlowNetwork } from './slow-network.js';
 import { Stage } from './stage.js';
 import { StatsPanel } from './stats-panel.js';
 import { Toolbar } from './toolbar.js';
@@ -32,6 +35,9 @@ export class Call {
   chat;
   people;
   panels;
+  lowData;
+  wants;
+  slowNetwork;
 
   #entry;
   #monitor;
@@ -55,7 +61,9 @@ export class Call {
   constructor({ client, media, entry }) {
     Object.assign(this, { client, media });
     this.#entry = entry;
-    this.stage = new Stage(byId('stage'), { onPinned: () => this.people.render() });
+    this.wants = new VideoWants(client, { list: byId('stage') });
+    const onLarge = (id) => this.wants.setOnStage(id === null ? [] : [id]);
+    this.stage = new Stage(byId('stage'), { onPinned: () => this.people.render(), onLarge });
     this.people = new PeoplePanel({
       client,
       onPin: (id) => this.stage.togglePin(id),
@@ -66,6 +74,8 @@ export class Call {
     this.panels = new Panels((open) => this.#panelChanged(open));
     this.chat = new Chat({ onSend: (text) => client.sendText(text), onUnread: (count) => this.#unreadChanged(count) });
     new FileTransfer(this.chat, (file) => client.announceFile(file));
+    this.lowData = new LowData((mode, layersMax) => this.#lowDataChanged(mode, layersMax));
+    this.slowNetwork = new SlowNetwork({ client, notices: this.notices, onLessData: () => this.#showLowData() });
     this.#monitor = new StatsMonitor(client);
     this.#statsPanel = new StatsPanel({ client, monitor: this.#monitor, onCopy: () => this.#copyStats() });
     this.#decisions = new HostDecisions({ client, media, notices: this.notices });
@@ -123,6 +133,7 @@ export class Call {
       share: () => this.#toggleScreen(),
       view: () => this.#toggleView(),
       invite: () => this.#invite(),
+      'low-data': () => this.#showLowData(),
       more: () => this.#menu.toggle(button, this.#menuState()),
       leave: () => this.client.leave(),
       'close-panel': () => this.panels.close(),
@@ -163,6 +174,18 @@ export class Call {
     this.#decisions.changed(before);
     this.#mediaChanged();
     this.people.render();
+  }
+
+  /** Shows the switch for little data, with the keyboard on it. */
+  #showLowData() {
+    this.panels.show('settings');
+    this.lowData.focus();
+  }
+
+  #lowDataChanged(mode, layersMax) {
+    this.wants.setLowData(mode);
+    this.stage.setOnlyOne(mode === 'one');
+    this.client.limitLayers(layersMax);
   }
 
   async #toggleDevice(kind) {
@@ -245,6 +268,8 @@ export class Call {
     this.#toolbar.setPanel(open);
     this.chat.setOpen(open === 'chat');
     this.#statsPanel.setOpen(open === 'stats');
+    // On a phone the panel lies over everybody.
+    this.wants.setCovered(open !== null && covers(byId('panel'), byId('stage')));
   }
 
   #unreadChanged(count) {
@@ -260,4 +285,9 @@ export class Call {
   #title() {
     return this.#entry.roomTitle || this.client.room;
   }
+}
+
+function covers(front, back) {
+  const [over, under] = [front.getBoundingClientRect(), back.getBoundingClientRect()];
+  return over.left <= under.left && over.top <= under.top && over.right >= under.right && over.bottom >= under.bottom;
 }

@@ -11,10 +11,10 @@ import { summarize } from '../client/stats.js';
  * @typedef {object} Snapshot
  * @property {string} state the room client's state
  * @property {{id: string, name: string, room: string}} self
- * @property {PeerSnapshot & {simulcast: boolean} | null} publisher
+ * @property {PeerSnapshot & {simulcast: boolean, order: object} | null} publisher
  * @property {(PeerSnapshot & {id: string, name: string, framesDecoded: number, totalAudioEnergy: number,
  *   audioLevel: number, hasAudio: boolean, hasVideo: boolean, width: number | null, height: number | null,
- *   firstFrameMs: number | null, firstFrameSinceJoinMs: number | null})[]} participants
+ *   videoQuality: object | null, wantedHeight: number | null, firstFrameMs: number | null, firstFrameSinceJoinMs: number | null})[]} participants
  *
  * @typedef {object} PeerSnapshot
  * @property {RTCPeerConnectionState} connectionState
@@ -43,13 +43,13 @@ async function snapshot(client) {
   return {
     state,
     self: { id, name, room },
-    publisher: publisher && { ...(await peerSnapshot(publisher)), simulcast: publisher.simulcast },
+    publisher: publisher && { ...(await peerSnapshot(publisher)), simulcast: publisher.simulcast, order: publisher.order },
     participants: await Promise.all([...participants.values()].map((one) => participantSnapshot(one, client))),
   };
 }
 
 async function participantSnapshot(participant, client) {
-  const { id, name, audioLevel, hasAudio, hasVideo, firstFrameMs, firstFrameAt } = participant;
+  const { id, name, audioLevel, hasAudio, hasVideo, videoQuality, firstFrameMs, firstFrameAt } = participant;
   const peer = await peerSnapshot(participant);
   return {
     id,
@@ -62,6 +62,8 @@ async function participantSnapshot(participant, client) {
     audioLevel,
     hasAudio,
     hasVideo,
+    videoQuality,
+    wantedHeight: client.wantedHeight(id),
     firstFrameMs,
     firstFrameSinceJoinMs: firstFrameAt === null ? null : firstFrameAt - client.joinSentAt,
   };

@@ -6,7 +6,7 @@ import { byId, h } from '../common/dom.js';
 import { say } from '../common/i18n.js';
 
 /** From most to least urgent: the banner shows the first one that is set. */
-const SLOTS = ['connection', 'playback', 'host', 'devices', 'sharing'];
+const SLOTS = ['connection', 'playback', 'host', 'devices', 'network', 'sharing'];
 const TOAST_MS = 5000;
 /** More at once would cover the picture. */
 const MAX_TOASTS = 3;
@@ -18,7 +18,9 @@ export class Notices {
     byId('banner-action').addEventListener('click', () => this.#shown()?.onAction());
     byId('banner-close').addEventListener('click', () => {
       const slot = SLOTS.find((name) => this.#slots.has(name));
+      const { onClose } = this.#slots.get(slot);
       this.clear(slot);
+      onClose?.();
     });
   }
 
@@ -28,7 +30,7 @@ export class Notices {
    * @param {string} notice.key @param {Record<string, any>} [notice.values]
    * @param {string} [notice.actionKey] @param {() => void} [notice.onAction]
    * @param {boolean} [notice.busy] whether something is going on
-   * @param {boolean} [notice.closable]
+   * @param {boolean} [notice.closable] @param {() => void} [notice.onClose] called when the person has closed it
    */
   set(slot, notice) {
     this.#slots.set(slot, notice);

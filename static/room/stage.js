@@ -20,12 +20,15 @@ export class Stage {
   #sharer = null;
   #dismissedSharer = null;
   #frame = 0;
+  #onlyOne = false;
   #onPinned;
+  #onLarge;
 
-  /** @param {HTMLElement} root @param {{onPinned: () => void}} handlers */
-  constructor(root, { onPinned }) {
+  /** @param {HTMLElement} root @param {{onPinned: () => void, onLarge?: (id: string | null) => void}} handlers onLarge: another tile is large, or none */
+  constructor(root, { onPinned, onLarge = () => {} }) {
     this.#root = root;
     this.#onPinned = onPinned;
+    this.#onLarge = onLarge;
     new ResizeObserver(() => this.arrange()).observe(root);
   }
 
@@ -83,6 +86,12 @@ export class Stage {
     this.arrange();
   }
 
+  /** Where only one picture comes, that person's tile is always the large one. */
+  setOnlyOne(onlyOne) {
+    this.#onlyOne = onlyOne;
+    this.arrange();
+  }
+
   /** A screen gets the large place by itself, until the person decides otherwise. @param {string | null} id */
   setSharer(id) {
     if (id === this.#sharer) return;
@@ -95,7 +104,7 @@ export class Stage {
   setSpeaker(id) {
     if (!id || id === this.#speaker) return;
     this.#speaker = id;
-    if (this.view === 'speaker') this.arrange();
+    if (this.view === 'speaker' || this.#onlyOne) this.arrange();
   }
 
   /** Places the tiles before the next picture is drawn; many changes at once are one. */
@@ -115,7 +124,9 @@ export class Stage {
   #place() {
     const tiles = [...this.tiles.values()].sort((a, b) => (a === this.#self) - (b === this.#self));
     const { clientWidth: width, clientHeight: height } = this.#root;
-    const large = this.tiles.get(this.#pinned ?? this.#largeByItself());
+    const largeId = this.#pinned ?? this.#largeByItself();
+    const large = this.tiles.get(largeId);
+    this.#onLarge(large && large !== this.#self ? largeId : null);
     const gap = width < 600 ? GAP_NARROW : GAP;
     const placed = layOut({ width, height, count: tiles.length, gap, pinned: large ? tiles.indexOf(large) : -1 });
     tiles.forEach((tile, index) => placed.rects[index] && tile.place(placed.rects[index]));
@@ -124,7 +135,7 @@ export class Stage {
 
   #largeByItself() {
     if (this.#sharer && this.#sharer !== this.#dismissedSharer) return this.#sharer;
-    if (this.view !== 'speaker') return null;
+    if (this.view !== 'speaker' && !this.#onlyOne) return null;
     if (this.tiles.has(this.#speaker)) return this.#speaker;
     return [...this.tiles].find(([, tile]) => tile !== this.#self)?.[0] ?? null;
   }

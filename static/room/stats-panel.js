@@ -31,7 +31,7 @@ export class StatsPanel {
     const { publisher, participants, name } = this.#client;
     const entries = [['', t('stats.sending', { name }), this.#monitor.own, publisher]];
     for (const one of participants.values()) entries.push([one.id, one.name, one.stats, one]);
-    for (const [id, title, stats, peer] of entries) this.#card(id).update(title, rowsOf(stats, peer));
+    for (const [id, title, stats, peer] of entries) this.#card(id).update(title, rowsOf(stats, peer, this.#client.wantedHeight(id)));
     const current = new Set(entries.map(([id]) => id));
     for (const [id, card] of this.#cards) {
       if (current.has(id)) continue;
@@ -73,7 +73,7 @@ class Card {
   }
 }
 
-function rowsOf(stats, peer) {
+function rowsOf(stats, peer, wantedHeight) {
   const state = peer?.state ?? 'closed';
   const rows = [['stats.state', t(`state.${state}`)]];
   if (!stats) return rows;
@@ -91,16 +91,37 @@ function rowsOf(stats, peer) {
     rows.push(['stats.audioLoss', `${number(audio.lossPercent, 1)} %`]);
   }
   if (receiving) {
+    rows.push(...wishRows(peer.videoQuality ?? null, wantedHeight));
     rows.push(['stats.jitter', both(audio?.jitterMs, video?.jitterMs)]);
     rows.push(['stats.buffer', both(audio?.jitterBufferMs, video?.jitterBufferMs)]);
     if (video) rows.push(['stats.freezes', String(video.freezes)]);
     if (peer.firstFrameMs !== null && peer.firstFrameMs !== undefined) rows.push(['stats.first', milliseconds(peer.firstFrameMs)]);
   }
   rows.push(['stats.rtt', milliseconds(stats.rttMs ?? video?.reportedRttMs)]);
+  if (!receiving && peer.order) rows.push(...orderRows(peer.order));
   if (!receiving && stats.availableBitsPerSecond) rows.push(['stats.available', rate(stats.availableBitsPerSecond)]);
   if (stats.path) rows.push(['stats.path', stats.path]);
   if (stats.security) rows.push(['stats.security', stats.security]);
   return rows;
+}
+
+/** What this page wants of a video, and what the server sends of it. */
+function wishRows(quality, wantedHeight) {
+  const rows = [];
+  const wanted = quality?.wanted ?? wantedHeight;
+  if (wanted !== null) rows.push(['stats.wanted', wanted > 0 ? `${number(wanted)}p` : t('stats.notShown')]);
+  if (!quality) return rows;
+  const why = quality.reason && quality.state !== 'full' ? ` · ${t(`stats.reason.${quality.reason}`)}` : '';
+  const height = quality.height > 0 ? `${number(quality.height)}p · ` : '';
+  rows.push(['stats.target', `${height}${t(`stats.target.${quality.state}`)}${why}`]);
+  return rows;
+}
+
+/** What the server asks this page to send. */
+function orderRows({ layers, maxBitrate }) {
+  const names = Object.entries(layers).map(([rid, isWanted]) => `${rid || '—'} ${t(isWanted ? 'stats.layerOn' : 'stats.layerOff')}`);
+  if (maxBitrate !== null) names.push(`≤ ${rate(maxBitrate)}`);
+  return names.length ? [['stats.asked', names.join(', ')]] : [];
 }
 
 function number(value, digits = 0) {

@@ -3,7 +3,7 @@
  */
 import { h } from '../common/dom.js';
 import { icon } from '../common/icons.js';
-import { label, say, t } from '../common/i18n.js';
+import { label, language, say, t } from '../common/i18n.js';
 
 /** A picture is shown whole, with bars, if cropping would take more than this part of it: 16:9 just fits a square. */
 const MAX_CROP = 0.44;
@@ -39,6 +39,7 @@ export class Tile {
       speaking: say(h('span.visually-hidden', { hidden: true }), 'tile.speaking'),
       status: h('p.tile-status', { hidden: true }, h('span.spinner', { 'aria-hidden': 'true' }), h('span')),
       notices: h('div.tile-notices', { role: 'status' }),
+      badge: h('p.tile-badge', { hidden: true }),
       bars,
       pinButton,
     };
@@ -51,6 +52,7 @@ export class Tile {
       this.#parts.avatar,
       this.#parts.status,
       this.#parts.notices,
+      this.#parts.badge,
       h('footer.tile-plate', {}, this.#parts.muted, this.#parts.name, this.#parts.speaking, bars),
       pinButton,
     );
@@ -134,6 +136,21 @@ export class Tile {
   /** @param {string[]} keys the texts about media of this person that cannot be shown or played here */
   setNotices(keys) {
     this.#parts.notices.replaceChildren(...keys.map((key) => say(h('p'), key, { name: this.#name })));
+  }
+
+  /**
+   * Says how much of the video comes and why not more. It is no live region: a notice of the page says what people need to know at once.
+   * @param {import('./quality-badge.js').Badge | null} badge
+   */
+  setBadge(badge) {
+    const { badge: element } = this.#parts;
+    const summary = badge ? JSON.stringify([badge, language()]) : '';
+    if (element.dataset.shown === summary) return;
+    element.dataset.shown = summary;
+    element.hidden = badge === null;
+    const parts = badge ? [badge.short, badge.long].filter(Boolean) : [];
+    element.replaceChildren(...parts.map(({ key, values }, index) => say(h(index === 0 ? 'span.short' : 'span.long'), key, values)));
+    element.title = parts.map(({ key, values }) => t(key, values)).join(' · ');
   }
 
   setPinned(pinned) {

@@ -32,6 +32,7 @@ mod meet;
 mod messages;
 mod outage;
 mod page_logic;
+mod quality;
 mod reach;
 #[path = "../it/clients/relay.rs"]
 mod relay;

@@ -3,13 +3,15 @@
 use std::path::Path;
 
 use axum::Router;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderName, StatusCode, header};
 use axum::response::{Html, IntoResponse};
 use axum::routing::get;
 use serde::Deserialize;
 
 use crate::harness::chromium::Chromium;
 use crate::harness::turn;
+
+const JAVASCRIPT: [(HeaderName, &str); 1] = [(header::CONTENT_TYPE, "text/javascript; charset=utf-8")];
 
 #[derive(Deserialize)]
 struct Outcome {
@@ -22,18 +24,23 @@ async fn the_pages_pure_parts_do_what_their_cases_say() {
     let _turn = turn().await;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let script = include_str!("scripts/page_logic.js");
-    let javascript = [(header::CONTENT_TYPE, "text/javascript; charset=utf-8")];
-    let router = Router::new()
+    let scripts = [
+        ("/run_cases.js", include_str!("scripts/run_cases.js")),
+        ("/page_logic.js", include_str!("scripts/page_logic.js")),
+        ("/quality_logic.js", include_str!("scripts/quality_logic.js")),
+    ];
+    let mut router = Router::new()
         .route("/", get(async || Html("<!doctype html><title>logic</title>")))
-        .route("/page_logic.js", get(async move || (javascript, script)))
         .route("/static/{*path}", get(module));
+    for (path, script) in scripts {
+        router = router.route(path, get(async move || (JAVASCRIPT, script)));
+    }
     let server = tokio::spawn(async move { axum::serve(listener, router).await });
 
     let chromium = Chromium::start();
     let page = chromium.page("logic").await;
     page.go(&format!("http://{address}/")).await;
-    let outcome: Outcome = page.eval("(await import('/page_logic.js')).runAll()").await;
+    let outcome: Outcome = page.eval("(await import('/run_cases.js')).runAll()").await;
     server.abort();
     assert!(outcome.ran > 10, "the cases were not found");
     assert!(outcome.failures.is_empty(), "\n  {}", outcome.failures.join("\n  "));
@@ -41,7 +48,6 @@ async fn the_pages_pure_parts_do_what_their_cases_say() {
 
 async fn module(axum::extract::Path(path): axum::extract::Path<String>) -> impl IntoResponse {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("static").join(path);
-    let kind = [(header::CONTENT_TYPE, "text/javascript; charset=utf-8")];
     let text = std::fs::read_to_string(file).map_err(|_| StatusCode::NOT_FOUND);
-    (kind, text)
+    (JAVASCRIPT, text)
 }

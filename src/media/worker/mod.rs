@@ -36,6 +36,7 @@ mod suspension;
 mod ticks;
 mod undecodable;
 mod waiting;
+mod wants;
 mod wholes;
 
 use std::time::Instant;
@@ -195,6 +196,7 @@ impl Worker {
             }
             MediaCommand::Fill { peer, slot, source } => self.fill(now, peer, slot, source),
             MediaCommand::Mute { peer, muted } => self.mute(now, peer, muted),
+            MediaCommand::Want { peer, wants } => self.want(now, peer, wants),
         }
     }
 
@@ -237,6 +239,7 @@ impl Worker {
         self.count_estimates(&mut stats);
         self.count_steered(&mut stats);
         self.count_repeating(&mut stats);
+        self.count_quality(&mut stats);
         stats
     }
 

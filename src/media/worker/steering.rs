@@ -185,7 +185,7 @@ impl Worker {
         let transport = self.transports.get(subscription.transport);
         let target = transport.and_then(Transport::outcome).map(|outcome| outcome.target);
         Wish {
-            height: wanted_height(subscription).unwrap_or(Wish::ANY),
+            height: self.want_of(subscription).height.unwrap_or(Wish::ANY),
             viewers: 1,
             path: target
                 .filter(|&target| target < self.config.max_publish_bps)
@@ -317,8 +317,4 @@ fn is_wanted(track: &Track, rid: &[u8], wanted: LayerSet) -> bool {
         Some(at) => wanted.contains(at),
         None => wanted != LayerSet::default(),
     }
-}
-
-fn wanted_height(_: &Subscription) -> Option<u16> {
-    None
 }

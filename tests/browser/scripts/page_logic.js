@@ -215,7 +215,7 @@ export const cases = {
     equal(['0', '7', '007', '-1', '1e3', ' 5', '', 'anna', '9007199254740993'].map(wireId), [
       0, 7, '007', '-1', '1e3', ' 5', '', 'anna', '9007199254740993',
     ]);
-    equal(outgoing.join({ room: 'demo', userId: '1' }), { type: 'join', room: 'demo', userId: 1, notices: true });
+    equal(outgoing.join({ room: 'demo', userId: '1' }), { type: 'join', room: 'demo', userId: 1, notices: true, features: ['videoWants', 'videoQuality', 'sendLayers'] });
   },
 
   'what cannot be decoded is read with whose it is and for whom'() {
@@ -477,16 +477,3 @@ export const cases = {
     equal(permissionGuide('Mozilla/5.0 (X11; Linux) Gecko/20100101 Firefox/153.0', 0), 'firefox');
   },
 };
-
-/** @returns {{ran: number, failures: string[]}} */
-export function runAll() {
-  const failures = [];
-  for (const [name, run] of Object.entries(cases)) {
-    try {
-      run();
-    } catch (error) {
-      failures.push(`${name}: ${error.message}`);
-    }
-  }
-  return { ran: Object.keys(cases).length, failures };
-}

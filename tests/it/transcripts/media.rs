@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use patchbay::ids::{ParticipantId, PeerId, WorkerId};
+use patchbay::ids::{Feed, ParticipantId, PeerId, WorkerId};
 use patchbay::media::codec::{Codec, Kind};
 use patchbay::media::engine::MediaEngine;
 use patchbay::media::link::Far;
@@ -56,6 +56,19 @@ impl FakeMedia {
                     (true, true) => "sound and camera",
                 };
                 Some(format!("mute {what} of {}", self.number(peer)?))
+            }
+            DriverCommand::Media(MediaCommand::Want { peer, wants }) => {
+                let number = self.number(peer)?;
+                let wants = wants.iter().map(|(feed, want)| {
+                    let height = want.height.map_or("any".to_owned(), |height| height.to_string());
+                    let (screen, stage) = (feed.feed == Feed::Screen, want.on_stage);
+                    format!(
+                        " {height}{}{}",
+                        if screen { " screen" } else { "" },
+                        if stage { " on stage" } else { "" }
+                    )
+                });
+                Some(format!("want{} of {number}", wants.collect::<String>()))
             }
             DriverCommand::Link { far, .. } => Some(match far {
                 Far::Worker(other) => format!("link {other}"),

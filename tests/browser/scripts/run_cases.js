@@ -1,0 +1,17 @@
+// Runs the cases of all files of page logic.
+import { cases as pages } from '/page_logic.js';
+import { cases as quality } from '/quality_logic.js';
+
+/** @returns {{ran: number, failures: string[]}} */
+export function runAll() {
+  const failures = [];
+  const cases = [...Object.entries(pages), ...Object.entries(quality)];
+  for (const [name, run] of cases) {
+    try {
+      run();
+    } catch (error) {
+      failures.push(`${name}: ${error.message}`);
+    }
+  }
+  return { ran: cases.length, failures };
+}
