@@ -83,6 +83,8 @@ pub struct Subscription {
     redundancy: Redundancy,
     /// Packets of sound before it that each packet repeats.
     distance: u8,
+    /// Whether sound was left out since the last packet.
+    has_pause: bool,
 }
 
 impl Subscription {
@@ -123,6 +125,7 @@ impl Subscription {
             red: None,
             redundancy: Redundancy::default(),
             distance: 0,
+            has_pause: false,
         };
         subscription.renegotiate(section, stream.down);
         subscription
@@ -271,7 +274,10 @@ impl Subscription {
         if !has_place && (self.target != Some(arrival.layer) || !self.can_begin(arrival)) {
             return None;
         }
-        let source = self.outgoing(&arrival.header, arrival.codec, packet)?;
+        let mut source = self.outgoing(&arrival.header, arrival.codec, packet)?;
+        if track.is_held {
+            source.payload = &[];
+        }
         let incoming = IncomingPacket {
             source: arrival.source,
             sequence: arrival.extended,
@@ -291,10 +297,14 @@ impl Subscription {
         };
         let mut blocks = Blocks::default();
         let source = self.with_earlier(source, arrival, track, &mut blocks);
-        let repeats = source.repeats.is_some();
+        let source = OutgoingPacket {
+            after_pause: !source.payload.is_empty() && std::mem::take(&mut self.has_pause),
+            ..source
+        };
+        let is_of_its_time = source.repeats.is_some() || source.after_pause;
         let payload_len = self.write(now, &numbers, &source, None, sink)?;
-        if repeats {
-            // The same packet without RTX would have other bytes under this number as soon as the distance changes.
+        if is_of_its_time {
+            // Sent again without RTX, it would have other bytes under this number.
             self.resend_floor = self.resend_floor.max(numbers.sequence);
         }
         self.packets = self.packets.wrapping_add(1);
@@ -316,6 +326,7 @@ impl Subscription {
             self.rewriter.pause();
             return None;
         }
+        self.has_pause |= self.kind == Kind::Audio;
         self.rewriter.leave_out(incoming)
     }
 
@@ -352,6 +363,7 @@ impl Subscription {
             padding: 0,
             vp8: None,
             repeats: None,
+            after_pause: false,
         })
     }
 
@@ -370,7 +382,8 @@ impl Subscription {
             None => (source.payload_type, self.ssrc, numbers.sequence),
         };
         let header = NewHeader {
-            marker: source.header.marker,
+            // RFC 3551 §4.1: the first packet after a pause has the marker.
+            marker: source.header.marker || source.after_pause,
             payload_type,
             sequence: index as u16,
             timestamp: numbers.timestamp,
@@ -501,6 +514,8 @@ struct OutgoingPacket<'a> {
     vp8: Option<&'a vp8::Descriptor>,
     /// Earlier sound that goes with the payload.
     repeats: Option<Repeats<'a>>,
+    /// Whether sound was left out before it.
+    after_pause: bool,
 }
 
 #[cfg(test)]

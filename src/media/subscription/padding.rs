@@ -69,6 +69,7 @@ impl Subscription {
             padding: u8::MAX,
             vp8: None,
             repeats: None,
+            after_pause: false,
         };
         let nothing = Rewritten {
             sequence: 0,

@@ -95,7 +95,7 @@ impl Subscription {
         track: &'a Track,
         blocks: &'a mut Blocks<'a>,
     ) -> OutgoingPacket<'a> {
-        let Some(types) = self.red.filter(|_| self.distance > 0) else {
+        let Some(types) = self.red.filter(|_| self.distance > 0 && !source.payload.is_empty()) else {
             return source;
         };
         let Some(primary) = self.sound(&arrival.header, arrival.codec, source.packet, types) else {
