@@ -1,5 +1,6 @@
 //! One subscriber's copy of one track: choose → rewrite → protect.
 
+mod packet;
 mod padding;
 mod redundancy;
 mod reports;
@@ -9,8 +10,7 @@ use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
 
-use self::padding::pad;
-use self::redundancy::{Blocks, RedTypes, Repeats};
+use self::packet::{Blocks, OutgoingPacket, RedTypes, Rtx, pad};
 use super::allocation::{History, Room};
 use super::codec::{Codec, Kind, decoding, red, vp8};
 use super::keys::{TrackKey, TransportKey};
@@ -493,29 +493,6 @@ impl Subscription {
         }
         Some(payload_len)
     }
-}
-
-/// The place of a packet in the stream of retransmissions.
-#[derive(Clone, Copy)]
-struct Rtx {
-    payload_type: u8,
-    index: u64,
-    /// Whether it repeats a packet: then that packet's number comes before the payload (RFC 4588 §4). A packet of padding alone
-    /// repeats none.
-    repeats: bool,
-}
-
-struct OutgoingPacket<'a> {
-    header: &'a Header,
-    packet: &'a [u8],
-    payload: &'a [u8],
-    payload_type: u8,
-    padding: u8,
-    vp8: Option<&'a vp8::Descriptor>,
-    /// Earlier sound that goes with the payload.
-    repeats: Option<Repeats<'a>>,
-    /// Whether sound was left out before it.
-    after_pause: bool,
 }
 
 #[cfg(test)]

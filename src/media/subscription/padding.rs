@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use super::{OutgoingPacket, Rtx, Subscription};
+use super::Subscription;
+use super::packet::{OutgoingPacket, Rtx};
 use crate::media::codec::Kind;
 use crate::media::peer::sender::Sink;
 use crate::media::rewrite::Rewritten;
@@ -86,12 +87,4 @@ impl Subscription {
             self.rtx_sequence += 1;
         }
     }
-}
-
-/// Pads a packet (RFC 3550 §5.1): sets the P bit, and writes the number of padding bytes into the last of them.
-pub(super) fn pad(packet: &mut [u8], end: usize, padding: u8) {
-    packet[0] |= 0x20;
-    let room = &mut packet[end..end + usize::from(padding)];
-    room.fill(0);
-    room[usize::from(padding) - 1] = padding;
 }
