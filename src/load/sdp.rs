@@ -36,6 +36,13 @@ const TRANSPORT_CC: &str = "transport-cc";
 /// Simulcast layers, lowest first: the rid, and the layer's part of the bit rate.
 pub(crate) const SIMULCAST: [(&str, f64); 3] = [("q", 0.08), ("h", 0.27), ("f", 0.65)];
 
+/// An offer that offers no audio levels. From large rooms servers forward the loudest alone; without levels, all that was sent can be
+/// counted.
+pub(crate) fn without_levels(offer: &str) -> String {
+    let uri = Extension::AudioLevel.uri();
+    offer.split_inclusive('\n').filter(|line| !line.contains(uri)).collect()
+}
+
 /// One section of an offer of ours.
 #[derive(Clone, Debug)]
 pub(crate) struct Offered {

@@ -31,6 +31,7 @@ pub mod launch;
 pub(crate) mod layers;
 pub mod link;
 pub mod load;
+pub(crate) mod loudest;
 pub mod messages;
 pub mod names;
 pub(crate) mod packet;

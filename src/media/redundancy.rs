@@ -97,6 +97,6 @@ mod tests {
         assert_eq!(affordable(3, 60_000, 239_000), 2);
         assert_eq!(affordable(3, 60_000, 119_000), 0);
         assert_eq!(affordable(0, 60_000, u64::MAX), 0);
-        assert_eq!(affordable(3, u64::MAX, u64::MAX), 0);
+        assert_eq!(affordable(3, u64::MAX, 1 << 40), 0);
     }
 }

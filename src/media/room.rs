@@ -6,6 +6,7 @@ use smallvec::SmallVec;
 
 use super::codec::Kind;
 use super::keys::{LinkId, SubscriptionKey, TrackKey};
+use super::loudest::{FORWARD_ALL_UP_TO, Loudest};
 use super::names::{TrackName, TrackRef};
 use crate::ids::{Feed, ParticipantId, PeerId};
 
@@ -24,6 +25,10 @@ pub(crate) struct WorkerRoom {
     pub others: SmallVec<[usize; 1]>,
     /// Links over which the room was asked for.
     pub mirrors: SmallVec<[LinkId; 1]>,
+    /// Number of participants who publish sound with their camera.
+    microphones: usize,
+    /// Whose sound is forwarded, if the room is large.
+    pub loudest: Loudest<TrackKey>,
 }
 
 impl WorkerRoom {
@@ -39,6 +44,7 @@ impl WorkerRoom {
 
     pub fn add_track(&mut self, name: TrackRef, publisher: PeerId, key: TrackKey) {
         let keys = self.tracks.entry(name).or_default();
+        self.microphones += usize::from(keys.is_empty() && is_microphone(name));
         let at = keys.partition_point(|(other, _)| *other <= publisher);
         keys.insert(at, (publisher, key));
     }
@@ -48,8 +54,15 @@ impl WorkerRoom {
             keys.retain(|(_, other)| *other != key);
             if keys.is_empty() {
                 self.tracks.remove(&name);
+                self.microphones -= usize::from(is_microphone(name));
             }
         }
+        self.loudest.forget(key);
+    }
+
+    /// Whether so many have a microphone that only the loudest are forwarded.
+    pub(crate) fn is_large(&self) -> bool {
+        self.microphones > FORWARD_ALL_UP_TO
     }
 
     /// The track that subscriptions to this name get.
@@ -100,4 +113,10 @@ impl WorkerRoom {
     pub(crate) fn wanted_count(&self) -> usize {
         self.wanted.values().map(Vec::len).sum()
     }
+}
+
+/// Whether this is the first sound that somebody publishes with their camera.
+fn is_microphone(name: TrackRef) -> bool {
+    let TrackName { feed, kind, number } = name.name;
+    (feed, kind, number) == (Feed::Camera, Kind::Audio, 0)
 }

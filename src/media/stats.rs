@@ -91,6 +91,8 @@ pub struct Stats {
     pub(crate) queue_delay_micros: u64,
     /// Copies of sound whose packets repeat earlier ones, because their clients lose packets.
     pub repeating_copies: u64,
+    /// Packets of sound that were forwarded to nobody, because others in their room were louder.
+    pub held_packets: u64,
     /// Visits to a connection or a track, because something of it was due, and to a link, because something came over it.
     pub visits: u64,
     pub connected: u64,
@@ -115,7 +117,7 @@ impl Stats {
         ]
     }
 
-    fn counters(&self) -> [(&'static str, u64); 29] {
+    fn counters(&self) -> [(&'static str, u64); 30] {
         [
             ("patchbay_media_received_datagrams_total", self.received_datagrams),
             ("patchbay_media_received_bytes_total", self.received_bytes),
@@ -151,6 +153,7 @@ impl Stats {
             ("patchbay_media_probes_lost_total", self.probes_lost),
             ("patchbay_media_estimates_sent_total", self.estimates_sent),
             ("patchbay_media_layer_orders_total", self.layer_orders),
+            ("patchbay_media_held_packets_total", self.held_packets),
             ("patchbay_media_undecodable_total", self.undecodable),
             ("patchbay_media_visits_total", self.visits),
             ("patchbay_media_peers_connected_total", self.connected),

@@ -1,6 +1,7 @@
 //! One subscriber's copy of one track: choose → rewrite → protect.
 
 mod behind;
+mod packet;
 mod padding;
 mod redundancy;
 mod reports;
@@ -14,9 +15,9 @@ use std::time::Instant;
 use smallvec::SmallVec;
 
 use self::behind::Behind;
-use self::redundancy::{Blocks, RedTypes, Repeats};
+use self::packet::{Blocks, OutgoingPacket, RedTypes};
 use super::allocation::{History, Room};
-use super::codec::{Codec, Kind, decoding, red, vp8};
+use super::codec::{Codec, Kind, decoding, red};
 use super::keys::{TrackKey, TransportKey};
 use super::layers::LayerSet;
 use super::names::{Down, TrackRef};
@@ -87,6 +88,8 @@ pub struct Subscription {
     redundancy: Redundancy,
     /// Packets of sound before it that each packet repeats.
     distance: u8,
+    /// Whether sound was left out since the last packet.
+    has_pause: bool,
 }
 
 impl Subscription {
@@ -130,6 +133,7 @@ impl Subscription {
             red: None,
             redundancy: Redundancy::default(),
             distance: 0,
+            has_pause: false,
         };
         subscription.renegotiate(section, stream.down);
         subscription
@@ -286,7 +290,10 @@ impl Subscription {
         if !has_place && (self.target != Some(arrival.layer) || !self.can_begin(arrival)) {
             return None;
         }
-        let source = self.outgoing(&arrival.header, arrival.codec, packet)?;
+        let mut source = self.outgoing(&arrival.header, arrival.codec, packet)?;
+        if track.is_held {
+            source.payload = &[];
+        }
         let incoming = IncomingPacket {
             source: arrival.source,
             sequence: arrival.extended,
@@ -313,10 +320,14 @@ impl Subscription {
         if !waits {
             let mut blocks = Blocks::default();
             let source = self.with_earlier(source, arrival, track, &mut blocks);
-            let repeats = source.repeats.is_some();
+            let source = OutgoingPacket {
+                after_pause: !source.payload.is_empty() && std::mem::take(&mut self.has_pause),
+                ..source
+            };
+            let is_of_its_time = source.repeats.is_some() || source.after_pause;
             let payload_len = self.write(now, &numbers, &source, None, sink)?;
-            if repeats {
-                // The same packet without RTX would have other bytes under this number as soon as the distance changes.
+            if is_of_its_time {
+                // Sent again without RTX, it would have other bytes under this number.
                 self.resend_floor = self.resend_floor.max(numbers.sequence);
             }
             self.count(payload_len);
@@ -356,6 +367,7 @@ impl Subscription {
             self.rewriter.pause();
             return None;
         }
+        self.has_pause |= self.kind == Kind::Audio;
         self.rewriter.leave_out(incoming)
     }
 
@@ -392,19 +404,9 @@ impl Subscription {
             padding: 0,
             vp8: None,
             repeats: None,
+            after_pause: false,
         })
     }
-}
-
-struct OutgoingPacket<'a> {
-    header: &'a Header,
-    packet: &'a [u8],
-    payload: &'a [u8],
-    payload_type: u8,
-    padding: u8,
-    vp8: Option<&'a vp8::Descriptor>,
-    /// Earlier sound that goes with the payload.
-    repeats: Option<Repeats<'a>>,
 }
 
 #[cfg(test)]

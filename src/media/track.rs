@@ -15,6 +15,7 @@ use super::extension_ids::ExtensionIds;
 use super::keys::{LinkId, SubscriptionKey, TransportKey};
 use super::layers::{INACTIVE_AFTER, LayerState, MAX_LAYERS, RateMeter};
 use super::link::{LayerNotice, TrackNotice};
+use super::loudest::Voice;
 use super::names::TrackRef;
 use super::padding;
 use super::pictures::Pictures;
@@ -100,6 +101,10 @@ pub struct Track {
     pub started: bool,
     /// Whether its packets are forwarded to nobody.
     pub muted: bool,
+    /// How loud its packets are, for the choice of the loudest.
+    pub(crate) voice: Voice,
+    /// Whether its packets are forwarded to nobody for now, because others are louder.
+    pub(crate) is_held: bool,
     /// Source as which the packets of a player count since they were muted. The player sends them as one source all the while.
     renewed: Option<SourceId>,
     /// Number of packets of all layers that came so far, and their bytes, with headers. Duplicates do not count.
@@ -149,6 +154,8 @@ impl Track {
             arrivals: Vec::new(),
             started: false,
             muted: false,
+            voice: Voice::default(),
+            is_held: false,
             renewed: None,
             packets: 0,
             bytes: 0,

@@ -265,6 +265,10 @@ const COUNTERS: &[(&str, &str)] = &[
         "Messages to clients that say which encodings of their video are wanted.",
     ),
     (
+        "patchbay_media_held_packets_total",
+        "Packets of sound that were forwarded to nobody, because others in their large room were louder.",
+    ),
+    (
         "patchbay_media_undecodable_total",
         "Times that a subscriber could not decode any format that a publisher sends. Until that changes, it is sent nothing.",
     ),

@@ -14,6 +14,7 @@ use crate::load::error::LoadError;
 use crate::load::plan::Participant;
 use crate::load::sdp::{self, Description, Offered};
 use crate::load::socket::{Frame, Socket};
+use crate::media::loudest::FORWARD_ALL_UP_TO;
 
 /// An offer that has no answer yet.
 struct Pending {
@@ -106,7 +107,10 @@ async fn offer(
         true => context.published(me),
         false => context.watched(),
     };
-    let sdp = sdp::offer(&local, &context.identity.fingerprint, &sections, &me.name);
+    let mut sdp = sdp::offer(&local, &context.identity.fingerprint, &sections, &me.name);
+    if context.plan.publishers(me.room).count() > FORWARD_ALL_UP_TO {
+        sdp = sdp::without_levels(&sdp);
+    }
     pending.insert(name.clone(), Pending { local, sections });
     let message = json!({"id": "receiveVideoFrom", "sender": name, "sdpOffer": sdp});
     socket.send(message.to_string()).await

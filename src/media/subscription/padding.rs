@@ -2,8 +2,9 @@
 
 use std::time::Instant;
 
-use super::sending::{How, Rtx};
-use super::{OutgoingPacket, Subscription};
+use super::Subscription;
+use super::packet::{OutgoingPacket, Rtx};
+use super::sending::How;
 use crate::media::codec::Kind;
 use crate::media::codec::vp8::Continuous;
 use crate::media::peer::sender::Sink;
@@ -72,6 +73,7 @@ impl Subscription {
             padding: u8::MAX,
             vp8: None,
             repeats: None,
+            after_pause: false,
         };
         let nothing = Rewritten {
             sequence: 0,

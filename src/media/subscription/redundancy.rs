@@ -1,6 +1,7 @@
 //! Earlier sound that is sent once more beside the newest (RED, RFC 2198), to clients that lose packets and can read it.
 
-use super::{OutgoingPacket, Subscription};
+use super::Subscription;
+use super::packet::{Blocks, OutgoingPacket, RedTypes, Repeats};
 use crate::media::codec::red::{self, Earlier};
 use crate::media::codec::{Codec, Kind};
 use crate::media::packet::BatchPacket;
@@ -10,43 +11,6 @@ use crate::media::track::Track;
 
 /// Bytes of the longest payload that is made. With headers and protection it fits wherever QUIC does (RFC 9000 §14).
 const PAYLOAD_BYTES_MAX: usize = 1_080;
-
-/// Room for the blocks of one packet.
-pub(super) type Blocks<'a> = [Earlier<'a>; DISTANCE_MAX];
-
-/// The payload types under which a copy can have earlier sound.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct RedTypes {
-    red: u8,
-    opus: u8,
-}
-
-/// Earlier sound in a packet, oldest first, and its payload type.
-#[derive(Clone, Copy)]
-pub(super) struct Repeats<'a> {
-    blocks: &'a [Earlier<'a>],
-    payload_type: u8,
-}
-
-impl OutgoingPacket<'_> {
-    pub(super) fn payload_len(&self) -> usize {
-        match &self.repeats {
-            Some(repeats) => red::len(repeats.blocks, self.payload),
-            None => self.payload.len(),
-        }
-    }
-
-    /// Writes the payload into `room`, which is as long as it.
-    pub(super) fn write_payload(&self, room: &mut [u8]) -> Option<()> {
-        match &self.repeats {
-            Some(repeats) => red::write(room, repeats.payload_type, repeats.blocks, self.payload),
-            None => {
-                room.copy_from_slice(self.payload);
-                Some(())
-            }
-        }
-    }
-}
 
 impl Subscription {
     /// The types under which the client reads earlier sound, if it does.
@@ -95,7 +59,7 @@ impl Subscription {
         track: &'a Track,
         blocks: &'a mut Blocks<'a>,
     ) -> OutgoingPacket<'a> {
-        let Some(types) = self.red.filter(|_| self.distance > 0) else {
+        let Some(types) = self.red.filter(|_| self.distance > 0 && !source.payload.is_empty()) else {
             return source;
         };
         let Some(primary) = self.sound(&arrival.header, arrival.codec, source.packet, types) else {

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::{OutgoingPacket, Subscription};
+use super::Subscription;
+use super::packet::{OutgoingPacket, Rtx, pad};
 use crate::media::codec::{Codec, vp8};
 use crate::media::peer::sender::Sink;
 use crate::media::rewrite::Rewritten;
@@ -30,7 +31,8 @@ impl Subscription {
             None => (source.payload_type, self.ssrc, numbers.sequence),
         };
         let header = NewHeader {
-            marker: source.header.marker,
+            // RFC 3551 §4.1: the first packet after a pause has the marker.
+            marker: source.header.marker || source.after_pause,
             payload_type,
             sequence: index as u16,
             timestamp: numbers.timestamp,
@@ -167,22 +169,4 @@ impl How {
             How::Again { .. } => None,
         }
     }
-}
-
-/// The place of a packet in the stream of retransmissions.
-#[derive(Clone, Copy)]
-pub(super) struct Rtx {
-    pub(super) payload_type: u8,
-    pub(super) index: u64,
-    /// Whether it repeats a packet: then that packet's number comes before the payload (RFC 4588 §4). A packet of padding alone
-    /// repeats none.
-    pub(super) repeats: bool,
-}
-
-/// Pads a packet (RFC 3550 §5.1): sets the P bit, and writes the number of padding bytes into the last of them.
-pub(super) fn pad(packet: &mut [u8], end: usize, padding: u8) {
-    packet[0] |= 0x20;
-    let room = &mut packet[end..end + usize::from(padding)];
-    room.fill(0);
-    room[usize::from(padding) - 1] = padding;
 }

@@ -88,6 +88,7 @@ impl Worker {
                     }
                     videos.push(video);
                 }
+                None if track.is_held => {}
                 None => {
                     let times = 1 + subscription.distance() as u64;
                     sound = sound.saturating_add(track.sound_bps(now).saturating_mul(times));

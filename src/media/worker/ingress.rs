@@ -187,6 +187,7 @@ impl Worker {
         if !track.mirrors.is_empty() {
             self.pass_on(now, stream.track, buffer);
         }
+        self.rank(now, stream.track, buffer);
         if misses_packets {
             self.plan_repairs(stream.track);
         }

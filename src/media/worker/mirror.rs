@@ -279,6 +279,9 @@ impl Worker {
         if is_passed_on {
             self.pass_on(now, key, buffer);
         }
+        if begins.is_some() {
+            self.rank(now, key, buffer);
+        }
         if begins == Some(LayerBegins(true)) {
             self.begin_layer(now, key);
         }

@@ -6,8 +6,9 @@ use std::time::Instant;
 use slotmap::SlotMap;
 
 use super::Worker;
+use crate::ids::Feed;
 use crate::media::codec::Kind;
-use crate::media::keys::{SubscriptionKey, TransportKey};
+use crate::media::keys::{SubscriptionKey, TrackKey, TransportKey};
 use crate::media::rtcp;
 use crate::media::stats::Stats;
 use crate::media::subscription::Subscription;
@@ -22,7 +23,9 @@ impl Worker {
             return;
         }
         let sound = copies().filter(|copy| copy.kind == Kind::Audio);
-        let tracks = sound.filter_map(|copy| self.tracks.get(copy.track?));
+        let tracks = sound
+            .filter_map(|copy| self.tracks.get(copy.track?))
+            .filter(|track| !track.is_held);
         let rate = tracks.map(|track| track.sound_bps(now)).fold(0, u64::saturating_add);
         let target = transport.outcome().map(|outcome| outcome.target);
         for (ssrc, lost) in rtcp::losses(blocks) {
@@ -48,6 +51,32 @@ impl Worker {
                 self.subscriptions[copy].hold_back(value);
             }
         }
+    }
+
+    /// Decides whether a track's newest packet of sound goes to anybody: in a large room only those of the loudest do. Each worker
+    /// decides it for its own subscribers, by the same packets.
+    pub(super) fn rank(&mut self, now: Instant, key: TrackKey, buffer: &[u8]) {
+        let Some(track) = self.tracks.get_mut(key).filter(|track| track.kind == Kind::Audio) else {
+            return;
+        };
+        let arrival = track.arrivals.last().filter(|arrival| !arrival.late);
+        let (Some(room), Some(arrival)) = (self.rooms.get_mut(&track.room), arrival) else {
+            return;
+        };
+        // The sound of a screen is no voice.
+        if !room.is_large() || track.name.name.feed != Feed::Camera {
+            track.is_held = false;
+            return;
+        }
+        let marks = track
+            .extensions
+            .read(&arrival.header, &buffer[arrival.start..arrival.end]);
+        let is_heard = match marks.audio_level {
+            Some(level) => room.loudest.heard(now, key, &mut track.voice, level),
+            None => room.loudest.heard_unranked(now, key),
+        };
+        track.is_held = !is_heard;
+        self.stats.held_packets += u64::from(!is_heard);
     }
 
     /// Adds to `stats` the copies that repeat earlier sound.

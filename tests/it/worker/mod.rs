@@ -15,6 +15,7 @@ mod forwarding;
 mod handshakes;
 mod joined_sends;
 mod left_out;
+mod loudest;
 mod memory;
 mod mirror;
 mod muting;
