@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use axum::Router;
-use axum::http::{HeaderName, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse};
 use axum::routing::get;
 use serde::Deserialize;
@@ -11,7 +11,7 @@ use serde::Deserialize;
 use crate::harness::chromium::Chromium;
 use crate::harness::turn;
 
-const JAVASCRIPT: [(HeaderName, &str); 1] = [(header::CONTENT_TYPE, "text/javascript; charset=utf-8")];
+const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
 
 #[derive(Deserialize)]
 struct Outcome {
@@ -33,7 +33,7 @@ async fn the_pages_pure_parts_do_what_their_cases_say() {
         .route("/", get(async || Html("<!doctype html><title>logic</title>")))
         .route("/static/{*path}", get(module));
     for (path, script) in scripts {
-        router = router.route(path, get(async move || (JAVASCRIPT, script)));
+        router = router.route(path, get(async move || ([(header::CONTENT_TYPE, JAVASCRIPT)], script)));
     }
     let server = tokio::spawn(async move { axum::serve(listener, router).await });
 
@@ -49,5 +49,5 @@ async fn the_pages_pure_parts_do_what_their_cases_say() {
 async fn module(axum::extract::Path(path): axum::extract::Path<String>) -> impl IntoResponse {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("static").join(path);
     let text = std::fs::read_to_string(file).map_err(|_| StatusCode::NOT_FOUND);
-    (JAVASCRIPT, text)
+    ([(header::CONTENT_TYPE, JAVASCRIPT)], text)
 }
