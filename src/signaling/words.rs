@@ -32,22 +32,40 @@ pub(crate) fn takes_notices(message: &Value) -> bool {
     message.get("notices") == Some(&Value::Bool(true))
 }
 
+const VIDEO_QUALITY: &str = "videoQuality";
+const SEND_LAYERS: &str = "sendLayers";
+
 /// The number of features that a client may name. Further ones are not read.
 const FEATURES_MAX: usize = 16;
 
-/// What a client says in its join that it understands beside the messages that all clients do. Features that are not known are
-/// passed over, whatever they are.
-pub(crate) fn features(message: &Value) -> Features {
-    let named = message.get("features").and_then(Value::as_array);
-    let mut features = Features::default();
-    for name in named.into_iter().flatten().take(FEATURES_MAX).filter_map(Value::as_str) {
-        match name {
-            "videoQuality" => features.video_quality = true,
-            "sendLayers" => features.send_layers = true,
-            _ => {}
+/// The features of a join that this server has, as the client is sent them back. `None` if the join names none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct FeatureWords(Vec<&'static str>);
+
+impl FeatureWords {
+    const ALL: [&'static str; 3] = ["videoWants", VIDEO_QUALITY, SEND_LAYERS];
+
+    /// Reads what a join says. Features that are not known are passed over, whatever they are.
+    pub(crate) fn of(message: &Value) -> Option<Self> {
+        let named = message.get("features")?.as_array()?;
+        let named = || named.iter().take(FEATURES_MAX).filter_map(Value::as_str);
+        let known = FeatureWords::ALL
+            .into_iter()
+            .filter(|known| named().any(|one| one == *known));
+        Some(Self(known.collect()))
+    }
+
+    pub(crate) fn words(&self) -> &[&'static str] {
+        &self.0
+    }
+
+    /// What the client understands beside the messages that all clients do.
+    pub(crate) fn understood(&self) -> Features {
+        Features {
+            video_quality: self.0.contains(&VIDEO_QUALITY),
+            send_layers: self.0.contains(&SEND_LAYERS),
         }
     }
-    features
 }
 
 /// The families' word for the state of somebody's media.
@@ -131,33 +149,35 @@ mod tests {
 
     #[test]
     fn a_feature_is_read_among_the_first_sixteen_whatever_else_is_named() {
-        let read = |named: Value| {
-            let Features {
-                video_quality,
-                send_layers,
-            } = features(&json!({ "features": named }));
-            (video_quality, send_layers)
-        };
-        assert_eq!(read(json!(["videoQuality", "sendLayers"])), (true, true));
+        let read = |named: Value| FeatureWords::of(&json!({ "features": named })).map(|words| words.0);
+        let (quality, layers) = (vec!["videoQuality"], vec!["sendLayers"]);
+        assert_eq!(read(json!(["sendLayers"])), Some(layers.clone()));
         assert_eq!(
             read(json!(["other", 7, null, ["sendLayers"], "videoQuality"])),
-            (true, false)
+            Some(quality)
         );
-        assert_eq!(read(json!(["VideoQuality", "sendLayers "])), (false, false));
-        for none in [
-            json!([]),
-            json!("videoQuality"),
-            json!({ "videoQuality": true }),
-            json!(null),
-        ] {
-            assert_eq!(read(none), (false, false));
+        assert_eq!(read(json!(["VideoQuality", "sendLayers "])), Some(vec![]));
+        for none in [json!("videoQuality"), json!({ "videoQuality": true }), json!(null)] {
+            assert_eq!(read(none), None);
         }
         let after = |others: usize| {
             let mut named = vec!["x"; others];
             named.push("sendLayers");
             read(json!(named))
         };
-        assert_eq!((after(15), after(16)), ((false, true), (false, false)));
-        assert_eq!(features(&json!({})), Features::default());
+        assert_eq!((after(15), after(16)), (Some(layers), Some(vec![])));
+        assert_eq!(FeatureWords::of(&json!({})), None);
+    }
+
+    #[test]
+    fn what_is_understood_is_what_was_named() {
+        let understood = |named: Value| FeatureWords::of(&json!({ "features": named })).unwrap().understood();
+        let (video_quality, send_layers) = (true, false);
+        let expected = Features {
+            video_quality,
+            send_layers,
+        };
+        assert_eq!(understood(json!(["videoWants", "videoQuality"])), expected);
+        assert_eq!(understood(json!(["videoWants"])), Features::NONE);
     }
 }

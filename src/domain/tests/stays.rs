@@ -129,6 +129,26 @@ fn a_join_that_is_no_renewal_enters_anew() {
 }
 
 #[test]
+fn what_a_client_understands_comes_with_each_of_its_offers() {
+    let mut rules = Rules::new(Limits::default());
+    let understands = Features {
+        video_quality: true,
+        send_layers: false,
+    };
+    let stay = Stay {
+        understands,
+        ..Stay::default()
+    };
+    stays(&mut rules, 1, "anna", stay);
+    stays(&mut rules, 2, "ben", Stay::default());
+    let [of_anna, of_ben] = [(1, "anna"), (2, "ben")].map(|(session, name)| {
+        let effects = offer(&mut rules, session, name, session as u32).unwrap();
+        negotiated(effects).understands
+    });
+    assert_eq!((of_anna, of_ben), (understands, Features::NONE));
+}
+
+#[test]
 fn a_kind_that_may_not_be_published_is_withheld_from_the_offer_and_nothing_is_played_without_the_right() {
     let mut rules = Rules::new(Limits::default());
     let stay = |publishes| Stay {

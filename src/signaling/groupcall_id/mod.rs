@@ -14,7 +14,7 @@
 //!
 //! | server → client | fields | when |
 //! |---|---|---|
-//! | `existingParticipants` | `data`: names, or `{name, personName}` objects | the client has entered; the others have been sent its arrival before |
+//! | `existingParticipants` | `data`: names, or `{name, personName}` objects; `features`: where the join has any, those that the server has | the client has entered; the others have been sent its arrival before |
 //! | `newParticipantArrived` | `name`; `personName` where known | somebody enters |
 //! | `participantLeft` | `name` | somebody leaves, or enters again with a newer session (then they arrive once more); also to clients that watched over a connection that the server has lost, before a `newParticipantArrived` of the same participant: they are to watch anew |
 //! | `participantMedia` | `name`, `media`: `lost` or `back` | somebody's media no longer arrive though they are still in the room, or arrive again; on entering, for each participant whose media are lost, and when such a participant is to be watched anew. Only to clients that joined with `notices` |
@@ -33,7 +33,8 @@
 //! server sends them back as texts. `pw` is this server's own, for rooms with a password, and for conferences, one of whose
 //! PINs it is. So is `feed`: `camera` (where it is missing) or `screen`. Each feed of each participant has a connection of its own. So is `notices`, which is `true` from
 //! clients that understand the messages that only this server sends; other clients are not sent them. `features` is a list of
-//! the names of further ones that a client understands, at most 16: `videoQuality`, `sendLayers`. Other names are passed over.
+//! the names of further ones that a client understands, at most 16; the client is sent back which of these the server has.
+//! `videoQuality` and `sendLayers` are messages that no other client is sent; `videoWants` is one that the server takes.
 //! A publisher whose video a
 //! watcher cannot decode may offer again, with all formats that it has: the answer begins with one that everybody in the room
 //! decodes. `token` is this server's own, too: it proves that `name` is one's own ([`super::identity`]). An access token there
@@ -69,10 +70,10 @@ use super::dialogue::Dialogue;
 use super::join::{Join, enter};
 use super::json::Text;
 use super::reaction::{Close, Frame, Reaction};
-use super::words::{FeedWord, features, kind_word, media_word, muted_words, role_word, takes_notices};
+use super::words::{FeatureWords, FeedWord, kind_word, media_word, muted_words, role_word, takes_notices};
 use super::{json, offer};
 use crate::domain::{Command, DecodingNotice, Event, MeetingEvent, Person, Refusal, Subject, UserFeed};
-use crate::ids::UserId;
+use crate::ids::{Features, UserId};
 use crate::text;
 
 /// What clients send under `id`.
@@ -85,6 +86,8 @@ pub(crate) struct GroupcallIdDialogue {
     knows_person_names: bool,
     /// Whether the client understands the messages that only this server sends.
     takes_notices: bool,
+    /// What the client's join says of features. `None` if it says nothing.
+    features: Option<FeatureWords>,
 }
 
 impl<A: Admission> Dialogue<A> for GroupcallIdDialogue {
@@ -100,6 +103,7 @@ impl<A: Admission> Dialogue<A> for GroupcallIdDialogue {
     fn send(&mut self, client: &Client<A>, event: Event) -> Reaction {
         let frame = match &event {
             Event::Joined { others } => Outgoing::ExistingParticipants {
+                features: self.features.as_ref().map(FeatureWords::words),
                 data: if self.knows_person_names || client.config.groupcall.participants_as_objects {
                     Participants::Objects(others.iter().map(|person| participant(person)).collect())
                 } else {
@@ -196,6 +200,7 @@ impl GroupcallIdDialogue {
         };
         self.knows_person_names = own_name.is_some();
         self.takes_notices = takes_notices(message);
+        self.features = FeatureWords::of(message);
         let join = Join {
             user,
             room,
@@ -204,7 +209,7 @@ impl GroupcallIdDialogue {
             token: join.token,
             visible: true,
             connects: false,
-            features: features(message),
+            features: self.features.as_ref().map_or(Features::NONE, FeatureWords::understood),
         };
         match enter(client, join).await {
             Ok(()) => Reaction::none(),

@@ -43,6 +43,8 @@ pub(crate) struct OnIceCandidate {
 pub(crate) enum Outgoing<'a> {
     ExistingParticipants {
         data: Participants<'a>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        features: Option<&'a [&'static str]>,
     },
     NewParticipantArrived {
         name: &'a str,

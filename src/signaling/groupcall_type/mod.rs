@@ -16,7 +16,7 @@
 //! |---|---|---|
 //! | `userNotFound` | `userId` | the `userId` of a `join` is not in the user table; then the socket is closed |
 //! | `permisionDeny` (so spelled) | `userId`, `roomId` | the room's password is missing or wrong, or the room is full, or locked (the socket is closed with 4423), or waits for its host (4425); or there were too many wrong passwords for it from the client's network, and for up to a minute even the right one is not looked at (the socket is closed with 4029); then the socket is closed |
-//! | `existingParticipants` | `participants` | the client has entered; the others have been sent its arrival before |
+//! | `existingParticipants` | `participants`; `features`: where the join has any, those that the server has | the client has entered; the others have been sent its arrival before |
 //! | `newParticipantArrived` | `participant` | somebody enters |
 //! | `participantLeft` | `userId` | somebody leaves, or enters again with a newer session (then they arrive once more); also to clients that watched over a connection that the server has lost, before a `newParticipantArrived` of the same participant: they are to watch anew |
 //! | `participantMedia` | `userId`, `media`: `lost` or `back` | somebody's media no longer arrive though they are still in the room, or arrive again; on entering, for each participant whose media are lost, and when such a participant is to be watched anew. Only to clients that joined with `notices` |
@@ -40,7 +40,8 @@
 //! own: `camera` (where it is missing) or `screen`. Each feed of each participant has a connection of its own. `personName` is
 //! this server's own, too: it is the name of somebody whom the user table does not know. So is `notices`, which is `true` from
 //! clients that understand the messages that only this server sends; other clients are not sent them. `features` is a list of
-//! the names of further ones that a client understands, at most 16: `videoQuality`, `sendLayers`. Other names are passed over.
+//! the names of further ones that a client understands, at most 16; the client is sent back which of these the server has.
+//! `videoQuality` and `sendLayers` are messages that no other client is sent; `videoWants` is one that the server takes.
 //! A publisher whose video a
 //! watcher cannot decode may offer again, with all formats that it has: the answer begins with one that everybody in the room
 //! decodes. `token` proves that `userId` is one's own ([`super::identity`]): `permisionDeny` is followed by the close code 4401
@@ -68,10 +69,10 @@ use super::dialogue::Dialogue;
 use super::join::{Join, enter};
 use super::json::{self, Name, Text, TooLong, fields};
 use super::reaction::{Close, Frame, Reaction};
-use super::words::{FeedWord, features, kind_word, media_word, muted_words, role_word, takes_notices};
+use super::words::{FeatureWords, FeedWord, kind_word, media_word, muted_words, role_word, takes_notices};
 use super::{limits, offer};
 use crate::domain::{Command, DecodingNotice, Event, FileNotice, MeetingEvent, Person, Refusal, Subject, UserFeed};
-use crate::ids::{RoomName, UserId};
+use crate::ids::{Features, RoomName, UserId};
 use crate::text::{self, TextLimit};
 
 /// What clients send under `type`.
@@ -89,6 +90,8 @@ pub(crate) const KINDS: &[&str] = &[
 pub(crate) struct GroupcallTypeDialogue {
     /// Whether the client understands the messages that only this server sends.
     takes_notices: bool,
+    /// What the client's join says of features. `None` if it says nothing.
+    features: Option<FeatureWords>,
 }
 
 /// A message that cannot be understood or done: the client gets it back.
@@ -115,6 +118,7 @@ impl<A: Admission> Dialogue<A> for GroupcallTypeDialogue {
         let frame = match &event {
             Event::Joined { others } => Outgoing::ExistingParticipants {
                 participants: others.iter().map(|person| participant(person)).collect(),
+                features: self.features.as_ref().map(FeatureWords::words),
             },
             Event::ParticipantArrived { person } => Outgoing::NewParticipantArrived {
                 participant: participant(person),
@@ -215,6 +219,7 @@ impl GroupcallTypeDialogue {
         let room = join.room.unwrap_or_else(|| Name::from(0));
         let (user, room) = (join.user_id.user()?, room.room()?);
         self.takes_notices = takes_notices(message);
+        self.features = FeatureWords::of(message);
         let join = Join {
             user: user.clone(),
             room: room.clone(),
@@ -223,7 +228,7 @@ impl GroupcallTypeDialogue {
             token: join.token,
             visible: true,
             connects: false,
-            features: features(message),
+            features: self.features.as_ref().map_or(Features::NONE, FeatureWords::understood),
         };
         Ok(match enter(client, join).await {
             Ok(()) => Reaction::none(),

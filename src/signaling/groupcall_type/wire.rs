@@ -66,6 +66,8 @@ pub(crate) enum Outgoing<'a> {
     },
     ExistingParticipants {
         participants: Vec<ParticipantOut<'a>>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        features: Option<&'a [&'static str]>,
     },
     NewParticipantArrived {
         participant: ParticipantOut<'a>,

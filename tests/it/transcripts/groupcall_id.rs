@@ -25,6 +25,23 @@ async fn a_newcomer_is_announced_to_the_others_and_they_to_the_newcomer() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_client_that_names_features_is_sent_which_of_them_the_server_has_and_no_other_client_is() {
+    let mut stage = Stage::new();
+    stage
+        .play(
+            r#"
+            anna > {"id":"joinRoom","name":"anna","room":"r","features":["videoWants","else","sendLayers"]}
+            anna < {"id":"existingParticipants","data":[],"features":["videoWants","sendLayers"]}
+            7 > {"type":"join","userId":7,"room":"s","features":["videoQuality"]}
+            7 < {"type":"existingParticipants","participants":[],"features":["videoQuality"]}
+            8 > {"type":"join","userId":8,"room":"t","features":"videoQuality"}
+            8 < {"type":"existingParticipants","participants":[]}
+            "#,
+        )
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_offer_is_answered_before_its_candidates_whether_or_not_anything_is_published() {
     let mut stage = two_in_a_room().await;
     stage
