@@ -14,7 +14,7 @@ use crate::media::keys::{LinkId, TrackKey, TransportKey};
 use crate::media::layers::{LayerSet, MAX_LAYERS};
 use crate::media::link::{Far, LinkMessage};
 use crate::media::messages::MediaEvent;
-use crate::media::peer::{Publisher, Transport};
+use crate::media::peer::Transport;
 use crate::media::session::MediaSection;
 use crate::media::stats::Stats;
 use crate::media::steering::{Encoding, INTERVAL, Order, Published, SOON, Told, Wish};
@@ -49,10 +49,9 @@ impl Worker {
         let Some(transport) = self.transports.get(key) else {
             return;
         };
-        let due = |publisher: &&Box<Publisher>| {
-            now >= publisher.next_report || publisher.next_steering.is_some_and(|due| now >= due)
-        };
-        if transport.secure.is_none() || transport.publisher.as_ref().filter(due).is_none() {
+        let publisher = transport.publisher.as_ref().filter(|_| transport.secure.is_some());
+        let Some(publisher) = publisher else { return };
+        if now < publisher.next_report && publisher.next_steering.is_none_or(|due| now < due) {
             return;
         }
         let mut published: SmallVec<[Published; 2]> = SmallVec::new();

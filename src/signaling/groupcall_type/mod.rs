@@ -29,6 +29,7 @@
 //! | `mediaUndecodable` | `userId`, `watcherId`, `media` (`audio`, `video`), `codec` | to both of them: what `userId` sends is in a format that `watcherId` cannot decode, and is not sent to them. Only to clients that joined with `notices` |
 //! | `mediaDecodable` | `userId`, `watcherId`, `media` | `watcherId` can decode it again. Only to clients that joined with `notices` |
 //! | `ownState` | `role`: `host` or `guest`; `mutedByHost`: a list with `audio`, `video`, both or nothing | what hosts of the room have decided about the client's own user has changed; on entering, unless they are a guest who is not muted. Others hear and see nothing of what is muted, whatever the client sends. Only to clients that joined with `notices` |
+//! | `sendLayers` | `layers`: an object with each encoding's rid, `true` where it is wanted (an encoding without a rid has the key `""`); `maxBitrate` in bit/s of the highest of them, where something bounds it; `feed` if it is `screen` | other encodings of the client's own video are wanted than before: nobody sees the others, so the client stops them (`active`) until it is sent that they are wanted again. For the first time within ten seconds, again after each offer. Only to clients that joined with the feature |
 //! | `unrecognizedMessage` | `message`: what the client sent, as an object; `reason` where something is too long | an unknown kind, a field that is missing or too long, a chat or file outside of a room, an offer that concerns nobody there, cannot be answered, or for which there is no place. Where it was no JSON: its text |
 //!
 //! A participant is `{id, userId, name, prefix, postfix, suffix}`: `id` is `userId` and `postfix` is `suffix`, because clients
@@ -71,7 +72,9 @@ use super::json::{self, Name, Text, TooLong, fields};
 use super::reaction::{Close, Frame, Reaction};
 use super::words::{FeatureWords, FeedWord, kind_word, media_word, muted_words, role_word, takes_notices};
 use super::{limits, offer};
-use crate::domain::{Command, DecodingNotice, Event, FileNotice, MeetingEvent, Person, Refusal, Subject, UserFeed};
+use crate::domain::{
+    Command, DecodingNotice, Event, FileNotice, LayersWanted, MeetingEvent, Person, Refusal, Subject, UserFeed,
+};
 use crate::ids::{Features, RoomName, UserId};
 use crate::text::{self, TextLimit};
 
@@ -166,15 +169,7 @@ impl<A: Admission> Dialogue<A> for GroupcallTypeDialogue {
                 file_type: file.kind.as_deref(),
             },
             Event::Decoding(decoding) if self.takes_notices => media_notice(decoding),
-            Event::LayersWanted(wanted) => Outgoing::SendLayers {
-                feed: wanted.feed.into(),
-                layers: wanted
-                    .layers
-                    .iter()
-                    .map(|(rid, is_wanted)| (rid.as_str(), *is_wanted))
-                    .collect(),
-                max_bitrate: wanted.max_bits_per_second,
-            },
+            Event::LayersWanted(wanted) => send_layers(wanted),
             Event::MediaChanged { .. }
             | Event::FurtherFeeds { .. }
             | Event::Speakers { .. }
@@ -357,6 +352,15 @@ fn media_notice(decoding: &DecodingNotice) -> Outgoing<'_> {
             watcher_id,
             media,
         },
+    }
+}
+
+fn send_layers(wanted: &LayersWanted) -> Outgoing<'_> {
+    let layers = wanted.layers.iter();
+    Outgoing::SendLayers {
+        feed: wanted.feed.into(),
+        layers: layers.map(|(rid, is_wanted)| (rid.as_str(), *is_wanted)).collect(),
+        max_bitrate: wanted.max_bits_per_second,
     }
 }
 
