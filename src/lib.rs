@@ -15,6 +15,7 @@ pub mod shares;
 pub mod sound;
 mod tasks;
 pub(crate) mod text;
+pub mod video;
 
 pub mod cli;
 pub mod config;

@@ -28,6 +28,7 @@ mod rules;
 mod speakers;
 mod stage;
 mod stay;
+mod wants;
 
 use std::sync::Arc;
 
@@ -46,7 +47,7 @@ pub use meeting::{
 };
 pub use messages::{MessageCommand, Recipient, Waits};
 pub(crate) use messages::{MessageEvent, announces_somebody};
-pub use notices::{DecodingNotice, LayersWanted};
+pub use notices::{DecodingNotice, FileNotice, LayersWanted};
 pub use outline::{ParticipantOutline, RoomOutline};
 pub use playing::Play;
 pub(crate) use playing::Playback;
@@ -54,12 +55,14 @@ pub use register::{Abilities, Registration};
 pub use rules::Rules;
 pub use stage::{SlotStream, StagePart, StageSlot};
 pub use stay::{PublishRights, Stay};
+pub use wants::{Heights, LAST_N, VideoWants};
 
 use crate::ids::{
     CallId, Features, Feed, FeedRef, OfferTag, ParticipantId, PeerId, PushTarget, RoomId, RoomName, SessionId, SlotId,
     Turn, UserId,
 };
 use crate::media::description::{ConnectionIdentity, Description, OfferError};
+use crate::video::{Quality, Want};
 
 /// A user, and how they are shown to others.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -135,6 +138,8 @@ pub enum Command {
     EndConnection {
         subject: Subject,
     },
+    /// Wants so much of the videos in the room, in the place of what was wanted before.
+    Want(Box<VideoWants>),
     Play(Play),
     /// A chat text to everybody in the room, the sender included.
     SendText {
@@ -227,15 +232,6 @@ pub struct Offer {
     pub tag: Option<OfferTag>,
 }
 
-/// A stored file that somebody announces to their room.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FileNotice {
-    pub name: String,
-    pub url: String,
-    /// Media type, or whatever the client calls it.
-    pub kind: Option<String>,
-}
-
 /// Sound or pictures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MediaKind {
@@ -309,6 +305,11 @@ pub enum Event {
     },
     /// A notice about decoding. The publisher and the watcher are both sent it.
     Decoding(Arc<DecodingNotice>),
+    /// What the session gets of a video. Only sessions that understand it are sent it.
+    Quality {
+        feed: UserFeed,
+        quality: Quality,
+    },
     /// Which encodings of the session's own video are wanted. Only sessions that understand it are sent it.
     LayersWanted(Arc<LayersWanted>),
     Message(MessageEvent),
@@ -443,6 +444,11 @@ pub enum Effect {
     Mute {
         peer: PeerId,
         muted: Muted,
+    },
+    /// What the client of a connection wants of videos that it watches; of others it wants what there is.
+    Want {
+        peer: PeerId,
+        wants: Vec<(FeedRef, Want)>,
     },
     /// Offers of which either all are answered, in this order, or none.
     Negotiate(Vec<Negotiation>),

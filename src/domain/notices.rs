@@ -1,4 +1,4 @@
-//! What sessions are sent about the pictures that they send and get.
+//! What sessions are sent about files, and about the pictures that they send and get.
 
 use super::MediaKind;
 use crate::ids::{Feed, UserId};
@@ -21,4 +21,13 @@ pub struct LayersWanted {
     pub layers: Vec<(String, bool)>,
     /// Most bits per second of the highest of them. `None` if nothing bounds it.
     pub max_bits_per_second: Option<u64>,
+}
+
+/// A stored file that somebody announces to their room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileNotice {
+    pub name: String,
+    pub url: String,
+    /// Media type, or whatever the client calls it.
+    pub kind: Option<String>,
 }

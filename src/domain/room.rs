@@ -1,6 +1,7 @@
 //! One room: its participants in the order of their arrival, and the connections of each.
 
 mod slots;
+mod wants;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -12,10 +13,11 @@ use super::speakers::{Speakers, Speaking};
 use super::stage::{FilledSlots, Stage};
 use super::{
     Claim, ConnectionIdentity, Effect, Event, MediaState, OwnState, ParticipantOutline, Person, Purpose, RoomKind,
-    RoomOutline, StageSlot, Stay, Use,
+    RoomOutline, StageSlot, Stay, Use, VideoWants,
 };
-use crate::ids::{Feed, ParticipantId, PeerId, RoomId, RoomName, SessionId, SlotId, Turn, UserId};
+use crate::ids::{Feed, FeedRef, ParticipantId, PeerId, RoomId, RoomName, SessionId, SlotId, Turn, UserId};
 use crate::shares::ClientAddress;
+use crate::video::Want;
 
 /// What is known of the media of a participant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -59,6 +61,8 @@ pub(super) struct Participant {
     pub attendance: Attendance,
     /// Feeds beside the camera, as the others were sent them last.
     pub(crate) announced_feeds: Vec<Feed>,
+    /// What they have said that they want of videos.
+    pub wants: Option<Box<VideoWants>>,
     /// Connections, at most one for each [`Purpose`].
     peers: Vec<Peer>,
 }
@@ -73,6 +77,8 @@ pub(super) struct Peer {
     pub before: Option<(Vec<Use>, ConnectionIdentity)>,
     /// Number of associations before this connection's: [`super::Negotiation::association`].
     pub association: u32,
+    /// What its media worker was sent last of what is wanted of the videos that it carries.
+    wants: Vec<(FeedRef, Want)>,
     /// Slots of the stage, by the newest offer.
     filled: FilledSlots,
 }
@@ -236,6 +242,7 @@ impl Peer {
             identity,
             before: None,
             association,
+            wants: Vec::new(),
         }
     }
 
@@ -274,6 +281,7 @@ impl Participant {
             arrival: MediaArrival::default(),
             attendance: Attendance::new(since),
             announced_feeds: Vec::new(),
+            wants: None,
             peers: Vec::new(),
         }
     }

@@ -17,6 +17,7 @@ mod standing;
 mod stays;
 mod steering;
 mod waiting;
+mod wants;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -186,6 +187,7 @@ impl Rooms {
             effects.push(self.close_peer(seat.room, &peer));
         }
         effects.extend(refilled);
+        effects.extend(self.settle_wants(seat.room));
         effects.extend(left);
     }
 

@@ -15,8 +15,9 @@ use super::{
     Address, CallEnd, Claim, Command, Effect, EndReason, LayersWanted, Limits, MediaKind, MediaState, Newcomer,
     Refusal, RoomOutline, WaitingMessage,
 };
-use crate::ids::{ParticipantId, PeerId, PushTarget, RoomId, RoomName, SessionId, UserId};
+use crate::ids::{FeedRef, ParticipantId, PeerId, PushTarget, RoomId, RoomName, SessionId, UserId};
 use crate::shares::ClientAddress;
+use crate::video::Quality;
 
 /// The state of all rooms and calls, and of who is reachable. It has one owner; each call returns what is to be done about it.
 /// When the time of [`Rules::poll_timeout`] has come, [`Rules::handle_timeout`] is to be called.
@@ -166,6 +167,7 @@ impl Rules {
                 self.rooms.offer_conference(now, session, conference, offer)
             }
             Command::EndConnection { subject } => self.rooms.end_connection(now, session, &subject),
+            Command::Want(wants) => self.rooms.want(session, wants),
             Command::Play(play) => self.rooms.play(now, session, play),
             Command::SendText { text } => self.rooms.send_text(session, text),
             Command::AnnounceFile { file } => self.rooms.announce_file(session, file),
@@ -341,6 +343,11 @@ impl Rules {
         undecodable: Option<String>,
     ) -> Vec<Effect> {
         self.rooms.decoding_changed(peer, publisher, media, undecodable)
+    }
+
+    /// What the client of this connection gets of a video has changed.
+    pub fn quality_changed(&self, peer: PeerId, feed: FeedRef, quality: Quality) -> Vec<Effect> {
+        self.rooms.quality_changed(peer, feed, quality)
     }
 
     /// Other encodings than before are wanted of what comes over this connection.

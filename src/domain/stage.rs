@@ -151,6 +151,11 @@ impl Stage {
         }
     }
 
+    /// The place of a participant among those who have spoken: 0 for the last one who began.
+    pub(crate) fn place_among_speakers(&self, participant: ParticipantId) -> Option<usize> {
+        self.spoke.iter().position(|one| *one == participant)
+    }
+
     /// Notes whether a participant publishes a screen. Whoever begins last presents.
     pub fn presents(&mut self, participant: ParticipantId, presents: bool) {
         match presents {

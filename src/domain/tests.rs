@@ -18,6 +18,7 @@ mod playing;
 mod stage;
 mod stays;
 mod waiting;
+mod wants;
 
 /// Any time: nothing that is tested here waits.
 fn now() -> Instant {
@@ -91,6 +92,7 @@ fn outline(effects: &[Effect]) -> Vec<String> {
             format!("fill slot {} with {source}", slot.0)
         }
         Effect::Mute { peer, muted } => format!("mute {peer}: {muted:?}"),
+        Effect::Want { peer, wants } => format!("want {peer}: {wants:?}"),
         Effect::Play(playback) => format!("play {:?}", playback.feed.feed),
         Effect::SendEach { .. } | Effect::Mailbox(_) | Effect::Push(_) => format!("none of a room's: {effect:?}"),
     };
@@ -479,6 +481,7 @@ proptest! {
                     Effect::FillSlot { .. }
                     | Effect::Play(_)
                     | Effect::Mute { .. }
+                    | Effect::Want { .. }
                     | Effect::SendEach { .. }
                     | Effect::Mailbox(_)
                     | Effect::Push(_) => prop_assert!(false, "none of a room's"),

@@ -33,6 +33,7 @@ use crate::media::peer::negotiate::{self, LocalCandidate, Negotiated, Role};
 use crate::media::player::PlayerSpec;
 use crate::media::report::TrackReport;
 use crate::media::session::PeerSpec;
+use crate::video::Want;
 
 /// What the hub hands work to that it does not wait for.
 pub(super) struct Errands {
@@ -158,6 +159,7 @@ impl Executor {
                 Effect::ClosePeer { peer, .. } => self.close_peer(peer),
                 Effect::FillSlot { peer, slot, source } => self.fill_slot(peer, slot, source),
                 Effect::Mute { peer, muted } => self.mute(peer, muted),
+                Effect::Want { peer, wants } => self.want(peer, wants),
                 Effect::Negotiate(negotiations) => self.negotiate(negotiations),
                 Effect::Play(playback) => self.play(playback),
                 Effect::Send { session, event } => self.send(session, event),
@@ -208,6 +210,13 @@ impl Executor {
         if let Some(worker) = self.placement.worker_of(peer) {
             let muted = media_muted(muted);
             self.media.send(worker, MediaCommand::Mute { peer, muted });
+        }
+        Ok(())
+    }
+
+    fn want(&mut self, peer: PeerId, wants: Vec<(FeedRef, Want)>) -> Result<(), EffectFailure> {
+        if let Some(worker) = self.placement.worker_of(peer) {
+            self.media.send(worker, MediaCommand::Want { peer, wants });
         }
         Ok(())
     }

@@ -49,6 +49,11 @@ pub(super) fn log_request(session: SessionId, command: &Command) {
             };
             debug!(%session, kind, "ends a connection");
         }
+        Command::Want(wants) => {
+            let (last_n, on_stage) = (wants.last_n, wants.on_stage.len());
+            let heights = wants.cameras.of_users.len() + wants.screens.of_users.len();
+            debug!(%session, last_n, on_stage, heights, "says what it wants of videos");
+        }
         Command::Play(play) => info!(%session, feed = ?play.feed, recording = ?play.recording, "plays"),
         Command::SendText { text } => debug!(%session, bytes = text.len(), "sends a text"),
         Command::Register(Registration {

@@ -148,6 +148,7 @@ pub(crate) fn weight(event: &Event) -> usize {
         | Event::ParticipantLeft { .. }
         | Event::MediaChanged { .. }
         | Event::FurtherFeeds { .. }
+        | Event::Quality { .. }
         | Event::ConnectionLost { .. }
         | Event::ConnectionEnded { .. }
         | Event::Call(_)

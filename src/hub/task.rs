@@ -364,6 +364,11 @@ impl Hub {
                 let effects = self.rules.decoding_changed(peer, publisher, media_kind(kind), None);
                 self.carry_out_all(effects);
             }
+            MediaEvent::Quality { peer, feed, quality } => {
+                debug!(%peer, ?feed, ?quality, "a video is sent otherwise than before");
+                let effects = self.rules.quality_changed(peer, feed, quality);
+                self.carry_out_all(effects);
+            }
             MediaEvent::LayersWanted {
                 peer,
                 feed,

@@ -15,6 +15,7 @@ use smallvec::SmallVec;
 pub(crate) use self::limits::Budget;
 use self::limits::Limits;
 use super::layers::MAX_LAYERS;
+use crate::video::{Cause, Quality, State};
 
 /// Time between two divisions while nothing special happens.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -200,6 +201,25 @@ impl Video {
         }
     }
 
+    /// What its viewer gets, by the last division.
+    pub(crate) fn quality(&self) -> Quality {
+        let height = self.at.and_then(|at| self.ladder.get(at)?.height);
+        let is_less = |wanted: u16| height.is_some_and(|height| height < wanted);
+        let state = match self.grant {
+            Grant::Unwanted => State::Unwanted,
+            Grant::Paused => State::Paused(Cause::Bandwidth),
+            Grant::NoLayer => State::Paused(Cause::Sender),
+            Grant::Layer(_) if self.at < Some(self.ideal) => State::Reduced(Cause::Bandwidth),
+            Grant::Layer(_) if self.wanted_height.is_some_and(is_less) => State::Reduced(Cause::Sender),
+            Grant::Layer(_) => State::Full,
+        };
+        Quality {
+            state,
+            height,
+            wanted: self.wanted_height,
+        }
+    }
+
     fn cost(&self, at: usize) -> u64 {
         self.ladder.get(at).map_or(0, |step| step.bits_per_second)
     }
@@ -208,10 +228,14 @@ impl Video {
     fn conclude(&mut self, now: Instant) {
         let Some(at) = self.at else {
             self.grant = match () {
+                () if self.wanted_height == Some(0) => Grant::Unwanted,
                 () if self.steps.is_empty() => Grant::NoLayer,
-                () if self.ladder.is_empty() => Grant::Unwanted,
                 () => Grant::Paused,
             };
+            if self.grant == Grant::Unwanted {
+                // When it is wanted again, it begins anew.
+                self.history = History::default();
+            }
             if self.grant == Grant::Paused {
                 self.is_cut = true;
                 if !std::mem::replace(&mut self.history.paused, true) {
@@ -252,6 +276,11 @@ pub(crate) struct Division {
 }
 
 impl Division {
+    /// Time of the last division. `None` before the first one.
+    pub(crate) fn made(&self) -> Option<Instant> {
+        self.made
+    }
+
     /// Lets the next look at the connection divide anew, which comes within [`SOON`].
     pub(crate) fn outdate(&mut self, now: Instant) {
         self.outdated.get_or_insert(now + SOON);

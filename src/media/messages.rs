@@ -13,6 +13,7 @@ use super::names::Muted;
 use super::report::TrackReport;
 use super::session::PeerSpec;
 use crate::ids::{Feed, FeedRef, ParticipantId, PeerId, RoomId, SlotId, TrackId, WorkerId};
+use crate::video::{Quality, Want};
 
 /// What the hub asks of a worker.
 #[derive(Debug)]
@@ -30,6 +31,12 @@ pub enum MediaCommand {
     Mute {
         peer: PeerId,
         muted: Muted,
+    },
+    /// What a connection's client wants of videos that it watches; of others it wants what there is. It replaces what was wanted
+    /// before.
+    Want {
+        peer: PeerId,
+        wants: Vec<(FeedRef, Want)>,
     },
 }
 
@@ -70,6 +77,13 @@ pub enum MediaEvent {
         feed: Feed,
         layers: Vec<(String, bool)>,
         max_bits_per_second: Option<u64>,
+    },
+    /// What a client gets of a video is something else than before. Only about clients that understand that, and about one video
+    /// once a second at most.
+    Quality {
+        peer: PeerId,
+        feed: FeedRef,
+        quality: Quality,
     },
     /// The participant who publishes over this connection has begun to speak. It is found by the clock, within about 200 ms of
     /// the first word, and only if their client sends audio levels (RFC 6464).

@@ -66,6 +66,16 @@ pub struct Stats {
     /// Probes after which more is known to arrive, and those that showed no more than before.
     pub probes_won: u64,
     pub(crate) probes_lost: u64,
+    /// Videos that are sent as wanted, that are sent smaller, that cannot be sent, and that nobody wants to see, each counted once
+    /// for each viewer whose videos are divided.
+    pub full_videos: u64,
+    pub reduced_videos: u64,
+    pub paused_videos: u64,
+    pub unwanted_videos: u64,
+    /// Times that what a viewer gets of a video became something else.
+    pub video_changes: u64,
+    /// Time for which videos were not sent because the path did not carry them, all together.
+    pub paused_video_millis: u64,
     /// Estimates (REMB) sent to publishers.
     pub estimates_sent: u64,
     /// Times that a client was told which of its encodings are wanted.

@@ -3,6 +3,8 @@
 mod padding;
 mod room;
 
+pub(crate) use self::room::QualityNotes;
+
 use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
@@ -47,6 +49,8 @@ pub struct Subscription {
     room: Room,
     /// What its connection's divisions have made of it so far.
     history: History,
+    /// What its viewer gets, by the last division.
+    pub(crate) quality: Option<QualityNotes>,
     pub(crate) next_report: Instant,
     codecs: SmallVec<[NegotiatedCodec; 8]>,
     extensions: SmallVec<[(u8, Extension); 8]>,
@@ -90,6 +94,7 @@ impl Subscription {
             may_have: LayerSet::default(),
             room: Room::Any,
             history: History::default(),
+            quality: None,
             next_report: now,
             codecs: SmallVec::new(),
             extensions: SmallVec::new(),

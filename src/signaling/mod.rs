@@ -41,6 +41,7 @@ mod offer;
 pub mod push;
 mod reaction;
 mod received;
+mod wants;
 pub(crate) mod whip;
 mod words;
 

@@ -37,7 +37,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         &["auth", "clock", "config", "domain", "hub", "ids", "shares", "storage"],
     ),
     ("config", &["auth", "pinning", "shares", "text"]),
-    ("domain", &["ids", "media", "shares", "sound"]),
+    ("domain", &["ids", "media", "shares", "sound", "video"]),
     (
         "http",
         &[
@@ -59,9 +59,12 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "tasks",
         ],
     ),
-    ("hub", &["alias", "config", "domain", "ids", "media", "pulse", "shares"]),
+    (
+        "hub",
+        &["alias", "config", "domain", "ids", "media", "pulse", "shares", "video"],
+    ),
     ("load", &["media"]),
-    ("media", &["ids", "pinning", "ports", "pulse", "sound"]),
+    ("media", &["ids", "pinning", "ports", "pulse", "sound", "video"]),
     (
         "push",
         &[
@@ -119,6 +122,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "media",
             "storage",
             "text",
+            "video",
         ],
     ),
     (

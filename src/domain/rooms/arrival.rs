@@ -23,6 +23,7 @@ impl Rooms {
         );
         let was_lost = before == Some(MediaArrival::Lost);
         let mut effects = self.introduce(seat.room);
+        effects.extend(self.settle_wants(seat.room));
         if was_lost != (media == MediaState::Lost) {
             effects.extend(self.send_to_others(seat, media));
         }

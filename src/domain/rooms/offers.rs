@@ -163,6 +163,7 @@ impl Rooms {
             description: offer.description,
             association,
         }]));
+        effects.extend(self.settle_wants(seat.room));
         Ok(effects)
     }
 

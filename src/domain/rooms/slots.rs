@@ -20,6 +20,7 @@ impl Rooms {
             false => room.stopped_speaking(seat.participant),
         }
         let mut effects = room.refill_slots(&before);
+        effects.extend(room.settle_wants());
         effects.extend(self.announce_speakers(now, seat.room));
         effects
     }

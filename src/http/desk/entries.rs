@@ -7,7 +7,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
 use super::values::{Answer, Connection, NotDone, Purpose, Token};
-use crate::domain::{Event, MediaKind, MeetingEvent, MessageEvent, Refusal, SlotStream, Subject};
+use crate::domain::{Event, MediaKind, MeetingEvent, MessageEvent, Refusal, SlotStream, Subject, UserFeed};
 use crate::hub;
 use crate::ids::{Feed, OfferTag, UserId};
 use crate::media::description::Description;
@@ -68,6 +68,7 @@ enum State<'a> {
     Decoding(&'a UserId, &'a UserId, MediaKind),
     /// Which encodings of the session's own feed are wanted.
     LayersWanted(Feed),
+    Quality(&'a UserFeed),
     /// Who is in the slots of a connection.
     Layout(&'a Subject),
     /// Whether a user is online.
@@ -98,6 +99,7 @@ impl<'a> State<'a> {
             Event::FurtherFeeds { user, .. } => Some(State::FurtherFeeds(user)),
             Event::MediaChanged { user, .. } => Some(State::Media(user)),
             Event::LayersWanted(wanted) => Some(State::LayersWanted(wanted.feed)),
+            Event::Quality { feed, .. } => Some(State::Quality(feed)),
             Event::Decoding(notice) => Some(State::Decoding(&notice.publisher, &notice.watcher, notice.media)),
             Event::Message(MessageEvent::Online { user } | MessageEvent::Offline { user }) => {
                 Some(State::Presence(user))

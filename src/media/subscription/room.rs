@@ -6,6 +6,15 @@ use super::Subscription;
 use crate::media::allocation::{Grant, Place, Room, Video};
 use crate::media::codec::Kind;
 use crate::media::track::Track;
+use crate::video::Quality;
+
+/// What is known of what a viewer gets, and what they were told of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct QualityNotes {
+    pub now: Quality,
+    /// The time of the last report, and what it said.
+    pub reported: Option<(Instant, Quality)>,
+}
 
 impl Subscription {
     /// Settles which layers it may have: all that its client decodes, and those whose format is not known yet, as far as there is

@@ -1,17 +1,15 @@
 //! Which part of its connection's bandwidth each subscription gets. The rules are in [`allocation`](crate::media::allocation): here
 //! they are given what they need, and their answers are carried out. Connections of whose path nothing is known get everything.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Worker;
 use super::selection::Urgency;
 use crate::ids::Feed;
 #[cfg(debug_assertions)]
 use crate::ids::PeerId;
-use crate::media::allocation::{Budget, Place};
-#[cfg(debug_assertions)]
-use crate::media::bandwidth::outgoing::Outcome;
-use crate::media::bandwidth::outgoing::State;
+use crate::media::allocation::{Budget, Grant, Place, Video};
+use crate::media::bandwidth::outgoing::{Outcome, State};
 use crate::media::codec::Kind;
 use crate::media::keys::{SubscriptionKey, TrackKey, TransportKey};
 use crate::media::peer::Transport;
@@ -20,6 +18,10 @@ use crate::media::track::Track;
 
 /// Steps that a screen gets in each turn: all, because nobody can read half a text.
 const SCREEN_PRIORITY: u8 = u8::MAX;
+/// Bits per second of a path that carries everything: a petabit.
+const UNBOUNDED: u64 = 1 << 50;
+/// Longest time between two divisions that is counted. Nobody is there to see a video of a connection that is visited less often.
+const COUNTED_MAX: Duration = Duration::from_secs(2);
 
 impl Worker {
     /// Divides a connection's bandwidth among its subscriptions, if it is time for that, or if its path carries much less or more
@@ -29,29 +31,16 @@ impl Worker {
         let Some(transport) = self.transports.get(key) else {
             return;
         };
-        let Some(outcome) = transport.outcome() else { return };
+        let known = transport.outcome();
+        let Some(outcome) = known.or_else(|| self.supposed_path(transport)) else {
+            return;
+        };
         if !transport.division.is_due(now, outcome.target) {
             return;
         }
+        let since = transport.division.made();
         let mut videos = std::mem::take(&mut self.videos);
-        let (mut sound, mut is_probed) = (0_u64, false);
-        for (index, &subscription) in transport.subscriptions.iter().enumerate() {
-            let subscription = &self.subscriptions[subscription];
-            is_probed |= subscription.is_probed();
-            let Some(track) = subscription.track.and_then(|track| self.tracks.get(track)) else {
-                continue;
-            };
-            let place = self.place_of(track);
-            match subscription.video(now, index, place, track) {
-                Some(mut video) => {
-                    if track.name.name.feed == Feed::Screen {
-                        video.priority = SCREEN_PRIORITY;
-                    }
-                    videos.push(video);
-                }
-                None => sound = sound.saturating_add(track.sound_bps(now)),
-            }
-        }
+        let (sound, is_probed) = self.gather(now, transport, &mut videos);
         let budget = Budget {
             target: outcome.target,
             smooth: outcome.smooth,
@@ -65,21 +54,76 @@ impl Worker {
             return;
         };
         let demand = transport.division.divide(now, &budget, &mut videos);
-        if let Some(secure) = &mut transport.secure {
+        if let Some(secure) = transport.secure.as_mut().filter(|_| known.is_some()) {
             secure.sender.demand(now, demand);
         }
+        let time = now.saturating_duration_since(since.unwrap_or(now)).min(COUNTED_MAX);
         for video in &videos {
-            let subscription = self.transports[key].subscriptions[video.index];
-            let Some(track) = self.subscriptions[subscription].track else {
-                continue;
-            };
-            if self.subscriptions[subscription].take(video, &self.tracks[track]) {
-                self.select_for(now, track, subscription, Urgency::AtOnce);
-                self.request_key_frames(now, track);
-            }
+            self.hand_out(now, key, video, time);
         }
         videos.clear();
         self.videos = videos;
+    }
+
+    /// Collects the videos of a connection, in `videos`. Returns the rate that its sounds take, and whether its path is probed.
+    fn gather(&self, now: Instant, transport: &Transport, videos: &mut Vec<Video>) -> (u64, bool) {
+        let (mut sound, mut is_probed) = (0_u64, false);
+        for (index, &subscription) in transport.subscriptions.iter().enumerate() {
+            let subscription = &self.subscriptions[subscription];
+            is_probed |= subscription.is_probed();
+            let Some(track) = subscription.track.and_then(|track| self.tracks.get(track)) else {
+                continue;
+            };
+            let want = self.want_of(subscription);
+            let place = if want.on_stage {
+                Place::OnStage
+            } else {
+                self.place_of(track)
+            };
+            match subscription.video(now, index, place, track) {
+                Some(mut video) => {
+                    video.wanted_height = want.height;
+                    if track.name.name.feed == Feed::Screen {
+                        video.priority = SCREEN_PRIORITY;
+                    }
+                    videos.push(video);
+                }
+                None => sound = sound.saturating_add(track.sound_bps(now)),
+            }
+        }
+        (sound, is_probed)
+    }
+
+    /// Carries out what a division gives to a video. It was what it has been for `time`.
+    fn hand_out(&mut self, now: Instant, key: TransportKey, video: &Video, time: Duration) {
+        let subscription = self.transports[key].subscriptions[video.index];
+        let Some(track) = self.subscriptions[subscription].track else {
+            return;
+        };
+        if video.grant == Grant::Paused {
+            self.stats.paused_video_millis += time.as_millis() as u64;
+        }
+        self.note_quality(now, subscription, video.quality());
+        if self.subscriptions[subscription].take(video, &self.tracks[track]) {
+            self.select_for(now, track, subscription, Urgency::AtOnce);
+            self.request_key_frames(now, track);
+        }
+    }
+
+    /// A path that carries everything, for a connection of whose path nothing is known but whose client has said what it wants.
+    fn supposed_path(&self, transport: &Transport) -> Option<Outcome> {
+        let is_divided = self.connections.get(&transport.id).is_some_and(|one| one.is_divided);
+        (is_divided && transport.secure.is_some()).then_some(Outcome {
+            target: UNBOUNDED,
+            smooth: UNBOUNDED,
+            proven: UNBOUNDED,
+            queue_delay: 0,
+            loss_256: 0,
+            state: State::Holding,
+            burst: 0,
+            probes_won: 0,
+            probes_lost: 0,
+        })
     }
 
     /// The part that a track's publisher has in the meeting. Whether somebody speaks who is published on another worker is not
@@ -95,10 +139,10 @@ impl Worker {
 
     /// Lets a connection's bandwidth be divided anew soon: its videos, or their layers, are others than before.
     pub(super) fn divide_soon(&mut self, now: Instant, key: TransportKey) {
-        if let Some(transport) = self.transports.get_mut(key)
-            && transport.outcome().is_some()
-        {
-            transport.division.outdate(now);
+        let is_divided =
+            |transport: &Transport| self.supposed_path(transport).or_else(|| transport.outcome()).is_some();
+        if self.transports.get(key).is_some_and(is_divided) {
+            self.transports[key].division.outdate(now);
             self.visit_soon(now, key);
         }
     }
@@ -131,7 +175,7 @@ impl Worker {
     pub(super) fn next_division(&self, transport: &Transport) -> Option<Instant> {
         let is_video = |subscription: &Subscription| subscription.kind == Kind::Video && subscription.track.is_some();
         let mut subscriptions = transport.subscriptions.iter();
-        transport.outcome()?;
+        transport.outcome().or_else(|| self.supposed_path(transport))?;
         subscriptions
             .any(|&one| is_video(&self.subscriptions[one]))
             .then(|| transport.division.next())?

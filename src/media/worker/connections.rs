@@ -2,8 +2,10 @@
 
 use smallvec::SmallVec;
 
+use crate::ids::FeedRef;
 use crate::media::keys::TransportKey;
 use crate::media::names::Muted;
+use crate::video::Want;
 
 /// The transports of one connection, and the state that was last reported of it.
 #[derive(Clone, Default)]
@@ -14,6 +16,13 @@ pub(super) struct Connection {
     pub suspended: bool,
     /// The part of what the client publishes that is forwarded to nobody.
     pub muted: Muted,
+    /// What its client wants of videos that it watches. Of others it wants what there is.
+    pub wants: Vec<(FeedRef, Want)>,
+    /// Whether its videos are divided even where nothing is known of its path, because its client has said what it wants or is
+    /// told what it gets.
+    pub is_divided: bool,
+    /// Whether its client is told what it gets of each video.
+    pub is_told_quality: bool,
 }
 
 impl Connection {

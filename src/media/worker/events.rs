@@ -22,12 +22,20 @@ impl EventQueue {
 
 /// Whether both are about the same state of the same connection, so that only the newer one counts.
 fn replaces(newer: &MediaEvent, older: &MediaEvent) -> bool {
-    use MediaEvent::{Decodable, LayersWanted, Resumed, SpeechBegan, SpeechEnded, Suspended, Undecodable};
+    use MediaEvent::{Decodable, LayersWanted, Quality, Resumed, SpeechBegan, SpeechEnded, Suspended, Undecodable};
     match (newer, older) {
         (Suspended { peer } | Resumed { peer }, Suspended { peer: other } | Resumed { peer: other }) => peer == other,
         (SpeechBegan { peer } | SpeechEnded { peer }, SpeechBegan { peer: other } | SpeechEnded { peer: other }) => {
             peer == other
         }
+        (
+            Quality { peer, feed, .. },
+            Quality {
+                peer: other,
+                feed: other_feed,
+                ..
+            },
+        ) => (peer, feed) == (other, other_feed),
         (
             LayersWanted { peer, feed, .. },
             LayersWanted {

@@ -34,6 +34,7 @@ mod suspension;
 mod ticks;
 mod undecodable;
 mod waiting;
+mod wants;
 mod wholes;
 
 use std::time::Instant;
@@ -193,6 +194,7 @@ impl Worker {
             }
             MediaCommand::Fill { peer, slot, source } => self.fill(now, peer, slot, source),
             MediaCommand::Mute { peer, muted } => self.mute(now, peer, muted),
+            MediaCommand::Want { peer, wants } => self.want(now, peer, wants),
         }
     }
 
@@ -234,6 +236,7 @@ impl Worker {
         };
         self.count_estimates(&mut stats);
         self.count_steered(&mut stats);
+        self.count_quality(&mut stats);
         stats
     }
 

@@ -66,6 +66,10 @@ impl Worker {
                 self.mute(now, spec.peer, spec.muted);
                 self.set_sections(now, key, of_transport);
                 self.steer_anew(now, key, spec.understands.send_layers);
+                if let Some(connection) = self.connections.get_mut(&spec.peer) {
+                    connection.is_told_quality = spec.understands.video_quality;
+                    connection.is_divided |= spec.understands.video_quality;
+                }
             }
         }
         for (number, key) in before.transports() {

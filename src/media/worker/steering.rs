@@ -196,7 +196,7 @@ impl Worker {
             }))
         });
         Wish {
-            height: wanted_height(subscription).unwrap_or(Wish::ANY),
+            height: self.want_of(subscription).height.unwrap_or(Wish::ANY),
             viewers: 1,
             path: path
                 .filter(|&path| path < self.config.max_publish_bps)
@@ -331,8 +331,4 @@ fn is_wanted(track: &Track, rid: &[u8], wanted: LayerSet) -> bool {
         Some(at) => wanted.contains(at),
         None => wanted != LayerSet::default(),
     }
-}
-
-fn wanted_height(_: &Subscription) -> Option<u16> {
-    None
 }

@@ -9,6 +9,7 @@
 //! | `joinRoom` | `name`, `room`; optional `personName`, `pw`, `notices`, `features`, `token` | enters the room; a session that is in one leaves it first |
 //! | `receiveVideoFrom` | `sender`, `sdpOffer`; optional `feed` | own name: publishes; another's: receives what they publish, now or later |
 //! | `onIceCandidate` | `name`, `candidate`; optional `feed` | nothing: the server finds clients by their own checks |
+//! | `videoWants` | optional `lastN`, `onStage`, `heights`, `screens` | says how each video is shown, see below; the newest replaces the one before |
 //! | `leaveRoom` | | leaves; so does closing the socket |
 //! | `heart` | | is answered by the same |
 //!
@@ -22,6 +23,7 @@
 //! | `speakers` | `names` | other people speak than before: all who speak now, the client's own user included, the earliest speaker first, at most eight. At most four times a second, on entering if somebody speaks, and when somebody who speaks is to be watched anew. Nobody who leaves is announced to be silent. Left out for a client that reads too slowly: what such a client was sent last may then be out of date, until other people speak. Only to clients that joined with `notices` |
 //! | `mediaUndecodable` | `name`, `watcher`, `media` (`audio`, `video`), `codec` | to both of them: what `name` sends is in a format that `watcher` cannot decode, and is not sent to them. Only to clients that joined with `notices` |
 //! | `mediaDecodable` | `name`, `watcher`, `media` | `watcher` can decode it again. Only to clients that joined with `notices` |
+//! | `videoQuality` | `sender`, `height` (0 where nothing is sent), `state`: `full`, `reduced`, `paused` or `unwanted`; `wanted` where it is known; `reason` unless `full`: `bandwidth`, `sender` or `viewer`; `feed` if it is `screen` | what the client gets of a video is something else than before; about one video once a second at most. Only to clients whose join has the feature |
 //! | `ownState` | `role`: `host` or `guest`; `mutedByHost`: a list with `audio`, `video`, both or nothing | what hosts of the room have decided about the client's own user has changed; on entering, unless they are a guest who is not muted. Others hear and see nothing of what is muted, whatever the client sends. Only to clients that joined with `notices` |
 //! | `receiveVideoAnswer` | `name`, `sdpAnswer`; `feed` if it is `screen` | at once after the offer, whether or not anything is published yet |
 //! | `iceCandidate` | `name`, `candidate` `{candidate, sdpMid, sdpMLineIndex}`; `feed` if it is `screen` | after that answer, which contains it too |
@@ -38,7 +40,16 @@
 //! `videoQuality` and `sendLayers` are messages that no other client is sent; `videoWants` is one that the server takes.
 //! A publisher whose video a
 //! watcher cannot decode may offer again, with all formats that it has: the answer begins with one that everybody in the room
-//! decodes. `token` is this server's own, too: it proves that `name` is one's own ([`super::identity`]). An access token there
+//! decodes.
+//!
+//! `videoWants` is this server's own. `heights` has a height in pixels for each name whose video is shown (`{"anna":720,"*":180}`; `*`
+//! stands for everybody else), 0 for one that is not: nothing is sent of it, until it is wanted again. `screens` has the same for
+//! screens; one that is not in it is as in `heights`. Whatever is in neither is sent in the best size for which there is
+//! bandwidth. `onStage` has those at whom the client looks. Of all videos that the client has asked for, the first `lastN` are sent
+//! (25 where it is missing, none at 0): those on stage, screens, those who spoke last, then the others. In each list 64 names are
+//! read at most, and heights up to 16,384. Names of people who are not there count when they come.
+//!
+//! `token` is this server's own, too: it proves that `name` is one's own ([`super::identity`]). An access token there
 //! lets its holder into its room, whatever password that has; what they may not publish is answered with sections that receive
 //! nothing. Until their time is over they may join again with a newer token: they stay as they are, and are sent nothing. A
 //! channel (`ch_` and ten letters or digits) is entered with an access token and with nothing else.
@@ -71,14 +82,23 @@ use super::dialogue::Dialogue;
 use super::join::{Join, enter};
 use super::json::Text;
 use super::reaction::{Close, Frame, Reaction};
+use super::wants::{state_words, video_wants};
 use super::words::{FeatureWords, FeedWord, kind_word, media_word, muted_words, role_word, takes_notices};
 use super::{json, offer};
 use crate::domain::{Command, DecodingNotice, Event, LayersWanted, MeetingEvent, Person, Refusal, Subject, UserFeed};
 use crate::ids::{Features, UserId};
 use crate::text;
+use crate::video::Quality;
 
 /// What clients send under `id`.
-pub(crate) const KINDS: &[&str] = &["joinRoom", "receiveVideoFrom", "onIceCandidate", "leaveRoom", "heart"];
+pub(crate) const KINDS: &[&str] = &[
+    "joinRoom",
+    "receiveVideoFrom",
+    "onIceCandidate",
+    "videoWants",
+    "leaveRoom",
+    "heart",
+];
 
 /// One client's conversation in this family.
 #[derive(Default)]
@@ -148,6 +168,7 @@ impl<A: Admission> Dialogue<A> for GroupcallIdDialogue {
                 candidate: candidate.into(),
             },
             Event::LayersWanted(wanted) => send_layers(wanted),
+            Event::Quality { feed, quality } => video_quality(feed, *quality),
             Event::MediaChanged { .. }
             | Event::FurtherFeeds { .. }
             | Event::Speakers { .. }
@@ -173,6 +194,10 @@ impl GroupcallIdDialogue {
             "joinRoom" => self.join_room(client, &message).await,
             "receiveVideoFrom" => receive_video_from(client, &message).await,
             "onIceCandidate" => on_ice_candidate(client, &message),
+            "videoWants" => {
+                let outcome = client.request(Command::Want(video_wants(&message))).await;
+                client.silent(outcome)
+            }
             "leaveRoom" => leave_room(client).await,
             "heart" => Reaction::frame(&Outgoing::Heart {}),
             _ => client.ignore("a message of an unknown kind"),
@@ -282,6 +307,18 @@ fn media_notice(decoding: &DecodingNotice) -> Outgoing<'_> {
             codec,
         },
         None => Outgoing::MediaDecodable { name, watcher, media },
+    }
+}
+
+fn video_quality(feed: &UserFeed, quality: Quality) -> Outgoing<'_> {
+    let (state, reason) = state_words(quality.state);
+    Outgoing::VideoQuality {
+        sender: feed.user.as_str(),
+        feed: feed.feed.into(),
+        height: quality.height.unwrap_or_default(),
+        wanted: quality.wanted,
+        state,
+        reason,
     }
 }
 

@@ -10,6 +10,7 @@
 //! | `uploadSuccess` | `fileName`, `fileUrl`; optional `fileType` | announces a file to everybody in the room, the sender too |
 //! | `onIceCandidate` | `userId`, `candidate` (or `candicate`); optional `feed` | nothing: the server finds clients by their own checks |
 //! | `receiveVideoFrom` | `userId`, `sdpOffer`; optional `feed` | own id: publishes; another's: receives what they publish, now or later |
+//! | `videoWants` | optional `lastN`, `onStage`, `heights`, `screens` | says how each video is shown, see below; the newest replaces the one before |
 //! | `leave` | | leaves, the socket stays open; closing the socket leaves too |
 //!
 //! | server → client | fields | when |
@@ -28,6 +29,7 @@
 //! | `fileUploaded` | `userId`, `fileName`, `fileUrl`; `fileType` if it is known | a file is announced |
 //! | `mediaUndecodable` | `userId`, `watcherId`, `media` (`audio`, `video`), `codec` | to both of them: what `userId` sends is in a format that `watcherId` cannot decode, and is not sent to them. Only to clients that joined with `notices` |
 //! | `mediaDecodable` | `userId`, `watcherId`, `media` | `watcherId` can decode it again. Only to clients that joined with `notices` |
+//! | `videoQuality` | `sender`, `height` (0 where nothing is sent), `state`: `full`, `reduced`, `paused` or `unwanted`; `wanted` where it is known; `reason` unless `full`: `bandwidth`, `sender` or `viewer`; `feed` if it is `screen` | what the client gets of a video is something else than before; about one video once a second at most. Only to clients whose join has the feature |
 //! | `ownState` | `role`: `host` or `guest`; `mutedByHost`: a list with `audio`, `video`, both or nothing | what hosts of the room have decided about the client's own user has changed; on entering, unless they are a guest who is not muted. Others hear and see nothing of what is muted, whatever the client sends. Only to clients that joined with `notices` |
 //! | `sendLayers` | `layers`: an object with each encoding's rid, `true` where it is wanted (an encoding without a rid has the key `""`); `maxBitrate` in bit/s of the highest of them, where something bounds it; `feed` if it is `screen` | other encodings of the client's own video are wanted than before: nobody sees the others, so the client stops them (`active`) until it is sent that they are wanted again. For the first time within ten seconds, again after each offer. Only to clients that joined with the feature |
 //! | `unrecognizedMessage` | `message`: what the client sent, as an object; `reason` where something is too long | an unknown kind, a field that is missing or too long, a chat or file outside of a room, an offer that concerns nobody there, cannot be answered, or for which there is no place. Where it was no JSON: its text |
@@ -45,7 +47,16 @@
 //! `videoQuality` and `sendLayers` are messages that no other client is sent; `videoWants` is one that the server takes.
 //! A publisher whose video a
 //! watcher cannot decode may offer again, with all formats that it has: the answer begins with one that everybody in the room
-//! decodes. `token` proves that `userId` is one's own ([`super::identity`]): `permisionDeny` is followed by the close code 4401
+//! decodes.
+//!
+//! `videoWants` is this server's own. `heights` has a height in pixels for each id whose video is shown (`{"anna":720,"*":180}`; `*`
+//! stands for everybody else), 0 for one that is not: nothing is sent of it, until it is wanted again. `screens` has the same for
+//! screens; one that is not in it is as in `heights`. Whatever is in neither is sent in the best size for which there is
+//! bandwidth. `onStage` has those at whom the client looks. Of all videos that the client has asked for, the first `lastN` are sent
+//! (25 where it is missing, none at 0): those on stage, screens, those who spoke last, then the others. In each list 64 names are
+//! read at most, and heights up to 16,384. Names of people who are not there count when they come.
+//!
+//! `token` proves that `userId` is one's own ([`super::identity`]): `permisionDeny` is followed by the close code 4401
 //! if it is missing, 4403 if it does not prove the id, and 4409 if somebody in the room has proven that the id is theirs. An access
 //! token there lets its holder into its room, whatever password that has; what they may not publish is answered with sections that
 //! receive nothing, and when their time is over the socket is closed with 4410. Until then they may join again with a newer token:
@@ -70,6 +81,7 @@ use super::dialogue::Dialogue;
 use super::join::{Join, enter};
 use super::json::{self, Name, Text, TooLong, fields};
 use super::reaction::{Close, Frame, Reaction};
+use super::wants::{state_words, video_wants};
 use super::words::{FeatureWords, FeedWord, kind_word, media_word, muted_words, role_word, takes_notices};
 use super::{limits, offer};
 use crate::domain::{
@@ -77,6 +89,7 @@ use crate::domain::{
 };
 use crate::ids::{Features, RoomName, UserId};
 use crate::text::{self, TextLimit};
+use crate::video::Quality;
 
 /// What clients send under `type`.
 pub(crate) const KINDS: &[&str] = &[
@@ -85,6 +98,7 @@ pub(crate) const KINDS: &[&str] = &[
     "uploadSuccess",
     "onIceCandidate",
     "receiveVideoFrom",
+    "videoWants",
     "leave",
 ];
 
@@ -170,6 +184,7 @@ impl<A: Admission> Dialogue<A> for GroupcallTypeDialogue {
             },
             Event::Decoding(decoding) if self.takes_notices => media_notice(decoding),
             Event::LayersWanted(wanted) => send_layers(wanted),
+            Event::Quality { feed, quality } => video_quality(feed, *quality),
             Event::MediaChanged { .. }
             | Event::FurtherFeeds { .. }
             | Event::Speakers { .. }
@@ -195,6 +210,10 @@ impl GroupcallTypeDialogue {
             "uploadSuccess" => upload_success(client, &message).await,
             "onIceCandidate" => on_ice_candidate(&message),
             "receiveVideoFrom" => receive_video_from(client, &message).await,
+            "videoWants" => {
+                let outcome = client.request(Command::Want(video_wants(&message))).await;
+                Ok(client.silent(outcome))
+            }
             "leave" => leave(client).await,
             _ => Err(Unrecognized::default()),
         };
@@ -352,6 +371,18 @@ fn media_notice(decoding: &DecodingNotice) -> Outgoing<'_> {
             watcher_id,
             media,
         },
+    }
+}
+
+fn video_quality(feed: &UserFeed, quality: Quality) -> Outgoing<'_> {
+    let (state, reason) = state_words(quality.state);
+    Outgoing::VideoQuality {
+        sender: Id(&feed.user),
+        feed: feed.feed.into(),
+        height: quality.height.unwrap_or_default(),
+        wanted: quality.wanted,
+        state,
+        reason,
     }
 }
 

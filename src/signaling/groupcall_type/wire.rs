@@ -121,6 +121,17 @@ pub(crate) enum Outgoing<'a> {
         watcher_id: Id<'a>,
         media: &'static str,
     },
+    VideoQuality {
+        sender: Id<'a>,
+        #[serde(skip_serializing_if = "FeedWord::is_camera")]
+        feed: FeedWord,
+        height: u16,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        wanted: Option<u16>,
+        state: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<&'static str>,
+    },
     SendLayers {
         #[serde(skip_serializing_if = "FeedWord::is_camera")]
         feed: FeedWord,

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes as Message;
 use patchbay::domain::{
     Abilities, Address, CallAnswer, CallCommand, CallMedia, Claim, Command, Conference, Decline, Effect, FileNotice,
-    MediaKind, MessageCommand, Newcomer, Offer, Person, Play, PublishRights, Recipient, Registration, RoomKind, Rules,
-    Side, Stay, Subject, UserFeed, Waits, WhenAbsent, WhenBusy,
+    Heights, MediaKind, MessageCommand, Newcomer, Offer, Person, Play, PublishRights, Recipient, Registration,
+    RoomKind, Rules, Side, Stay, Subject, UserFeed, VideoWants, Waits, WhenAbsent, WhenBusy,
 };
 use patchbay::ids::{CallId, Feed, PeerId, PushTarget, SessionId, Turn};
 use patchbay::media::description::Description;
@@ -127,6 +127,18 @@ fn stay(bytes: &mut Bytes<'_>, now: Instant) -> Stay {
     }
 }
 
+fn wants(bytes: &mut Bytes<'_>) -> Box<VideoWants> {
+    Box::new(VideoWants {
+        last_n: bytes.below(4),
+        on_stage: vec![bytes.pick(&NAMES).into()],
+        cameras: Heights {
+            of_users: [(bytes.pick(&NAMES).into(), u16::from(bytes.byte()))].into(),
+            of_others: (bytes.below(2) == 0).then_some(0),
+        },
+        screens: Heights::default(),
+    })
+}
+
 fn subject(bytes: &mut Bytes<'_>) -> Subject {
     match bytes.below(4) {
         0 => Subject::Conference,
@@ -141,7 +153,7 @@ fn subject(bytes: &mut Bytes<'_>) -> Subject {
 
 #[expect(clippy::too_many_lines, reason = "one arm a command")]
 fn command(bytes: &mut Bytes<'_>, now: Instant) -> Command {
-    match bytes.below(27) {
+    match bytes.below(28) {
         0 => join(bytes, Stay::default()),
         1 => Command::Leave,
         2 => Command::Offer {
@@ -246,6 +258,7 @@ fn command(bytes: &mut Bytes<'_>, now: Instant) -> Command {
         }
         23 => Command::Meeting(meeting::command(bytes, &NAMES)),
         12 => Command::Call(CallCommand::Renew { offer: offer(bytes) }),
+        27 => Command::Want(wants(bytes)),
         26 => Command::EndConnection {
             subject: subject(bytes),
         },

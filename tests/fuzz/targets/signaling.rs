@@ -22,12 +22,13 @@ use patchbay::auth::access_token::App;
 use patchbay::clock::WallClock;
 use patchbay::config::Config;
 use patchbay::hub::{self, Capacity, Events};
-use patchbay::ids::{Feed, ParticipantId, PeerId, RoomName, UserId};
+use patchbay::ids::{Feed, FeedRef, ParticipantId, PeerId, RoomName, UserId};
 use patchbay::media::codec::{Codec, Kind};
 use patchbay::media::messages::{CloseReason, DriverCommand, MediaCommand, MediaEvent};
 use patchbay::shares::ClientAddress;
 use patchbay::signaling::{Conversation, Entrance, Frame, Reaction};
 use patchbay::storage::DeviceRecord;
+use patchbay::video::{Cause, Quality, State};
 use prost::Message;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -183,12 +184,19 @@ fn groupcall_id() -> Vec<(u8, String)> {
     let access = format!(r#"{{"id":"joinRoom","name":"4","room":"r","token":"{access}"}}"#);
     owned(&[
         (0, &proven),
-        (1, r#"{"id":"joinRoom","name":"2","room":"r","notices":true}"#),
+        (
+            1,
+            r#"{"id":"joinRoom","name":"2","room":"r","notices":true,"features":["videoQuality","sendLayers"]}"#,
+        ),
         (0, &publish),
         (1, &publish),
         (
             1,
             r#"{"id":"onIceCandidate","name":"1","candidate":{"candidate":"candidate:1 1 udp 1 127.0.0.1 9 typ host","sdpMid":"0","sdpMLineIndex":0}}"#,
+        ),
+        (
+            1,
+            r#"{"id":"videoWants","lastN":1,"onStage":["1"],"heights":{"1":720,"*":0},"screens":{"*":1080}}"#,
         ),
         (0, r#"{"id":"heart"}"#),
         (2, r#"{"id":"joinRoom","name":"1","room":"r"}"#),
@@ -204,6 +212,10 @@ fn groupcall_type() -> Vec<(u8, String)> {
         (1, r#"{"type":"join","userId":2,"room":7,"pw":"p","notices":true}"#),
         (0, &publish),
         (1, &publish),
+        (
+            1,
+            r#"{"type":"videoWants","lastN":0,"onStage":[1,"x"],"heights":{"1":1e9,"*":-1}}"#,
+        ),
         (1, r#"{"type":"sendMessage","message":"hello"}"#),
         (
             0,
@@ -435,7 +447,7 @@ async fn play(families: [Family; CLIENTS], mut bytes: Bytes<'_>, config: &Arc<Co
 /// An event that a media worker may send about a connection.
 fn media_event(peer: PeerId, bytes: &mut Bytes<'_>) -> MediaEvent {
     let (kind, publisher) = (Kind::Video, ParticipantId(bytes.below(8) as u64));
-    match bytes.below(9) {
+    match bytes.below(10) {
         0 => MediaEvent::Connected { peer },
         1 => MediaEvent::Suspended { peer },
         2 => MediaEvent::Resumed { peer },
@@ -456,6 +468,15 @@ fn media_event(peer: PeerId, bytes: &mut Bytes<'_>) -> MediaEvent {
             feed: Feed::Camera,
             layers: vec![("q".to_owned(), true), (String::new(), false)],
             max_bits_per_second: Some(1_000),
+        },
+        8 => MediaEvent::Quality {
+            peer,
+            feed: FeedRef::camera(publisher),
+            quality: Quality {
+                state: bytes.pick(&[State::Full, State::Paused(Cause::Bandwidth), State::Unwanted]),
+                height: None,
+                wanted: Some(360),
+            },
         },
         _ => MediaEvent::Decodable { peer, publisher, kind },
     }

@@ -57,6 +57,19 @@ impl FakeMedia {
                 };
                 Some(format!("mute {what} of {}", self.number(peer)?))
             }
+            DriverCommand::Media(MediaCommand::Want { peer, wants }) => {
+                let number = self.number(peer)?;
+                let wants = wants.iter().map(|(feed, want)| {
+                    let height = want.height.map_or("any".to_owned(), |height| height.to_string());
+                    let (screen, stage) = (feed.feed == Feed::Screen, want.on_stage);
+                    format!(
+                        " {height}{}{}",
+                        if screen { " screen" } else { "" },
+                        if stage { " on stage" } else { "" }
+                    )
+                });
+                Some(format!("want{} of {number}", wants.collect::<String>()))
+            }
             DriverCommand::Link { far, .. } => Some(match far {
                 Far::Worker(other) => format!("link {other}"),
                 Far::Player { peer, .. } => {

@@ -49,6 +49,7 @@ impl Open {
                     assert!(shown.is_none() || shown != own, "nobody is in their own slots");
                 }
                 Effect::Mute { peer, .. } => assert!(self.peers.contains(&peer), "an open connection is muted"),
+                Effect::Want { peer, .. } => assert!(self.peers.contains(&peer), "an open connection wants something"),
                 Effect::Negotiate(offers) => offers.iter().for_each(|offer| self.negotiates(offer)),
                 Effect::Dismiss { session, .. } => {
                     assert!(dismissed.insert(session), "dismissed once");

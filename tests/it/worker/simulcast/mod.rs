@@ -4,9 +4,11 @@ mod allocation;
 mod steering;
 mod switching;
 mod viewer;
+mod wants;
 
 use std::collections::VecDeque;
 
+use patchbay::ids::Features;
 use patchbay::media::session::RemoteSsrc;
 
 pub use self::viewer::{Fate, Viewer};
@@ -102,11 +104,17 @@ impl Studio {
     }
 
     pub fn join(&mut self) -> usize {
+        self.join_as(Features::NONE)
+    }
+
+    /// Lets a viewer come whose client understands this.
+    pub fn join_as(&mut self, understands: Features) -> usize {
         let number = 2 + self.viewers.len() as u64;
         let mut section = video(false, 0x2_0000 + 16 * number as u32);
         section.number_id = Some(3);
         let own = DtlsIdentity::generate().unwrap();
         let mut client = Client::new(number, Some(1), vec![section], &self.identity, &own);
+        client.spec.understands = understands;
         client.connect(self.now, &mut self.worker);
         self.viewers.push(Viewer::new(client));
         self.viewers.len() - 1

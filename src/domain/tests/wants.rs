@@ -1,0 +1,125 @@
+//! What viewers want of videos, as the media workers are sent it.
+
+use super::*;
+use crate::domain::{Heights, VideoWants};
+use crate::video::Want;
+
+fn heights(of_users: &[(&str, u16)], of_others: Option<u16>) -> Heights {
+    Heights {
+        of_users: of_users
+            .iter()
+            .map(|(user, height)| (UserId::from(*user), *height))
+            .collect(),
+        of_others,
+    }
+}
+
+/// A room in which the first session watches so many others, who all publish.
+fn room(others: u64) -> Rules {
+    let limits = Limits {
+        peers_per_participant: 100,
+        peers: 1_000,
+        ..Limits::default()
+    };
+    let mut rules = Rules::new(limits);
+    join(&mut rules, 1, "r", "viewer").unwrap();
+    for other in 2..2 + others {
+        let name = format!("p{other}");
+        join(&mut rules, other, "r", &name).unwrap();
+        offer(&mut rules, other, &name, other as u32).unwrap();
+        let peer = connection(&rules, other, &name).unwrap().unwrap();
+        rules.peer_connected(peer);
+    }
+    rules
+}
+
+fn watch(rules: &mut Rules, other: u64) -> Vec<Effect> {
+    let effects = offer(rules, 1, &format!("p{other}"), 1_000 + other as u32).unwrap();
+    let wants = effects
+        .into_iter()
+        .filter(|effect| matches!(effect, Effect::Want { .. }));
+    wants.collect()
+}
+
+fn say(rules: &mut Rules, wanted: VideoWants) -> Vec<String> {
+    let effects = rules.handle(now(), SessionId(1), Command::Want(Box::new(wanted)));
+    let mut lines = lines(rules, &effects.unwrap());
+    lines.sort();
+    lines
+}
+
+/// What is wanted of which publisher, where that has changed.
+fn lines(rules: &Rules, effects: &[Effect]) -> Vec<String> {
+    let line = |effect: &Effect| {
+        let Effect::Want { peer, wants } = effect else {
+            return None;
+        };
+        let other = (2..100).find(|other| connection(rules, 1, &format!("p{other}")) == Ok(Some(*peer)))?;
+        let want = wants.first().map_or(Want::default(), |(_, want)| *want);
+        let stage = if want.on_stage { " on stage" } else { "" };
+        Some(format!("p{other} {:?}{stage}", want.height))
+    };
+    effects.iter().filter_map(line).collect()
+}
+
+fn speaks(rules: &mut Rules, other: u64, speaks: bool) -> Vec<String> {
+    let peer = connection(rules, other, &format!("p{other}")).unwrap().unwrap();
+    let effects = rules.speech_changed(now(), peer, speaks);
+    let mut lines = lines(rules, &effects);
+    lines.sort();
+    lines
+}
+
+#[test]
+fn a_height_is_for_the_connection_that_carries_the_video_and_is_sent_once_and_to_whoever_comes_later() {
+    let mut rules = room(3);
+    watch(&mut rules, 2);
+    watch(&mut rules, 3);
+    let wanted = || VideoWants {
+        on_stage: vec!["p3".into()],
+        cameras: heights(&[("p3", 720)], Some(180)),
+        ..VideoWants::default()
+    };
+    assert_eq!(say(&mut rules, wanted()), ["p2 Some(180)", "p3 Some(720) on stage"]);
+    assert_eq!(say(&mut rules, wanted()), [""; 0], "it is known already");
+    let later = watch(&mut rules, 4);
+    assert_eq!(lines(&rules, &later), ["p4 Some(180)"]);
+    assert_eq!(
+        say(&mut rules, VideoWants::default()),
+        ["p2 None", "p3 None", "p4 None"]
+    );
+}
+
+#[test]
+fn beyond_the_number_that_is_wanted_nothing_is_sent_and_speakers_come_before_those_who_are_silent() {
+    let mut rules = room(4);
+    for other in 2..6 {
+        watch(&mut rules, other);
+    }
+    let wanted = VideoWants {
+        last_n: 2,
+        on_stage: vec!["p5".into()],
+        cameras: heights(&[], Some(180)),
+        ..VideoWants::default()
+    };
+    let expected = ["p2 Some(180)", "p3 Some(0)", "p4 Some(0)", "p5 Some(180) on stage"];
+    assert_eq!(say(&mut rules, wanted), expected);
+    assert_eq!(speaks(&mut rules, 4, true), ["p2 Some(0)", "p4 Some(180)"]);
+    assert_eq!(speaks(&mut rules, 4, false), [""; 0], "who spoke last stays");
+    let nothing = VideoWants {
+        last_n: 0,
+        ..VideoWants::default()
+    };
+    assert_eq!(say(&mut rules, nothing), ["p4 Some(0)", "p5 Some(0)"]);
+}
+
+#[test]
+fn somebody_who_says_nothing_is_sent_twenty_five_videos() {
+    let mut rules = room(26);
+    for other in 2..27 {
+        assert_eq!(watch(&mut rules, other), []);
+    }
+    let last = watch(&mut rules, 27);
+    assert_eq!(lines(&rules, &last), ["p27 Some(0)"]);
+    assert_eq!(speaks(&mut rules, 27, true), ["p26 Some(0)", "p27 None"]);
+}
