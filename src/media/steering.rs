@@ -40,6 +40,9 @@ const MARGIN_MIN: u64 = 50;
 /// Time after which it shows whether a sender keeps to another bound.
 const SETTLES_WITHIN: Duration = Duration::from_secs(3);
 
+/// Time for which a path that showed a limit counts as filled. To try more disturbs the picture for a moment where it does not fit.
+const FILLED_FOR: Duration = Duration::from_secs(60);
+
 /// Heights of pictures, and the most that browsers send in an encoding of this height (the table of libwebrtc's simulcast).
 /// Measured rates would not do: of a picture that stands still they are so low that the next encoding would stop too.
 const USUAL_RATES: [(u16, u64); 5] = [
@@ -188,6 +191,23 @@ impl Video {
         let order = published.order().unwrap_or_default();
         let wanted = order.iter().take(usize::from(top) + 1);
         wanted.map(|(height, _)| usual_rate(*height)).sum()
+    }
+}
+
+/// What is known of a viewer's path to those who send to it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct PathSeen {
+    /// Rate that it carries, in bits per second.
+    pub target: u64,
+    /// Time at which it last showed that it carries no more.
+    pub full: Option<Instant>,
+}
+
+impl PathSeen {
+    /// Whether it has shown a limit lately. Before, more is to be tried.
+    pub(crate) fn is_filled(&self, now: Instant) -> bool {
+        self.full
+            .is_some_and(|full| now.saturating_duration_since(full) < FILLED_FOR)
     }
 }
 

@@ -40,6 +40,7 @@ mod robot;
 mod room;
 mod sdk;
 mod speaking;
+mod steering;
 #[path = "../support/mod.rs"]
 mod support;
 mod token;

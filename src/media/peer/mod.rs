@@ -29,7 +29,7 @@ use super::keys::{SubscriptionKey, TrackKey};
 use super::playout::Playout;
 use super::session::{MediaSection, PeerSpec, TransportSpec};
 use super::speaker::SpeechReports;
-use super::steering::{Steering, Told};
+use super::steering::{PathSeen, Steering, Told};
 use super::undecodable::DecodingReports;
 use crate::ids::{ParticipantId, PeerId, RoomId};
 
@@ -101,10 +101,10 @@ pub struct Transport {
     pub(crate) reference_times: SmallVec<[ReferenceTime; 1]>,
     /// How its bandwidth was divided last.
     pub(crate) division: Division,
-    /// Rate of its path that the publishers of what it watches know of, in bits per second.
-    pub(crate) seen_target: u64,
     /// How long its client is asked to hold pictures back.
     pub(crate) playout: Playout,
+    /// What the publishers of what it watches know of its path.
+    pub(crate) path_seen: PathSeen,
     /// What a test lets its path be.
     #[cfg(debug_assertions)]
     pub(crate) supposed: Option<Outcome>,
@@ -182,8 +182,8 @@ impl Transport {
             publisher: None,
             reference_times: SmallVec::new(),
             division: Division::default(),
-            seen_target: 0,
             playout: Playout::default(),
+            path_seen: PathSeen::default(),
             #[cfg(debug_assertions)]
             supposed: None,
         }

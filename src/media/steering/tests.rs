@@ -1,3 +1,5 @@
+//! Each rule, with the answers in kb/s.
+
 use super::*;
 use crate::media::virtual_time::epoch;
 

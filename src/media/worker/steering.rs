@@ -7,18 +7,23 @@ use smallvec::SmallVec;
 
 use super::Worker;
 use crate::ids::{Feed, TrackId};
+use crate::media::bandwidth::outgoing::State;
 use crate::media::bandwidth::write_estimate;
 use crate::media::codec::Kind;
 use crate::media::keys::{LinkId, TrackKey, TransportKey};
 use crate::media::layers::{LayerSet, MAX_LAYERS};
 use crate::media::link::{Far, LinkMessage};
 use crate::media::messages::MediaEvent;
-use crate::media::peer::{Publisher, Transport};
+use crate::media::peer::Transport;
 use crate::media::session::MediaSection;
 use crate::media::stats::Stats;
 use crate::media::steering::{Encoding, INTERVAL, Order, Published, SOON, Told, Wish};
 use crate::media::subscription::Subscription;
 use crate::media::track::{Origin, Track};
+
+/// Part of what is known to arrive over a path that may be sent where the path has shown no limit lately. Less is known of it than
+/// it carries while less is sent, and this publisher alone can send more.
+const UNFILLED_FACTOR: u64 = 2;
 
 /// Where a video is published.
 impl Worker {
@@ -44,10 +49,9 @@ impl Worker {
         let Some(transport) = self.transports.get(key) else {
             return;
         };
-        let due = |publisher: &&Box<Publisher>| {
-            now >= publisher.next_report || publisher.next_steering.is_some_and(|due| now >= due)
-        };
-        if transport.secure.is_none() || transport.publisher.as_ref().filter(due).is_none() {
+        let publisher = transport.publisher.as_ref().filter(|_| transport.secure.is_some());
+        let Some(publisher) = publisher else { return };
+        if now < publisher.next_report && publisher.next_steering.is_none_or(|due| now < due) {
             return;
         }
         let mut published: SmallVec<[Published; 2]> = SmallVec::new();
@@ -58,7 +62,7 @@ impl Worker {
                 Kind::Audio => sound = Some(sound.unwrap_or(0).saturating_add(track.sound_bps(now))),
                 Kind::Video => published.push(Published {
                     id: track.id,
-                    wish: self.wish_of_all(track),
+                    wish: self.wish_of_all(now, track),
                     encodings: encodings(now, track),
                     negotiated: section_of(transport, track).map_or(1, negotiated),
                 }),
@@ -75,13 +79,13 @@ impl Worker {
     }
 
     /// What all viewers want of a video. Nobody sees one that is muted here.
-    fn wish_of_all(&self, track: &Track) -> Wish {
+    fn wish_of_all(&self, now: Instant, track: &Track) -> Wish {
         if track.muted {
             return Wish::NOTHING;
         }
         let mirrors = track.mirrors.iter();
         let there = mirrors.map(|mirror| mirror.wish.unwrap_or(Wish::EVERYTHING));
-        Wish::of(self.wishes_here(track).chain(there))
+        Wish::of(self.wishes_here(now, track).chain(there))
     }
 
     /// Tells the client which of its encodings are wanted, where it understands that.
@@ -175,20 +179,27 @@ impl Worker {
 
 /// Where it is watched.
 impl Worker {
-    fn wishes_here<'a>(&'a self, track: &'a Track) -> impl Iterator<Item = Wish> + 'a {
+    fn wishes_here<'a>(&'a self, now: Instant, track: &'a Track) -> impl Iterator<Item = Wish> + 'a {
         let subscribers = track.subscribers.iter();
-        subscribers.map(|&key| self.wish_of(&self.subscriptions[key]))
+        subscribers.map(move |&key| self.wish_of(now, &self.subscriptions[key]))
     }
 
     /// What one viewer wants. Whoever says nothing of their path, or of the height, wants as much as there is.
-    fn wish_of(&self, subscription: &Subscription) -> Wish {
+    fn wish_of(&self, now: Instant, subscription: &Subscription) -> Wish {
         let transport = self.transports.get(subscription.transport);
-        let target = transport.and_then(Transport::outcome).map(|outcome| outcome.target);
+        let path = transport.and_then(|transport| {
+            let target = transport.outcome()?.target;
+            Some(target.saturating_mul(if transport.path_seen.is_filled(now) {
+                1
+            } else {
+                UNFILLED_FACTOR
+            }))
+        });
         Wish {
             height: self.want_of(subscription).height.unwrap_or(Wish::ANY),
             viewers: 1,
-            path: target
-                .filter(|&target| target < self.config.max_publish_bps)
+            path: path
+                .filter(|&path| path < self.config.max_publish_bps)
                 .unwrap_or(Wish::UNKNOWN),
         }
     }
@@ -228,9 +239,12 @@ impl Worker {
             return;
         };
         let Some(outcome) = transport.outcome() else { return };
-        let is_narrower = outcome.target < transport.seen_target / 10 * 9;
-        if is_narrower || outcome.target > transport.seen_target {
-            transport.seen_target = outcome.target;
+        let is_narrower = outcome.target < transport.path_seen.target / 10 * 9;
+        if is_narrower || outcome.state != State::Growing {
+            transport.path_seen.full = Some(now);
+        }
+        if is_narrower || outcome.target > transport.path_seen.target {
+            transport.path_seen.target = outcome.target;
         }
         let watched = if is_narrower { transport.subscriptions.len() } else { 0 };
         for at in 0..watched {
@@ -262,7 +276,7 @@ impl Worker {
     pub(super) fn send_wishes(&mut self, now: Instant, id: LinkId) {
         while let Some(key) = self.links.get_mut(id).and_then(|link| link.wishes.pop_front()) {
             let Some(track) = self.tracks.get(key) else { continue };
-            let (track_id, wish) = (track.id, Wish::of(self.wishes_here(track)));
+            let (track_id, wish) = (track.id, Wish::of(self.wishes_here(now, track)));
             let is_news = track.told_wish.is_none_or(|(_, told)| wish.differs_from(&told));
             let Some(link) = self.links.get_mut(id) else { return };
             let message = LinkMessage::Wish { track: track_id, wish };

@@ -27,6 +27,7 @@
 //! | `ownState` | `role`: `host` or `guest`; `mutedByHost`: a list with `audio`, `video`, both or nothing | what hosts of the room have decided about the client's own user has changed; on entering, unless they are a guest who is not muted. Others hear and see nothing of what is muted, whatever the client sends. Only to clients that joined with `notices` |
 //! | `receiveVideoAnswer` | `name`, `sdpAnswer`; `feed` if it is `screen` | at once after the offer, whether or not anything is published yet |
 //! | `iceCandidate` | `name`, `candidate` `{candidate, sdpMid, sdpMLineIndex}`; `feed` if it is `screen` | after that answer, which contains it too |
+//! | `sendLayers` | `layers`: an object with each encoding's rid, `true` where it is wanted (an encoding without a rid has the key `""`); `maxBitrate` in bit/s of the highest of them, where something bounds it; `feed` if it is `screen` | other encodings of the client's own video are wanted than before: nobody sees the others, so the client stops them (`active`) until it is sent that they are wanted again. For the first time within ten seconds, again after each offer. Only to clients that joined with the feature |
 //! | `unrecognizedMessage` | `message`: what the client sent, as an object; `reason` | an offer that cannot be answered, or that has no sender or no text. Clients that do not know this message report it and go on |
 //! | `heart` | | |
 //!
@@ -84,9 +85,10 @@ use super::reaction::{Close, Frame, Reaction};
 use super::wants::{state_words, video_wants};
 use super::words::{FeatureWords, FeedWord, kind_word, media_word, muted_words, role_word, takes_notices};
 use super::{json, offer};
-use crate::domain::{Command, DecodingNotice, Event, MeetingEvent, Person, Refusal, Subject, UserFeed};
+use crate::domain::{Command, DecodingNotice, Event, LayersWanted, MeetingEvent, Person, Refusal, Subject, UserFeed};
 use crate::ids::{Features, UserId};
 use crate::text;
+use crate::video::Quality;
 
 /// What clients send under `id`.
 pub(crate) const KINDS: &[&str] = &[
@@ -165,26 +167,8 @@ impl<A: Admission> Dialogue<A> for GroupcallIdDialogue {
                 feed: subject.feed.into(),
                 candidate: candidate.into(),
             },
-            Event::Quality { feed, quality } => {
-                let (state, reason) = state_words(quality.state);
-                Outgoing::VideoQuality {
-                    sender: feed.user.as_str(),
-                    feed: feed.feed.into(),
-                    height: quality.height.unwrap_or_default(),
-                    wanted: quality.wanted,
-                    state,
-                    reason,
-                }
-            }
-            Event::LayersWanted(wanted) => Outgoing::SendLayers {
-                feed: wanted.feed.into(),
-                layers: wanted
-                    .layers
-                    .iter()
-                    .map(|(rid, is_wanted)| (rid.as_str(), *is_wanted))
-                    .collect(),
-                max_bitrate: wanted.max_bits_per_second,
-            },
+            Event::LayersWanted(wanted) => send_layers(wanted),
+            Event::Quality { feed, quality } => video_quality(feed, *quality),
             Event::MediaChanged { .. }
             | Event::FurtherFeeds { .. }
             | Event::Speakers { .. }
@@ -323,6 +307,27 @@ fn media_notice(decoding: &DecodingNotice) -> Outgoing<'_> {
             codec,
         },
         None => Outgoing::MediaDecodable { name, watcher, media },
+    }
+}
+
+fn video_quality(feed: &UserFeed, quality: Quality) -> Outgoing<'_> {
+    let (state, reason) = state_words(quality.state);
+    Outgoing::VideoQuality {
+        sender: feed.user.as_str(),
+        feed: feed.feed.into(),
+        height: quality.height.unwrap_or_default(),
+        wanted: quality.wanted,
+        state,
+        reason,
+    }
+}
+
+fn send_layers(wanted: &LayersWanted) -> Outgoing<'_> {
+    let layers = wanted.layers.iter();
+    Outgoing::SendLayers {
+        feed: wanted.feed.into(),
+        layers: layers.map(|(rid, is_wanted)| (rid.as_str(), *is_wanted)).collect(),
+        max_bitrate: wanted.max_bits_per_second,
     }
 }
 

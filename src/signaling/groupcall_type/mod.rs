@@ -31,6 +31,7 @@
 //! | `mediaDecodable` | `userId`, `watcherId`, `media` | `watcherId` can decode it again. Only to clients that joined with `notices` |
 //! | `videoQuality` | `sender`, `height` (0 where nothing is sent), `state`: `full`, `reduced`, `paused` or `unwanted`; `wanted` where it is known; `reason` unless `full`: `bandwidth`, `sender` or `viewer`; `feed` if it is `screen` | what the client gets of a video is something else than before; about one video once a second at most. Only to clients whose join has the feature |
 //! | `ownState` | `role`: `host` or `guest`; `mutedByHost`: a list with `audio`, `video`, both or nothing | what hosts of the room have decided about the client's own user has changed; on entering, unless they are a guest who is not muted. Others hear and see nothing of what is muted, whatever the client sends. Only to clients that joined with `notices` |
+//! | `sendLayers` | `layers`: an object with each encoding's rid, `true` where it is wanted (an encoding without a rid has the key `""`); `maxBitrate` in bit/s of the highest of them, where something bounds it; `feed` if it is `screen` | other encodings of the client's own video are wanted than before: nobody sees the others, so the client stops them (`active`) until it is sent that they are wanted again. For the first time within ten seconds, again after each offer. Only to clients that joined with the feature |
 //! | `unrecognizedMessage` | `message`: what the client sent, as an object; `reason` where something is too long | an unknown kind, a field that is missing or too long, a chat or file outside of a room, an offer that concerns nobody there, cannot be answered, or for which there is no place. Where it was no JSON: its text |
 //!
 //! A participant is `{id, userId, name, prefix, postfix, suffix}`: `id` is `userId` and `postfix` is `suffix`, because clients
@@ -83,9 +84,12 @@ use super::reaction::{Close, Frame, Reaction};
 use super::wants::{state_words, video_wants};
 use super::words::{FeatureWords, FeedWord, kind_word, media_word, muted_words, role_word, takes_notices};
 use super::{limits, offer};
-use crate::domain::{Command, DecodingNotice, Event, FileNotice, MeetingEvent, Person, Refusal, Subject, UserFeed};
+use crate::domain::{
+    Command, DecodingNotice, Event, FileNotice, LayersWanted, MeetingEvent, Person, Refusal, Subject, UserFeed,
+};
 use crate::ids::{Features, RoomName, UserId};
 use crate::text::{self, TextLimit};
+use crate::video::Quality;
 
 /// What clients send under `type`.
 pub(crate) const KINDS: &[&str] = &[
@@ -179,26 +183,8 @@ impl<A: Admission> Dialogue<A> for GroupcallTypeDialogue {
                 file_type: file.kind.as_deref(),
             },
             Event::Decoding(decoding) if self.takes_notices => media_notice(decoding),
-            Event::Quality { feed, quality } => {
-                let (state, reason) = state_words(quality.state);
-                Outgoing::VideoQuality {
-                    sender: Id(&feed.user),
-                    feed: feed.feed.into(),
-                    height: quality.height.unwrap_or_default(),
-                    wanted: quality.wanted,
-                    state,
-                    reason,
-                }
-            }
-            Event::LayersWanted(wanted) => Outgoing::SendLayers {
-                feed: wanted.feed.into(),
-                layers: wanted
-                    .layers
-                    .iter()
-                    .map(|(rid, is_wanted)| (rid.as_str(), *is_wanted))
-                    .collect(),
-                max_bitrate: wanted.max_bits_per_second,
-            },
+            Event::LayersWanted(wanted) => send_layers(wanted),
+            Event::Quality { feed, quality } => video_quality(feed, *quality),
             Event::MediaChanged { .. }
             | Event::FurtherFeeds { .. }
             | Event::Speakers { .. }
@@ -385,6 +371,27 @@ fn media_notice(decoding: &DecodingNotice) -> Outgoing<'_> {
             watcher_id,
             media,
         },
+    }
+}
+
+fn video_quality(feed: &UserFeed, quality: Quality) -> Outgoing<'_> {
+    let (state, reason) = state_words(quality.state);
+    Outgoing::VideoQuality {
+        sender: Id(&feed.user),
+        feed: feed.feed.into(),
+        height: quality.height.unwrap_or_default(),
+        wanted: quality.wanted,
+        state,
+        reason,
+    }
+}
+
+fn send_layers(wanted: &LayersWanted) -> Outgoing<'_> {
+    let layers = wanted.layers.iter();
+    Outgoing::SendLayers {
+        feed: wanted.feed.into(),
+        layers: layers.map(|(rid, is_wanted)| (rid.as_str(), *is_wanted)).collect(),
+        max_bitrate: wanted.max_bits_per_second,
     }
 }
 

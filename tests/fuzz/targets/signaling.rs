@@ -22,7 +22,7 @@ use patchbay::auth::access_token::App;
 use patchbay::clock::WallClock;
 use patchbay::config::Config;
 use patchbay::hub::{self, Capacity, Events};
-use patchbay::ids::{FeedRef, ParticipantId, PeerId, RoomName, UserId};
+use patchbay::ids::{Feed, FeedRef, ParticipantId, PeerId, RoomName, UserId};
 use patchbay::media::codec::{Codec, Kind};
 use patchbay::media::messages::{CloseReason, DriverCommand, MediaCommand, MediaEvent};
 use patchbay::shares::ClientAddress;
@@ -447,7 +447,7 @@ async fn play(families: [Family; CLIENTS], mut bytes: Bytes<'_>, config: &Arc<Co
 /// An event that a media worker may send about a connection.
 fn media_event(peer: PeerId, bytes: &mut Bytes<'_>) -> MediaEvent {
     let (kind, publisher) = (Kind::Video, ParticipantId(bytes.below(8) as u64));
-    match bytes.below(9) {
+    match bytes.below(10) {
         0 => MediaEvent::Connected { peer },
         1 => MediaEvent::Suspended { peer },
         2 => MediaEvent::Resumed { peer },
@@ -463,7 +463,13 @@ fn media_event(peer: PeerId, bytes: &mut Bytes<'_>) -> MediaEvent {
         },
         5 => MediaEvent::SpeechBegan { peer },
         6 => MediaEvent::SpeechEnded { peer },
-        7 => MediaEvent::Quality {
+        7 => MediaEvent::LayersWanted {
+            peer,
+            feed: Feed::Camera,
+            layers: vec![("q".to_owned(), true), (String::new(), false)],
+            max_bits_per_second: Some(1_000),
+        },
+        8 => MediaEvent::Quality {
             peer,
             feed: FeedRef::camera(publisher),
             quality: Quality {

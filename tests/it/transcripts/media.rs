@@ -175,6 +175,21 @@ impl FakeMedia {
         self.events.send(event).await.unwrap();
     }
 
+    /// Reports which encodings of a camera are wanted, as in `q+f-`; a number behind them is the bound.
+    pub async fn report_wanted(&self, number: usize, layers: &str) {
+        let peer = self.peers[number - 1];
+        let (layers, bound) = layers.split_once(' ').unwrap_or((layers, ""));
+        let each = layers.split_inclusive(['+', '-']);
+        let layers = each.map(|one| (one.trim_end_matches(['+', '-']).to_owned(), one.ends_with('+')));
+        let event = MediaEvent::LayersWanted {
+            peer,
+            feed: Feed::Camera,
+            layers: layers.collect(),
+            max_bits_per_second: bound.parse().ok(),
+        };
+        self.events.send(event).await.unwrap();
+    }
+
     /// Waits until the hub has taken all events.
     pub async fn settle(&self) {
         while !self.events.is_closed() && self.events.capacity() < EVENTS {

@@ -14,6 +14,7 @@
 //! media silent 1             ... that its client has fallen silent
 //! media heard 1              ... that its client is heard, for the first time or again
 //! media speaks 1             ... that somebody begins to speak over it; `hushes 1`: that they stop
+//! media wants 1 q+f-         ... that of the encodings that come over it these are wanted, and those not
 //! media mute sound of 1      the engine is to forward no sound of this connection; `, muted` after `open` says the same of a new one
 //! media ended 0              media worker 0 of two ends; another takes its place
 //! ```
@@ -57,6 +58,7 @@ mod moderated;
 pub mod offers;
 mod robot;
 mod robots;
+mod send_layers;
 mod shares;
 mod speakers;
 mod together;
@@ -157,6 +159,14 @@ impl Stage {
                     self.assert_all_heard(line);
                     self.media
                         .reports(sign, what.parse().expect("a connection's number"))
+                        .await;
+                    self.settle().await;
+                }
+                ("media", "wants") => {
+                    self.assert_all_heard(line);
+                    let (number, layers) = what.split_once(' ').expect("a number, then encodings");
+                    self.media
+                        .report_wanted(number.parse().expect("a number"), layers)
                         .await;
                     self.settle().await;
                 }

@@ -75,7 +75,10 @@ impl Scene {
     #[cfg(debug_assertions)]
     fn path(&mut self, viewer: usize, kbps: u64) {
         let peer = self.viewers[viewer].spec.peer;
-        self.worker.suppose_path(self.now, peer, kbps * 1_000, kbps * 1_000);
+        let bps = kbps * 1_000;
+        // It is filled: it has carried more before.
+        self.worker.suppose_path(self.now, peer, 2 * bps, bps);
+        self.worker.suppose_path(self.now, peer, bps, bps);
     }
 
     fn run(&mut self, millis: u64) {
@@ -164,6 +167,22 @@ fn between_two_the_publisher_follows_the_path_of_the_other() {
     scene.leave(viewer);
     assert_eq!(scene.told_after(4_900), 1_900);
     assert_eq!(scene.told_after(1_200), 50);
+}
+
+#[cfg(debug_assertions)]
+#[test]
+fn a_path_that_has_shown_no_limit_for_a_minute_may_be_tried_with_twice_as_much() {
+    let mut scene = Scene::single();
+    let viewer = scene.join();
+    let peer = scene.viewers[viewer].spec.peer;
+    scene.worker.suppose_path(scene.now, peer, 300_000, 300_000);
+    assert_eq!(scene.told_after(1_200), 570);
+    scene.worker.suppose_path(scene.now, peer, 800_000, 800_000);
+    assert_eq!(scene.told_after(1_200), 1_520);
+    scene.worker.suppose_path(scene.now, peer, 700_000, 700_000);
+    assert_eq!(scene.told_after(150), 665);
+    assert_eq!(scene.told_after(58_500), 665);
+    assert_eq!(scene.told_after(3_000), 1_330);
 }
 
 #[cfg(debug_assertions)]

@@ -70,7 +70,10 @@ fn the_paths_of_viewers_on_another_worker_count_too() {
     }
     for (number, kbps) in (2..6).zip([300, 800, 900, 3_000]) {
         let peer = patchbay::ids::PeerId(number);
-        spread.mirror.suppose_path(spread.now, peer, kbps * 1_000, kbps * 1_000);
+        // It is filled: it has carried more before.
+        for bps in [kbps * 2_000, kbps * 1_000] {
+            spread.mirror.suppose_path(spread.now, peer, bps, bps);
+        }
     }
     assert_eq!(told_after(&mut spread, 2_500), Some(300));
     // A fifth, of whose path nothing is known: now one of them is the slowest quarter.

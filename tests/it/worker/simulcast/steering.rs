@@ -1,5 +1,8 @@
 //! What the publisher is told to send: nothing that nobody sees, and everything again at once.
 
+use patchbay::ids::{FeedRef, ParticipantId};
+use patchbay::video::Want;
+
 use super::*;
 
 /// The most that a publisher may send to the worker of these tests, in kb/s.
@@ -90,4 +93,38 @@ fn viewers_who_come_and_go_each_second_cost_no_more_than_a_few_estimates() {
     }
     assert!(studio.estimates.len() - sent <= 13, "{}", studio.estimates.len() - sent);
     assert!(first(&studio, began + Duration::from_millis(150), |kbps| kbps != MOST).is_none());
+}
+
+#[test]
+fn what_the_largest_picture_needs_is_asked_for_and_more_at_once() {
+    let mut studio = Studio::new(2);
+    run(&mut studio, 1_000);
+    let show = |studio: &mut Studio, viewer: usize, height| {
+        let peer = studio.viewers[viewer].client.spec.peer;
+        let want = Want {
+            height: Some(height),
+            ..Want::default()
+        };
+        let wants = vec![(FeedRef::camera(ParticipantId(1)), want)];
+        studio
+            .worker
+            .handle_command(studio.now, MediaCommand::Want { peer, wants });
+    };
+    show(&mut studio, 0, 170);
+    show(&mut studio, 1, 350);
+    run(&mut studio, 6_500);
+    assert_eq!(newest(&studio), 1_035, "180 and 360 lines");
+    studio.switch(2, false);
+    show(&mut studio, 1, 0);
+    run(&mut studio, 6_500);
+    assert_eq!(newest(&studio), 230, "180 lines");
+    studio.switch(1, false);
+    run(&mut studio, 2_000);
+    assert_eq!(newest(&studio), 230);
+    let asked = studio.now;
+    show(&mut studio, 0, 700);
+    run(&mut studio, 300);
+    let after = first(&studio, asked, |kbps| kbps == MOST).unwrap();
+    assert!(after <= 150, "{after} ms");
+    assert_agrees(&studio.worker);
 }
