@@ -1,16 +1,20 @@
 //! One subscriber's copy of one track: choose → rewrite → protect.
 
 mod behind;
+mod decoding;
 mod padding;
+mod replay;
+mod report;
 mod room;
+mod waiting;
 
 use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
 
-use self::behind::Behind;
+use self::waiting::Waiting;
 use super::allocation::{History, Room};
-use super::codec::{Codec, Kind, decoding, red, vp8};
+use super::codec::{Codec, Kind, red, vp8};
 use super::keys::{TrackKey, TransportKey};
 use super::layers::LayerSet;
 use super::names::{Down, TrackRef};
@@ -18,10 +22,9 @@ use super::packet::BatchPacket;
 use super::peer::sender::Sink;
 use super::pictures::EntryPoint;
 use super::rewrite::{IncomingPacket, Rewriter, Rewritten, SourceId};
-use super::rtcp::SenderInfo;
 use super::rtp::{Extension, Header, MAX_EXTENSION_ID, NewHeader, write_header};
 use super::session::{MediaSection, NegotiatedCodec, SentStream};
-use super::track::{Layer, Track};
+use super::track::Track;
 
 /// No payload type: RTP has 0 to 127.
 const NONE: u8 = 0xff;
@@ -54,7 +57,9 @@ pub struct Subscription {
     extensions: SmallVec<[(u8, Extension); 8]>,
     mid: SmallVec<[u8; 16]>,
     rewriter: Rewriter,
-    behind: Behind,
+    behind: Waiting,
+    /// Time at which it began with pictures that had come before, until it has asked for a key frame or caught up long ago.
+    replayed: Option<Instant>,
     /// Parameter sets that were sent last: the decoder has these and no others.
     sets: Option<(SourceId, u32)>,
     /// Publisher's payload type → ours.
@@ -98,7 +103,8 @@ impl Subscription {
             extensions: SmallVec::new(),
             mid: section.mid.clone(),
             rewriter: Rewriter::new(clock_rate, (stream.ssrc >> 3) as u16),
-            behind: Behind::default(),
+            behind: Waiting::default(),
+            replayed: None,
             sets: None,
             payload_types: [NONE; 128],
             extension_ids: [0; MAX_EXTENSION_ID as usize + 1],
@@ -197,34 +203,6 @@ impl Subscription {
         self.behind.forget();
         // It may have missed the parameter sets that were sent last.
         self.sets = None;
-    }
-
-    /// Whether the subscriber gets anything from packets in this format.
-    fn carries(&self, published: &NegotiatedCodec) -> bool {
-        let ours = self.codecs.iter().map(|codec| codec.codec);
-        self.payload_types[usize::from(published.payload_type & 0x7f)] != NONE
-            || decoding::best(ours, published.codec).is_some()
-    }
-
-    /// Whether a key frame would help: the target layer's stream is not yet the one being forwarded, and nothing says that
-    /// the subscriber cannot decode it.
-    pub(crate) fn waits_for_key_frame(&self, track: &Track) -> bool {
-        let target = self.target.and_then(|target| track.layers.get(usize::from(target)));
-        target.is_some_and(|layer| self.rewriter.source() != Some(layer.source) && self.may_carry(track, layer))
-    }
-
-    /// False if the subscriber gets nothing from the format of the layer's newest packet: each key frame in it would cost
-    /// everybody else and show nothing.
-    pub(crate) fn may_carry(&self, track: &Track, layer: &Layer) -> bool {
-        track.format(layer).is_none_or(|published| self.carries(published))
-    }
-
-    /// The format that is sent now, if the subscriber decodes no layer (one is enough for a picture). If the layers differ, the
-    /// first layer's format, so that the answer stays the same.
-    pub fn undecodable(&self, now: Instant, track: &Track) -> Option<Codec> {
-        let first = track.living(now).next()?;
-        let carries_none = track.living(now).all(|layer| !self.may_carry(track, layer));
-        track.format(first).filter(|_| carries_none).map(|format| format.codec)
     }
 
     /// The layer of `track` that is now forwarded.
@@ -456,24 +434,6 @@ impl Subscription {
         }
         Some(payload_len)
     }
-
-    /// The publisher's clock at `now`, on this copy's RTP time line: audio and video of one publisher share that clock,
-    /// so they stay in sync (RFC 3550 §6.4.1). `None` until the publisher has sent a report and a packet was copied, and
-    /// while its packets contradict that report.
-    pub(crate) fn sender_info(&self, now: Instant, track: &Track) -> Option<SenderInfo> {
-        let layer = &track.layers[usize::from(self.current_layer(track)?)];
-        let (clock, newest) = (layer.clock?, layer.newest?);
-        let clock_rate = track.clock_rate();
-        clock.holds(now, &newest, clock_rate).then_some(SenderInfo {
-            ssrc: self.ssrc,
-            ntp: clock.ntp_at(now),
-            rtp: clock
-                .rtp_at(now, clock_rate)
-                .wrapping_add(self.rewriter.timestamp_offset()?),
-            packets: self.packets,
-            octets: self.octets,
-        })
-    }
 }
 
 /// How a packet that is kept is sent.
@@ -539,6 +499,7 @@ mod tests {
     use crate::media::peer::srtp::{Inbound, Profile, Rejected, contexts};
     use crate::media::retransmit::Pool;
     use crate::media::session::Feedback;
+    use crate::media::track::Layer;
     use crate::media::virtual_time::epoch;
 
     const TRACK: TrackRef = TrackRef {

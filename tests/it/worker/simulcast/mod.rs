@@ -1,6 +1,7 @@
 //! A publisher of three layers, which sends key frames when it is asked for them, and viewers that check what a decoder would show.
 
 mod allocation;
+mod replay;
 mod switching;
 mod viewer;
 
@@ -31,6 +32,8 @@ struct Encoder {
     picture: u16,
     frame: u32,
     wants_key: bool,
+    /// Pictures that take as many bytes as a key frame.
+    key_pictures: usize,
     is_on: bool,
     /// Steps from a picture until its packets are sent.
     lag: u64,
@@ -73,6 +76,7 @@ impl Studio {
             picture: [5, 0x7ff0, 300][at as usize],
             frame: 0,
             wants_key: true,
+            key_pictures: 2,
             is_on: true,
             lag: 0,
         };
@@ -174,7 +178,7 @@ impl Studio {
         }
         let is_key = std::mem::take(&mut layer.wants_key);
         let timestamp = layer.clock.wrapping_add(millis as u32 * 90);
-        let bytes = PICTURE_BYTES[at] * if is_key { 2 } else { 1 };
+        let bytes = PICTURE_BYTES[at] * if is_key { layer.key_pictures } else { 1 };
         let parts = bytes.div_ceil(PACKET_BYTES);
         for part in 0..parts {
             let first = part == 0;

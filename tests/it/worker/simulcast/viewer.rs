@@ -28,7 +28,7 @@ pub struct Picture {
     pub picture_id: u16,
     /// Time at which it was taken, in milliseconds since the scene began.
     pub taken: u32,
-    frame: u32,
+    pub frame: u32,
 }
 
 struct Kept {
