@@ -58,7 +58,7 @@ pub struct Subscription {
     mid: SmallVec<[u8; 16]>,
     rewriter: Rewriter,
     behind: Waiting,
-    /// Time at which it began with pictures that had come before, until it has asked for a key frame or caught up long ago.
+    /// Time at which it began with pictures that had come before, or had all of them, until it asks for a key frame.
     replayed: Option<Instant>,
     /// Parameter sets that were sent last: the decoder has these and no others.
     sets: Option<(SourceId, u32)>,
