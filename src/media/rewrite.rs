@@ -124,6 +124,11 @@ impl Rewriter {
         self.source
     }
 
+    /// Time of the newest packet.
+    pub(crate) fn last_at(&self) -> Option<Instant> {
+        self.last_at
+    }
+
     /// Whether `sequence` of `source` goes on where the copy is. If a source went on without this copy for long (the copy had
     /// no path, or no codec for it), it is to be taken up anew: the subscriber could not follow over a step of more than half
     /// the sequence numbers.

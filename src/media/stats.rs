@@ -61,6 +61,8 @@ pub struct Stats {
     /// Packets that clients' feedback told of, and those of them that were lost.
     pub reported_packets: u64,
     pub reported_lost_packets: u64,
+    /// Viewers who began with a key frame that had come before.
+    pub replays: u64,
     /// Packets that waited until their path had room for them.
     pub paced_packets: u64,
     /// Packets that were sent only to learn what a path carries.
@@ -117,7 +119,7 @@ impl Stats {
         ]
     }
 
-    fn counters(&self) -> [(&'static str, u64); 30] {
+    fn counters(&self) -> [(&'static str, u64); 31] {
         [
             ("patchbay_media_received_datagrams_total", self.received_datagrams),
             ("patchbay_media_received_bytes_total", self.received_bytes),
@@ -147,6 +149,7 @@ impl Stats {
             ),
             ("patchbay_media_reported_packets_total", self.reported_packets),
             ("patchbay_media_reported_lost_packets_total", self.reported_lost_packets),
+            ("patchbay_media_replays_total", self.replays),
             ("patchbay_media_paced_packets_total", self.paced_packets),
             ("patchbay_media_probe_packets_total", self.probe_packets),
             ("patchbay_media_probes_won_total", self.probes_won),

@@ -1,12 +1,15 @@
 //! One subscriber's copy of one track: choose → rewrite → protect.
 
 mod behind;
+mod decoding;
 mod packet;
 mod padding;
 mod redundancy;
+mod replay;
 mod reports;
 mod room;
 mod sending;
+mod waiting;
 
 pub(crate) use self::room::QualityNotes;
 
@@ -14,10 +17,10 @@ use std::time::Instant;
 
 use smallvec::SmallVec;
 
-use self::behind::Behind;
 use self::packet::{Blocks, OutgoingPacket, RedTypes};
+use self::waiting::Waiting;
 use super::allocation::{History, Room};
-use super::codec::{Codec, Kind, decoding, red};
+use super::codec::{Codec, Kind, red};
 use super::keys::{TrackKey, TransportKey};
 use super::layers::LayerSet;
 use super::names::{Down, TrackRef};
@@ -29,7 +32,7 @@ use super::rewrite::{IncomingPacket, Rewriter, Rewritten, SourceId};
 use super::rtp::{Extension, Header, MAX_EXTENSION_ID};
 use super::session::{MediaSection, NegotiatedCodec, SentStream};
 use super::temporal::Filter;
-use super::track::{Layer, Track};
+use super::track::Track;
 
 /// No payload type: RTP has 0 to 127.
 const NONE: u8 = 0xff;
@@ -59,7 +62,9 @@ pub struct Subscription {
     extensions: SmallVec<[(u8, Extension); 8]>,
     mid: SmallVec<[u8; 16]>,
     rewriter: Rewriter,
-    behind: Behind,
+    behind: Waiting,
+    /// Time at which it began with pictures that had come before, or had all of them, until it asks for a key frame.
+    replayed: Option<Instant>,
     temporal: Filter,
     /// Parameter sets that were sent last: the decoder has these and no others.
     sets: Option<(SourceId, u32)>,
@@ -114,7 +119,8 @@ impl Subscription {
             extensions: SmallVec::new(),
             mid: section.mid.clone(),
             rewriter: Rewriter::new(clock_rate, (stream.ssrc >> 3) as u16),
-            behind: Behind::default(),
+            behind: Waiting::default(),
+            replayed: None,
             temporal: Filter::default(),
             sets: None,
             payload_types: [NONE; 128],
@@ -230,40 +236,6 @@ impl Subscription {
         self.behind.forget();
         // It may have missed the parameter sets that were sent last.
         self.sets = None;
-    }
-
-    /// Whether the subscriber gets anything from packets in this format.
-    fn carries(&self, published: &NegotiatedCodec) -> bool {
-        let ours = self.codecs.iter().map(|codec| codec.codec);
-        self.payload_types[usize::from(published.payload_type & 0x7f)] != NONE
-            || decoding::best(ours, published.codec).is_some()
-    }
-
-    /// Whether a key frame would help: the target layer's stream is not yet the one being forwarded, and nothing says that
-    /// the subscriber cannot decode it.
-    pub(crate) fn waits_for_key_frame(&self, track: &Track) -> bool {
-        let target = self.target.and_then(|target| track.layers.get(usize::from(target)));
-        let helps = |layer: &Layer| self.rewriter.source() != Some(layer.source) || self.waits_to_open(layer);
-        target.is_some_and(|layer| helps(layer) && self.may_carry(track, layer))
-    }
-
-    /// Whether only a key frame brings the temporal layers that it is to have: the sender never says where else they begin.
-    fn waits_to_open(&self, layer: &Layer) -> bool {
-        self.temporal.waits() && !layer.temporal.has_openings
-    }
-
-    /// False if the subscriber gets nothing from the format of the layer's newest packet: each key frame in it would cost
-    /// everybody else and show nothing.
-    pub(crate) fn may_carry(&self, track: &Track, layer: &Layer) -> bool {
-        track.format(layer).is_none_or(|published| self.carries(published))
-    }
-
-    /// The format that is sent now, if the subscriber decodes no layer (one is enough for a picture). If the layers differ, the
-    /// first layer's format, so that the answer stays the same.
-    pub fn undecodable(&self, now: Instant, track: &Track) -> Option<Codec> {
-        let first = track.living(now).next()?;
-        let carries_none = track.living(now).all(|layer| !self.may_carry(track, layer));
-        track.format(first).filter(|_| carries_none).map(|format| format.codec)
     }
 
     /// The layer of `track` that is now forwarded.
@@ -420,6 +392,7 @@ mod tests {
     use crate::media::peer::srtp::{Inbound, Profile, Rejected, contexts};
     use crate::media::retransmit::Pool;
     use crate::media::session::Feedback;
+    use crate::media::track::Layer;
     use crate::media::virtual_time::epoch;
 
     const TRACK: TrackRef = TrackRef {

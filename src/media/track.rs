@@ -1,12 +1,15 @@
 //! One published track: its layers (one or several encodings), what each layer misses, and who gets a copy.
 
+mod group;
 mod layer;
 mod muting;
+mod recall;
 
 use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
 
+pub(crate) use self::group::Group;
 pub use self::layer::Layer;
 use super::allocation::{MAX_STEPS, Step};
 use super::clock::Newest;
@@ -467,8 +470,14 @@ impl Track {
             layer.temporal.received(now, temporal, received);
         }
         layer.cache.store(now, arrival.header.sequence, packet, pool);
-        if arrival.entry.is_open() && self.kind == Kind::Video {
-            layer.note_entry(&arrival, packet);
+        if self.kind == Kind::Video {
+            if arrival.entry.is_open() {
+                layer.note_entry(&arrival, packet);
+            }
+            layer.note_in_group(now, &arrival, packet.len(), begins);
+            if layer.has_group() {
+                self.limit_groups(pool);
+            }
         }
         self.arrivals.push(arrival);
         Some(LayerBegins(begins))

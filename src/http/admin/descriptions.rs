@@ -249,6 +249,10 @@ const COUNTERS: &[(&str, &str)] = &[
         "Probes that showed no more than was known.",
     ),
     (
+        "patchbay_media_replays_total",
+        "Viewers who began with a key frame that had come before, so that no publisher had to send one for them.",
+    ),
+    (
         "patchbay_media_paced_packets_total",
         "Packets that waited for some milliseconds, because their path does not carry so many at once.",
     ),

@@ -4,7 +4,7 @@
 pub mod dtls;
 pub mod ice;
 pub mod negotiate;
-mod pacing;
+pub(crate) mod pacing;
 pub(crate) mod probe;
 mod replay;
 pub(crate) mod sender;

@@ -7,6 +7,7 @@
 //! known of the path, nothing waits.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use crate::media::bandwidth::outgoing::{Micros, Outcome};
 use crate::media::keys::SubscriptionKey;
@@ -16,6 +17,13 @@ const ABOVE_TARGET: u64 = 110;
 /// The same while packets hardly wait in queues: the path has room for a burst, and a viewer waits for the picture (libwebrtc
 /// sends everything at this rate).
 const FAR_ABOVE_TARGET: u64 = 250;
+/// The same while a copy catches up that has begun with earlier pictures: these are many frames, not one.
+const CATCHES_UP: u64 = 200;
+/// Time within which a copy catches up that begins with earlier pictures. Its viewer sees them faster than they were taken, and
+/// hears sound that is ahead of them.
+pub(crate) const CATCHES_UP_WITHIN: Duration = Duration::from_secs(1);
+/// The time whose share of the target is sent at once where nothing is known of the path.
+const BURST: Micros = 40_000;
 /// Packets hardly wait in queues if they do so for less than this time.
 const HARDLY: Micros = 10_000;
 /// The least budget: two packets, and the one that is begun before they are spent. Ordinary frames of slow videos have no more.
@@ -34,7 +42,19 @@ const AGAIN_MAX: usize = 128;
 /// Debts and rates are counted in these fractions of a byte, so that a rate is a whole number for each microsecond.
 const FRACTION_BITS: u32 = 20;
 
+/// What the pace depends on.
+#[derive(Clone, Copy)]
+struct Path {
+    target: u64,
+    burst: Micros,
+    /// Whether packets wait in queues.
+    has_queue: bool,
+}
+
 pub(crate) struct Pacer {
+    known: Option<Path>,
+    /// What the path is supposed to be while a copy catches up that has begun with earlier pictures.
+    supposed: Option<Path>,
     /// What may be sent at once. Everything, while nothing is known of the path.
     budget: u64,
     /// What the debt loses in a microsecond: usually, and now.
@@ -56,6 +76,8 @@ pub(crate) struct Pacer {
 impl Pacer {
     pub fn new() -> Pacer {
         Pacer {
+            known: None,
+            supposed: None,
             budget: u64::MAX,
             usual_rate: 0,
             rate: 0,
@@ -72,22 +94,46 @@ impl Pacer {
 
     /// Follows what is known of the path; `None` if that is nothing.
     pub fn follow(&mut self, outcome: Option<&Outcome>) {
-        let Some(outcome) = outcome else {
+        self.known = outcome.map(|outcome| Path {
+            target: outcome.target,
+            burst: outcome.burst,
+            has_queue: outcome.queue_delay >= HARDLY,
+        });
+        self.set_pace();
+    }
+
+    /// Sets budget and rate by what is known, or is supposed while a copy catches up that has begun with earlier pictures.
+    fn set_pace(&mut self) {
+        let Some(path) = self.known.or(self.supposed) else {
             self.budget = u64::MAX;
             self.debt = 0;
             return;
         };
-        let bytes = outcome.target.saturating_mul(outcome.burst) / 8_000_000 * ABOVE_TARGET / 100;
+        let bytes = path.target.saturating_mul(path.burst) / 8_000_000 * ABOVE_TARGET / 100;
         self.budget = bytes.max(BUDGET_MIN) << FRACTION_BITS;
-        let percent = match outcome.queue_delay < HARDLY {
-            true => FAR_ABOVE_TARGET,
-            false => ABOVE_TARGET,
+        let percent = match (path.has_queue, self.supposed) {
+            (true, _) => ABOVE_TARGET,
+            (false, Some(_)) => CATCHES_UP,
+            (false, None) => FAR_ABOVE_TARGET,
         };
-        self.usual_rate = rate(outcome.target / 8 * percent / 100, 1_000_000);
+        self.usual_rate = rate(path.target / 8 * percent / 100, 1_000_000);
         self.rate = self.rate.max(self.usual_rate);
         if self.until.is_none() {
             self.rate = self.usual_rate;
         }
+    }
+
+    /// Lets a copy catch up that begins with earlier pictures. If nothing is known of the path, it is supposed to carry so many
+    /// bits per second meanwhile.
+    pub fn begin_replay(&mut self, now: Micros, target: u64) {
+        self.supposed = Some(Path {
+            target,
+            burst: BURST,
+            has_queue: false,
+        });
+        self.set_pace();
+        let most = CATCHES_UP_WITHIN.as_micros() as Micros;
+        self.until = Some(now + most);
     }
 
     /// Counts what is sent.
@@ -195,7 +241,8 @@ impl Pacer {
     pub fn forget(&mut self) {
         self.again.clear();
         (self.waiting, self.until, self.is_planned) = (0, None, false);
-        self.rate = self.usual_rate;
+        self.supposed = None;
+        self.set_pace();
     }
 
     /// The time of the next slice, if that is news: something waits, and no slice is planned.

@@ -359,6 +359,14 @@ impl Sender {
         }
     }
 
+    /// Lets a copy catch up that begins with earlier pictures, on a path that carries so many bits per second.
+    pub(crate) fn begin_replay(&mut self, now: Instant, bits_per_second: u64) {
+        if let Some(outgoing) = &mut self.outgoing {
+            let now = outgoing.micros(now);
+            outgoing.pacer.begin_replay(now, bits_per_second);
+        }
+    }
+
     /// Time of the next slice, if that is news.
     #[inline]
     pub(crate) fn plan_slice(&mut self, now: Instant) -> Option<Instant> {

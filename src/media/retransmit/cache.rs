@@ -12,6 +12,11 @@ use crate::media::rtp::sequence_distance;
 /// each second. A shorter time would leave viewers on long paths a single request.
 const KEPT_FOR: Duration = Duration::from_secs(1);
 
+/// Time for which packets are kept with which somebody may begin; see [`PacketCache::hold`].
+const HELD_FOR: Duration = Duration::from_secs(3);
+/// Time for which they are held after others with which somebody may begin have come.
+const HELD_ON: Duration = Duration::from_secs(1);
+
 /// Number of the newest packets that are kept however old they are. If a screen sends a packet only now and then, a viewer
 /// notices late, by the next packet, that one is missing.
 const KEPT_AT_LEAST: u64 = 64;
@@ -32,6 +37,10 @@ pub struct PacketCache {
     /// Extended number of the newest packet.
     newest: u64,
     is_empty: bool,
+    /// Number from which on packets are kept for longer.
+    held: Option<u64>,
+    /// The same before, and until when it counts.
+    held_before: Option<(u64, Instant)>,
 }
 
 /// The place of a packet. A length of zero is an empty slot.
@@ -74,6 +83,8 @@ impl PacketCache {
             chunk_bytes: chunk_bytes.clamp(2 * Self::PACKET_BYTES, 1 << 16),
             newest: 0,
             is_empty: true,
+            held: None,
+            held_before: None,
         }
     }
 
@@ -149,7 +160,10 @@ impl PacketCache {
 
     /// Whether nobody needs any packet of a page.
     fn is_old(&self, now: Instant, page: &Page) -> bool {
-        let is_over = |filled| now.saturating_duration_since(filled) >= KEPT_FOR;
+        let before = self.held_before.filter(|(_, until)| now < *until).map(|(from, _)| from);
+        let is_held = self.held.into_iter().chain(before).any(|from| page.newest >= from);
+        let kept_for = if is_held { HELD_FOR } else { KEPT_FOR };
+        let is_over = |filled| now.saturating_duration_since(filled) >= kept_for;
         let behind = self.newest.saturating_sub(page.newest);
         behind >= self.slots || (behind >= KEPT_AT_LEAST && page.filled.is_some_and(is_over))
     }
@@ -173,6 +187,20 @@ impl PacketCache {
     /// memory.
     pub fn clear(&mut self) {
         self.is_empty = true;
+        self.let_go();
+    }
+
+    /// Keeps packets for longer from this one on. Somebody may just have begun with those before, so these are held for a while.
+    pub(crate) fn hold(&mut self, now: Instant, sequence: u16) {
+        let before = self.held.replace(self.extend(sequence));
+        if self.held_before.is_none_or(|(_, until)| now >= until) {
+            self.held_before = before.map(|from| (from, now + HELD_ON));
+        }
+    }
+
+    /// Keeps packets for the usual time again.
+    pub(crate) fn let_go(&mut self) {
+        (self.held, self.held_before) = (None, None);
     }
 
     /// Bytes of memory that the cache has.
@@ -189,6 +217,7 @@ impl PacketCache {
     /// Forgets all packets and gives the memory back. The next packet takes new memory.
     pub fn release(&mut self, pool: &mut Pool) {
         self.is_empty = true;
+        self.let_go();
         self.shrink(0, pool);
     }
 
@@ -428,6 +457,31 @@ mod tests {
             assert!(cache.held() <= most * CHUNK_BYTES, "{} at {per_second}", cache.held());
             cache.release(&mut pool);
         }
+    }
+
+    #[test]
+    fn what_is_held_is_kept_for_three_seconds_and_the_rest_for_one() {
+        let (mut cache, mut pool) = (PacketCache::new(1_024, CHUNK_BYTES), pool());
+        let next = steady(&mut cache, &mut pool, 0, 250, 0..2_000);
+        cache.hold(epoch() + Duration::from_secs(2), next as u16);
+        let next = steady(&mut cache, &mut pool, next, 250, 2_000..4_900);
+        assert!((500..next).all(|sequence| cache.packet(sequence as u16).is_some()));
+        assert!(cache.packet(400).is_none(), "it was not held");
+        // What was held is held on for a second.
+        cache.hold(epoch() + Duration::from_millis(4_900), next as u16);
+        let next = steady(&mut cache, &mut pool, next, 250, 4_900..4_980);
+        assert!((520..next).all(|sequence| cache.packet(sequence as u16).is_some()));
+        let next = steady(&mut cache, &mut pool, next, 250, 4_980..7_000);
+        assert!(cache.packet(1_150).is_none());
+        assert!((1_225..next).all(|sequence| cache.packet(sequence as u16).is_some()));
+        cache.let_go();
+        let next = steady(&mut cache, &mut pool, next, 250, 7_000..7_200);
+        assert!(cache.held() <= 22 * CHUNK_BYTES, "{}", cache.held());
+        assert!(cache.packet(next as u16 - 300).is_none());
+        cache.hold(epoch(), 9);
+        cache.clear();
+        steady(&mut cache, &mut pool, 40_000, 250, 7_200..10_100);
+        assert!(cache.held() <= 22 * CHUNK_BYTES, "{}", cache.held());
     }
 
     #[test]

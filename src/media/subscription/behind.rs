@@ -14,35 +14,7 @@ use crate::media::track::Track;
 
 /// Packets that wait for longer than until the next slice. What is beyond leaves then, however much that is: the track does not
 /// keep its packets for ever.
-const MOST: u64 = 256;
-
-#[derive(Debug, Default)]
-pub(super) struct Behind {
-    /// The first number that waits. All after it wait too.
-    first: Option<u64>,
-    /// The newest frame: its timestamp, and its bytes so far.
-    timestamp: u32,
-    bytes: u32,
-}
-
-impl Behind {
-    /// Counts a packet of a frame. Returns the frame's bytes so far.
-    fn measure(&mut self, timestamp: u32, bytes: usize) -> u32 {
-        let before = if timestamp == self.timestamp { self.bytes } else { 0 };
-        (self.timestamp, self.bytes) = (timestamp, before.saturating_add(bytes as u32));
-        self.bytes
-    }
-
-    /// Whether a number waits, and is not to be sent before its turn.
-    pub(super) fn holds(&self, sequence: u64) -> bool {
-        self.first.is_some_and(|first| sequence >= first)
-    }
-
-    /// Forgets what waits.
-    pub(super) fn forget(&mut self) {
-        self.first = None;
-    }
-}
+const MOST: u64 = 768;
 
 impl Subscription {
     /// Puts off a packet that has its number, if it has to wait: its frame is larger than the path carries at once, or packets
@@ -88,6 +60,11 @@ impl Subscription {
         before.unwrap_or(self.rewriter.highest_sequence())
     }
 
+    /// Lets the packets wait that get their numbers from now on.
+    pub(super) fn wait_from_here(&mut self) {
+        self.behind.first = Some(self.rewriter.highest_sequence().wrapping_add(1));
+    }
+
     /// Whether packets wait.
     pub(crate) fn is_behind(&self) -> bool {
         self.behind.first.is_some()
@@ -108,6 +85,9 @@ impl Subscription {
                 let padding = if is_last || !self.may_pad { 0 } else { longest - size };
                 let is_newest = sequence >= self.rewriter.highest_sequence();
                 self.behind.first = Some(sequence + 1).filter(|_| !is_newest);
+                if is_newest {
+                    self.replayed = self.replayed.map(|_| now);
+                }
                 sink.sender.left(size);
                 let how = How::First { padding: padding as u8 };
                 if let Some(payload_len) = self.send_kept(now, sequence as u16, track, sink, how) {

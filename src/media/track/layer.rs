@@ -4,18 +4,19 @@ use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
 
+use super::group::Group;
 use crate::media::clock::{Newest, SenderClock};
 use crate::media::codec::Kind;
 use crate::media::keyframes::KeyFrameRequests;
-use crate::media::layers::RateMeter;
+use crate::media::layers::{INACTIVE_AFTER, RateMeter};
 use crate::media::packet::BatchPacket;
 use crate::media::pictures::Pictures;
 use crate::media::retransmit::{CHUNK_BYTES, LossTracker, PacketCache, SOUND_CHUNK_BYTES};
 use crate::media::rewrite::SourceId;
 use crate::media::temporal::Shares;
 
-/// Video packets kept for NACKs at most: those of a second at 4 Mb/s and more.
-const VIDEO_CACHE: usize = 512;
+/// Video packets kept at most: those of a second at 9 Mb/s, or of three at 3 Mb/s.
+const VIDEO_CACHE: usize = 1_024;
 /// Audio packets kept: a second and more at 20 ms each.
 const AUDIO_CACHE: usize = 64;
 
@@ -42,6 +43,7 @@ pub struct Layer {
     /// Height of its pictures, where a key frame has told it.
     pub(crate) height: Option<u16>,
     pub newest: Option<Newest>,
+    group: Option<Group>,
     /// Payload type of the newest packet: a late packet does not show what is sent now.
     pub payload_type: Option<u8>,
     /// Payload type for which it was settled who may have the layer.
@@ -71,6 +73,7 @@ impl Layer {
             live_since: None,
             height: None,
             newest: None,
+            group: None,
             payload_type: None,
             settled: None,
             turned: None,
@@ -95,6 +98,38 @@ impl Layer {
         (behind < 1 << 15).then(|| self.cache.packet(extended as u16))?
     }
 
+    /// The group with which a viewer can begin now.
+    pub(crate) fn group(&self, now: Instant) -> Option<Group> {
+        let newest = self.newest?;
+        let is_sent = now.saturating_duration_since(newest.at) < INACTIVE_AFTER;
+        let group = self.group.filter(|group| group.source == self.source && is_sent)?;
+        (group.is_open(now, newest.extended) && self.kept(group.first).is_some()).then_some(group)
+    }
+
+    /// Notes a packet that was kept. The group before is over if the stream has paused, or is in another format.
+    pub(super) fn note_in_group(&mut self, now: Instant, arrival: &BatchPacket, len: usize, breaks: bool) {
+        if let Some(group) = Group::beginning(now, arrival) {
+            self.group = Some(group);
+            self.cache.hold(now, arrival.header.sequence);
+        } else if breaks {
+            self.end_group();
+        }
+        if let Some(group) = &mut self.group
+            && !group.goes_on(now, arrival, len)
+        {
+            self.end_group();
+        }
+    }
+
+    pub(super) fn has_group(&self) -> bool {
+        self.group.is_some()
+    }
+
+    pub(super) fn end_group(&mut self) {
+        self.group = None;
+        self.cache.let_go();
+    }
+
     /// Lets the encoding go on under another SSRC: the numbers of the old stream are forgotten. The cache keeps its memory, so
     /// that a client that invents SSRCs costs no allocations.
     pub fn restart(&mut self, clock_rate: u32, ssrc: u32, source: SourceId) {
@@ -106,6 +141,7 @@ impl Layer {
         self.temporal = Shares::default();
         self.clock = None;
         self.newest = None;
+        self.group = None;
         self.last_packet = None;
         self.height = None;
     }

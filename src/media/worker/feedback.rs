@@ -155,6 +155,9 @@ impl Worker {
         let Some(subscription) = self.subscription(key, media_ssrc) else {
             return;
         };
+        if self.passes_over_request(now, key, subscription) {
+            return;
+        }
         let subscription = &self.subscriptions[subscription];
         let Some(key) = subscription.track else { return };
         let Some(track) = self.tracks.get_mut(key) else { return };

@@ -26,6 +26,7 @@ mod paths;
 mod peers;
 mod planning;
 mod plans;
+mod replay;
 mod rooms;
 mod round_trips;
 mod selection;

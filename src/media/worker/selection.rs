@@ -80,13 +80,17 @@ impl Worker {
             .get(transport)
             .is_some_and(|transport| transport.secure.is_some());
         if track.kind == Kind::Video && ready && subscription.waits_for_key_frame(track) {
+            let is_new = urgency == Urgency::AtOnce || subscription.target != before;
+            let has_begun = is_new && self.replay(now, key, subscriber);
+            let (track, subscription) = (&mut self.tracks[key], &self.subscriptions[subscriber]);
             let requests = &mut track.layers[subscription.target.map_or(0, usize::from)].requests;
-            if urgency == Urgency::AtOnce || subscription.target != before {
+            if is_new && !has_begun {
                 requests.want(now);
-            } else if active.is_some() {
+            } else if active.is_some() && !has_begun {
                 requests.still_wanted(now);
             }
         }
+        let (track, subscription) = (&self.tracks[key], &self.subscriptions[subscriber]);
         if active.is_none() && subscription.is_allotted() && track.is_active(now) {
             // Its layer has stopped, and others have not.
             self.divide_soon(now, transport);

@@ -201,3 +201,20 @@ fn a_connection_has_no_more_than_so_many_encodings() {
     }
     assert_eq!(worker.stats().received_packets, 2 * 128);
 }
+
+#[test]
+fn what_is_kept_for_viewers_to_begin_with_has_a_bound_and_is_given_back() {
+    const BOUND: u64 = 1024 * 1024 + 2 * 16 * 1024;
+    for (packets_per_second, held_in_the_end) in [(260, 400 * 1024), (640, 900 * 1024)] {
+        let mut stage = Stage::new(0);
+        let mut most = 0;
+        for at in 0..7 * packets_per_second {
+            stage.publish(at == 0, 1_180);
+            stage.pass(Duration::from_micros(1_000_000 / packets_per_second));
+            most = stage.worker.stats().cache_bytes.max(most);
+        }
+        assert!((900 * 1024..=BOUND).contains(&most), "{most} at {packets_per_second}");
+        let held = stage.worker.stats().cache_bytes;
+        assert!(held <= held_in_the_end, "{held} at {packets_per_second}");
+    }
+}

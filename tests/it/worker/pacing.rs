@@ -374,14 +374,14 @@ fn no_more_waits_than_a_track_surely_keeps() {
     theatre.frame(true, 3);
     theatre.path(100);
     theatre.pass(100);
-    for _ in 0..4 {
+    for _ in 0..10 {
         theatre.frame(true, 100);
     }
     theatre.pass(70);
     let sent = theatre.sequences(VIDEO_PT).len();
-    assert!((403 - 260..=403 - 250).contains(&sent), "{sent} have left");
+    assert!((1_003 - 775..=1_003 - 760).contains(&sent), "{sent} have left");
     theatre.pass(2_000);
-    theatre.assert_whole(VIDEO_PT, 403);
+    theatre.assert_whole(VIDEO_PT, 1_003);
 }
 
 #[test]

@@ -198,3 +198,31 @@ fn a_slot_without_a_source_is_of_no_account() {
     house.close(&viewer);
     assert_eq!(house.worker.stats().subscriptions, 0);
 }
+
+#[test]
+fn a_slot_that_gets_another_source_begins_with_its_last_key_frame_if_that_is_young() {
+    let mut house = House::new();
+    let mut publishers: Vec<Client> = (1..=2)
+        .map(|number| house.publisher(number, number, Feed::Camera))
+        .collect();
+    let mut section = shared(1);
+    section.number_id = Some(3);
+    let mut viewer = house.connect(9, 9, vec![section]);
+    fill(&mut house, &viewer, 0, Some(1));
+    let mut newest = 0;
+    for at in 0..3 {
+        newest = house.publish(&mut publishers[0], &mut viewer, at == 0).0[0].1;
+    }
+    for at in 0..6 {
+        let copies = house.publish(&mut publishers[1], &mut viewer, at == 0).0;
+        assert_eq!(copies, []);
+    }
+    let before = house.worker.stats();
+    fill(&mut house, &viewer, 0, Some(2));
+    let copies = house.publish(&mut publishers[1], &mut viewer, false).0;
+    let expected: Vec<(u32, u16)> = (1..=7).map(|at| (slot_ssrc(0), newest.wrapping_add(at))).collect();
+    assert_eq!(copies, expected, "six that had come before, and the new one");
+    let stats = house.worker.stats();
+    assert_eq!(stats.key_frame_requests_sent, before.key_frame_requests_sent);
+    assert_eq!(stats.replays, 1);
+}

@@ -2,6 +2,7 @@
 
 mod allocation;
 mod steering;
+mod replay;
 mod switching;
 mod temporal;
 mod viewer;
@@ -59,6 +60,8 @@ struct Encoder {
     /// Frames that the decoder holds as last, golden and alternative.
     held: [u32; 3],
     wants_key: bool,
+    /// Pictures that take as many bytes as a key frame.
+    key_pictures: usize,
     is_on: bool,
     /// Steps from a picture until its packets are sent.
     lag: u64,
@@ -139,6 +142,7 @@ impl Studio {
             turn: 0,
             held: [NO_FRAME; 3],
             wants_key: true,
+            key_pictures: 2,
             is_on: true,
             lag: 0,
         };
@@ -261,7 +265,7 @@ impl Studio {
             mark &= !0x20;
         }
         let timestamp = layer.clock.wrapping_add(millis as u32 * 90);
-        let bytes = PICTURE_BYTES[at] * if is_key { 2 } else { 1 };
+        let bytes = PICTURE_BYTES[at] * if is_key { layer.key_pictures } else { 1 };
         let parts = bytes.div_ceil(PACKET_BYTES);
         for part in 0..parts {
             let first = if part == 0 { 0x90 } else { 0x80 };

@@ -32,6 +32,7 @@ pub struct Picture {
     pub taken: u32,
     /// TL0PICIDX and the byte of temporal layer and key index, where there are temporal layers.
     pub temporal: Option<(u8, u8)>,
+    pub frame: u32,
 }
 
 struct Kept {
