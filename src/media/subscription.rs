@@ -2,6 +2,7 @@
 
 mod padding;
 mod room;
+mod temporal;
 
 use std::time::{Duration, Instant};
 
@@ -213,11 +214,6 @@ impl Subscription {
         target.is_some_and(|layer| helps(layer) && self.may_carry(track, layer))
     }
 
-    /// Whether only a key frame brings the temporal layers that it is to have: the sender never says where else they begin.
-    fn waits_to_open(&self, layer: &Layer) -> bool {
-        self.temporal.waits() && !layer.temporal.has_openings
-    }
-
     /// False if the subscriber gets nothing from the format of the layer's newest packet: each key frame in it would cost
     /// everybody else and show nothing.
     pub(crate) fn may_carry(&self, track: &Track, layer: &Layer) -> bool {
@@ -282,18 +278,6 @@ impl Subscription {
             self.sets = Some((arrival.source, sets));
         }
         Some(())
-    }
-
-    /// Whether the copy has the picture of this packet: whether it is of a temporal layer that the copy has. A picture that was
-    /// missing altogether is taken, whatever its layer is: its place and its number are free, and subscribers wait for it.
-    #[inline]
-    fn takes_picture(&mut self, arrival: &BatchPacket) -> bool {
-        let Some(temporal) = arrival.temporal else { return true };
-        let timestamp = arrival.header.timestamp;
-        match arrival.late {
-            true => !self.rewriter.has_left_out(timestamp),
-            false => self.temporal.takes(temporal, timestamp, arrival.entry.is_open()),
-        }
     }
 
     /// Leaves out a packet that has nothing for this subscriber. Returns its numbers if its place is taken: then it must be
