@@ -9,6 +9,7 @@ mod replay;
 mod reports;
 mod room;
 mod sending;
+mod temporal;
 mod waiting;
 
 pub(crate) use self::room::QualityNotes;
@@ -317,18 +318,6 @@ impl Subscription {
     fn count(&mut self, payload_len: usize) {
         self.packets = self.packets.wrapping_add(1);
         self.octets = self.octets.wrapping_add(payload_len as u32);
-    }
-
-    /// Whether the copy has the picture of this packet: whether it is of a temporal layer that the copy has. A picture that was
-    /// missing altogether is taken, whatever its layer is: its place and its number are free, and subscribers wait for it.
-    #[inline]
-    fn takes_picture(&mut self, arrival: &BatchPacket) -> bool {
-        let Some(temporal) = arrival.temporal else { return true };
-        let timestamp = arrival.header.timestamp;
-        match arrival.late {
-            true => !self.rewriter.has_left_out(timestamp),
-            false => self.temporal.takes(temporal, timestamp, arrival.entry.is_open()),
-        }
     }
 
     /// Leaves out a packet that has nothing for this subscriber. Returns its numbers if its place is taken: then it must be

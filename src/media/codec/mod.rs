@@ -6,12 +6,14 @@ pub mod h264;
 pub(crate) mod h265;
 pub mod red;
 pub(crate) mod start;
+mod temporal;
 pub mod vp8;
 pub(crate) mod vp9;
 
 use std::fmt;
 
 use self::start::Start;
+pub use self::temporal::Temporal;
 
 /// Sound or pictures: the kind of a track, and of a section.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -53,15 +55,6 @@ pub enum Codec {
         profile: u8,
         tier: u8,
     },
-}
-
-/// The temporal layer of a packet's picture. Pictures of higher layers can be left out: those of lower ones never depend on them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct Temporal {
-    /// 0 for the lowest.
-    pub layer: u8,
-    /// Layers, as bits, of which a decoder that had none of them before can decode all pictures from this one on.
-    pub opens: u8,
 }
 
 impl Codec {

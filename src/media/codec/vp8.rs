@@ -1,7 +1,7 @@
 //! VP8 payload descriptor (RFC 7741 §4.2): where a decoder can start, the temporal layer, and the fields that must stay continuous
 //! when a subscriber changes to another layer.
 
-use super::Temporal;
+use super::temporal::Temporal;
 
 /// The places in the payload of the fields that must stay continuous across layers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]

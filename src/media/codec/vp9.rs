@@ -1,6 +1,6 @@
 //! VP9 payload descriptor (RFC 9628 §4.2): where a decoder can start, and the temporal layer.
 
-use super::Temporal;
+use super::temporal::Temporal;
 
 /// First byte: I, P, L, F, B, E, V, Z.
 const HAS_PICTURE_ID: u8 = 0x80;

@@ -23,11 +23,6 @@ impl Subscription {
         target.is_some_and(|layer| helps(layer) && self.may_carry(track, layer))
     }
 
-    /// Whether only a key frame brings the temporal layers that it is to have: the sender never says where else they begin.
-    fn waits_to_open(&self, layer: &Layer) -> bool {
-        self.temporal.waits() && !layer.temporal.has_openings
-    }
-
     /// False if the subscriber gets nothing from the format of the layer's newest packet: each key frame in it would cost
     /// everybody else and show nothing.
     pub(crate) fn may_carry(&self, track: &Track, layer: &Layer) -> bool {

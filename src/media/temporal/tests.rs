@@ -1,3 +1,5 @@
+//! Patterns of temporal layers as senders have them, and what is sent of them.
+
 use super::*;
 use crate::media::virtual_time::epoch;
 
