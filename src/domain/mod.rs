@@ -17,6 +17,7 @@ mod meeting;
 mod messages;
 mod moderation;
 mod muted;
+mod notices;
 mod outline;
 mod playing;
 mod quotas;
@@ -46,6 +47,7 @@ pub use meeting::{
 };
 pub use messages::{MessageCommand, Recipient, Waits};
 pub(crate) use messages::{MessageEvent, announces_somebody};
+pub use notices::{DecodingNotice, FileNotice, LayersWanted};
 pub use outline::{ParticipantOutline, RoomOutline};
 pub use playing::Play;
 pub(crate) use playing::Playback;
@@ -228,35 +230,6 @@ pub struct Offer {
     pub description: Description,
     /// Tag that comes back with the answer. `None` from families whose answers name their subject.
     pub tag: Option<OfferTag>,
-}
-
-/// A stored file that somebody announces to their room.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FileNotice {
-    pub name: String,
-    pub url: String,
-    /// Media type, or whatever the client calls it.
-    pub kind: Option<String>,
-}
-
-/// Notice that somebody cannot decode what somebody else publishes, or can again.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DecodingNotice {
-    pub publisher: UserId,
-    pub watcher: UserId,
-    pub media: MediaKind,
-    /// Format that is sent and that the watcher cannot decode. `None` when the watcher can decode again.
-    pub undecodable: Option<String>,
-}
-
-/// The encodings of its own video that a client is asked to send.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LayersWanted {
-    pub feed: Feed,
-    /// Names of encodings (rids), each with whether it is wanted; an encoding without a name has the empty one.
-    pub layers: Vec<(String, bool)>,
-    /// Most bits per second of the highest of them. `None` if nothing bounds it.
-    pub max_bits_per_second: Option<u64>,
 }
 
 /// Sound or pictures.

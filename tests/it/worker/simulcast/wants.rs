@@ -1,6 +1,6 @@
 //! What a viewer wants of a video decides what is sent to them, and to nobody else; they are told what they get.
 
-use patchbay::ids::ParticipantId;
+use patchbay::ids::{FeedRef, ParticipantId};
 use patchbay::video::{Cause, Quality, State, Want};
 
 use super::*;
