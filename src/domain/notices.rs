@@ -1,6 +1,5 @@
 //! Notices that sessions are sent about media and files.
 
-use super::MediaKind;
 use crate::ids::{Feed, UserId};
 
 /// A stored file that somebody announces to their room.
@@ -30,4 +29,19 @@ pub struct LayersWanted {
     pub layers: Vec<(String, bool)>,
     /// Most bits per second of the highest of them. `None` if nothing bounds it.
     pub max_bits_per_second: Option<u64>,
+}
+
+/// Whether somebody's media arrive at the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MediaState {
+    /// Nothing arrives from the client, which may come back.
+    Lost,
+    Back,
+}
+
+/// Sound or pictures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MediaKind {
+    Audio,
+    Video,
 }

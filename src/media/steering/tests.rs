@@ -1,3 +1,5 @@
+//! What publishers are asked for, by what viewers want.
+
 use super::*;
 use crate::media::virtual_time::epoch;
 
