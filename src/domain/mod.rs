@@ -47,7 +47,7 @@ pub use meeting::{
 };
 pub use messages::{MessageCommand, Recipient, Waits};
 pub(crate) use messages::{MessageEvent, announces_somebody};
-pub use notices::{DecodingNotice, FileNotice, LayersWanted};
+pub use notices::{DecodingNotice, FileNotice, LayersWanted, MediaKind, MediaState};
 pub use outline::{ParticipantOutline, RoomOutline};
 pub use playing::Play;
 pub(crate) use playing::Playback;
@@ -232,13 +232,6 @@ pub struct Offer {
     pub tag: Option<OfferTag>,
 }
 
-/// Sound or pictures.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MediaKind {
-    Audio,
-    Video,
-}
-
 /// What one session is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
@@ -317,14 +310,6 @@ pub enum Event {
     Meeting(MeetingEvent),
     /// The last event: the session is to be closed.
     Ended(EndReason),
-}
-
-/// Whether somebody's media arrive at the server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MediaState {
-    /// Nothing arrives from the client, which may come back.
-    Lost,
-    Back,
 }
 
 /// What a connection is for, as its session knows it.
