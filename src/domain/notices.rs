@@ -1,7 +1,16 @@
-//! What sessions are sent about files, and about the pictures that they send and get.
+//! Notices that sessions are sent about media and files.
 
 use super::MediaKind;
 use crate::ids::{Feed, UserId};
+
+/// A stored file that somebody announces to their room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileNotice {
+    pub name: String,
+    pub url: String,
+    /// Media type, or whatever the client calls it.
+    pub kind: Option<String>,
+}
 
 /// Notice that somebody cannot decode what somebody else publishes, or can again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,13 +30,4 @@ pub struct LayersWanted {
     pub layers: Vec<(String, bool)>,
     /// Most bits per second of the highest of them. `None` if nothing bounds it.
     pub max_bits_per_second: Option<u64>,
-}
-
-/// A stored file that somebody announces to their room.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FileNotice {
-    pub name: String,
-    pub url: String,
-    /// Media type, or whatever the client calls it.
-    pub kind: Option<String>,
 }

@@ -94,12 +94,16 @@ pub struct Stats {
 }
 
 impl Stats {
-    fn gauges(&self) -> [(&'static str, u64); 11] {
+    fn gauges(&self) -> [(&'static str, u64); 15] {
         [
             ("patchbay_media_peers", self.peers),
             ("patchbay_media_suspended_peers", self.suspended),
             ("patchbay_media_speaking_peers", self.speaking),
             ("patchbay_media_steered_peers", self.steered_peers),
+            ("patchbay_media_full_videos", self.full_videos),
+            ("patchbay_media_reduced_videos", self.reduced_videos),
+            ("patchbay_media_paused_videos", self.paused_videos),
+            ("patchbay_media_unwanted_videos", self.unwanted_videos),
             ("patchbay_media_tracks", self.tracks),
             ("patchbay_media_mirrored_tracks", self.mirrored_tracks),
             ("patchbay_media_subscriptions", self.subscriptions),
@@ -110,7 +114,7 @@ impl Stats {
         ]
     }
 
-    fn counters(&self) -> [(&'static str, u64); 28] {
+    fn counters(&self) -> [(&'static str, u64); 30] {
         [
             ("patchbay_media_received_datagrams_total", self.received_datagrams),
             ("patchbay_media_received_bytes_total", self.received_bytes),
@@ -145,6 +149,11 @@ impl Stats {
             ("patchbay_media_probes_lost_total", self.probes_lost),
             ("patchbay_media_estimates_sent_total", self.estimates_sent),
             ("patchbay_media_layer_orders_total", self.layer_orders),
+            ("patchbay_media_video_changes_total", self.video_changes),
+            (
+                "patchbay_media_paused_video_seconds_total",
+                self.paused_video_millis / 1_000,
+            ),
             ("patchbay_media_undecodable_total", self.undecodable),
             ("patchbay_media_visits_total", self.visits),
             ("patchbay_media_peers_connected_total", self.connected),

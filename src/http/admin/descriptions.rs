@@ -38,6 +38,30 @@ const GAUGES: &[(&str, &str)] = &[
         "patchbay_media_steered_peers",
         "Connections that are now asked to send less than they could, because nobody sees the rest.",
     ),
+    (
+        "patchbay_media_full_videos",
+        "Videos that viewers are sent now as they want them, each counted for every viewer whose videos share a known path.",
+    ),
+    (
+        "patchbay_media_reduced_videos",
+        "Videos that viewers are sent now smaller than they want them.",
+    ),
+    (
+        "patchbay_media_paused_videos",
+        "Videos that viewers want and are not sent now, for want of bandwidth or because nothing comes from the publisher.",
+    ),
+    (
+        "patchbay_media_unwanted_videos",
+        "Videos that are not sent now because their viewer does not show them.",
+    ),
+    (
+        "patchbay_media_video_changes_total",
+        "Times that what a viewer gets of a video became something else.",
+    ),
+    (
+        "patchbay_media_paused_video_seconds_total",
+        "Time for which videos were not sent because a viewer's path did not carry them.",
+    ),
     ("patchbay_media_tracks", "Published tracks on a media worker now."),
     (
         "patchbay_media_subscriptions",

@@ -3,13 +3,14 @@
 
 use std::collections::HashMap;
 
-use patchbay::ids::{Feed, ParticipantId, PeerId, WorkerId};
+use patchbay::ids::{Feed, FeedRef, ParticipantId, PeerId, WorkerId};
 use patchbay::media::codec::{Codec, Kind};
 use patchbay::media::engine::MediaEngine;
 use patchbay::media::link::Far;
 use patchbay::media::messages::{CloseReason, DriverCommand, MediaCommand, MediaEvent};
 use patchbay::media::names::{Down, Muted};
 use patchbay::media::session::PeerSpec;
+use patchbay::video::{Cause, Quality, State};
 use tokio::sync::mpsc;
 
 use super::workers::FakeWorkers;
@@ -141,6 +142,15 @@ impl FakeMedia {
             "silent" => MediaEvent::Suspended { peer },
             "heard" => MediaEvent::Resumed { peer },
             "speaks" => MediaEvent::SpeechBegan { peer },
+            "reduces" => MediaEvent::Quality {
+                peer,
+                feed: FeedRef::camera(self.watched[&peer]),
+                quality: Quality {
+                    state: State::Reduced(Cause::Bandwidth),
+                    height: Some(360),
+                    wanted: Some(720),
+                },
+            },
             "hushes" => MediaEvent::SpeechEnded { peer },
             _ => MediaEvent::Closed { peer, reason },
         };

@@ -15,6 +15,8 @@
 //! media heard 1              ... that its client is heard, for the first time or again
 //! media speaks 1             ... that somebody begins to speak over it; `hushes 1`: that they stop
 //! media wants 1 q+f-         ... that of the encodings that come over it these are wanted, and those not
+//! media reduces 3            ... that its client gets 360 of the 720 lines that it wants of the camera that it watches
+//! media want 720 of 3        the engine is told the heights that the client of a connection wants
 //! media mute sound of 1      the engine is to forward no sound of this connection; `, muted` after `open` says the same of a new one
 //! media ended 0              media worker 0 of two ends; another takes its place
 //! ```
@@ -64,6 +66,7 @@ mod speakers;
 mod together;
 mod tokens;
 mod unseen;
+mod wants;
 mod without_socket;
 mod workers;
 
@@ -155,7 +158,7 @@ impl Stage {
             let (who, rest) = line.split_once(' ').expect("a name, then what happens");
             let (sign, what) = rest.split_once(' ').unwrap_or((rest, ""));
             match (who, sign) {
-                ("media", "lost" | "silent" | "heard" | "speaks" | "hushes" | "played") => {
+                ("media", "lost" | "silent" | "heard" | "speaks" | "hushes" | "played" | "reduces") => {
                     self.assert_all_heard(line);
                     self.media
                         .reports(sign, what.parse().expect("a connection's number"))
