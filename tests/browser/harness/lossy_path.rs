@@ -2,6 +2,7 @@
 //! relay in the test's own process: what it loses is the same in each run with the same packets.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -80,14 +81,17 @@ async fn run(near: Arc<UdpSocket>, server: SocketAddr, conditions: Arc<Condition
     tasks.spawn(arrive(near.clone(), arriving));
     let mut datagram = vec![0; 2_048];
     while let Ok((len, client)) = near.recv_from(&mut datagram).await {
-        if !ways.contains_key(&client) {
-            let far = Arc::new(UdpSocket::bind("127.0.0.1:0").await.unwrap());
-            let (up, arriving) = mpsc::channel(ON_THE_WAY);
-            tasks.spawn(arrive(far.clone(), arriving));
-            tasks.spawn(back(far, client, down.clone(), conditions.clone()));
-            ways.insert(client, up);
-        }
-        let _ = ways[&client].try_send((conditions.due(), datagram[..len].to_vec(), server));
+        let way = match ways.entry(client) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => {
+                let far = Arc::new(UdpSocket::bind("127.0.0.1:0").await.unwrap());
+                let (up, arriving) = mpsc::channel(ON_THE_WAY);
+                tasks.spawn(arrive(far.clone(), arriving));
+                tasks.spawn(back(far, client, down.clone(), conditions.clone()));
+                new.insert(up)
+            }
+        };
+        let _ = way.try_send((conditions.due(), datagram[..len].to_vec(), server));
     }
 }
 
