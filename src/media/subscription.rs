@@ -372,6 +372,8 @@ impl Subscription {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::ids::{Feed, ParticipantId, PeerId, RoomId, TrackId};
     use crate::media::egress::Egress;

@@ -1,8 +1,8 @@
 //! A publisher of three layers, which sends key frames when it is asked for them, and viewers that check what a decoder would show.
 
 mod allocation;
-mod steering;
 mod replay;
+mod steering;
 mod switching;
 mod temporal;
 mod viewer;

@@ -245,6 +245,7 @@ impl Viewer {
             timestamp: packets[0].timestamp,
             picture_id: u16::from_be_bytes([packets[0].payload[2], packets[0].payload[3]]) & 0x7fff,
             taken: number(8),
+            frame: number(4),
             temporal: descriptor
                 .temporal
                 .map(|_| (packets[0].payload[4], packets[0].payload[5])),
