@@ -24,7 +24,7 @@ use crate::alias::alias;
 use crate::domain::{
     Command, Effect, EndReason, LayersWanted, MediaKind, MediaState, Refusal, Rules, announces_somebody,
 };
-use crate::ids::SessionId;
+use crate::ids::{PeerId, SessionId};
 use crate::media::codec::Kind;
 use crate::media::description::OfferError;
 use crate::media::engine::MediaEngine;
@@ -365,7 +365,6 @@ impl Hub {
                 self.carry_out_all(effects);
             }
             MediaEvent::Quality { peer, feed, quality } => {
-                debug!(%peer, ?feed, ?quality, "a video is sent otherwise than before");
                 let effects = self.rules.quality_changed(peer, feed, quality);
                 self.carry_out_all(effects);
             }
@@ -375,14 +374,12 @@ impl Hub {
                 layers,
                 max_bits_per_second,
             } => {
-                debug!(%peer, ?layers, ?max_bits_per_second, "other encodings are wanted");
                 let wanted = LayersWanted {
                     feed,
                     layers,
                     max_bits_per_second,
                 };
-                let effects = self.rules.layers_wanted(peer, wanted);
-                self.carry_out_all(effects);
+                self.layers_wanted(peer, wanted);
             }
             MediaEvent::SpeechBegan { peer } => {
                 debug!(%peer, "begins to speak");
@@ -398,6 +395,12 @@ impl Hub {
             // The loop looks for lost workers after every input.
             MediaEvent::WorkerEnded { worker } => debug!(worker = worker.0, "media worker ended"),
         }
+    }
+
+    fn layers_wanted(&mut self, peer: PeerId, wanted: LayersWanted) {
+        debug!(%peer, ?wanted, "other encodings are wanted");
+        let effects = self.rules.layers_wanted(peer, wanted);
+        self.carry_out_all(effects);
     }
 
     async fn shut_down(&mut self, inputs: &mut mpsc::Receiver<Input>) {

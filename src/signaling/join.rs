@@ -88,7 +88,12 @@ pub async fn enter<A: Admission>(client: &Client<A>, join: Join) -> Result<(), C
         stay,
         connects,
     };
-    match client.request(command).await {
+    let outcome = client.request(command).await;
+    entered(client, outcome)
+}
+
+fn entered<A>(client: &Client<A>, outcome: Result<(), Refusal>) -> Result<(), Close> {
+    match outcome {
         Ok(()) => Ok(()),
         Err(Refusal::NameTaken) => Err(Close::NAME_TAKEN),
         Err(Refusal::NotProven) => Err(Close::NO_TOKEN),

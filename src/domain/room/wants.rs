@@ -40,10 +40,10 @@ impl Room {
             .collect();
         ranked.sort_unstable();
         ranked.dedup();
-        let sent = &ranked[..ranked.len().min(wants.last_n)];
+        ranked.truncate(wants.last_n);
         let want = |feed: FeedRef| {
             let user = self.participants.get(&feed.participant).map(|one| &one.person.user);
-            let is_sent = sent.iter().any(|(_, one)| *one == feed);
+            let is_sent = ranked.iter().any(|(_, one)| *one == feed);
             Want {
                 height: match is_sent {
                     true => user.and_then(|user| wants.height(user, feed.feed)),

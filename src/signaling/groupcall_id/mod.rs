@@ -167,8 +167,8 @@ impl<A: Admission> Dialogue<A> for GroupcallIdDialogue {
                 feed: subject.feed.into(),
                 candidate: candidate.into(),
             },
-            Event::LayersWanted(wanted) => send_layers(wanted),
             Event::Quality { feed, quality } => video_quality(feed, *quality),
+            Event::LayersWanted(wanted) => send_layers(wanted),
             Event::MediaChanged { .. }
             | Event::FurtherFeeds { .. }
             | Event::Speakers { .. }
@@ -294,6 +294,27 @@ async fn leave_room<A>(client: &Client<A>) -> Reaction {
 fn unrecognized<A>(client: &Client<A>, message: &Value, reason: &str) -> Reaction {
     debug!(session = %client.session.id(), reason, "unrecognized");
     Reaction::frame(&Outgoing::UnrecognizedMessage { message, reason })
+}
+
+fn video_quality(feed: &UserFeed, quality: Quality) -> Outgoing<'_> {
+    let (state, reason) = state_words(quality.state);
+    Outgoing::VideoQuality {
+        sender: feed.user.as_str(),
+        feed: feed.feed.into(),
+        height: quality.height.unwrap_or_default(),
+        wanted: quality.wanted,
+        state,
+        reason,
+    }
+}
+
+fn send_layers(wanted: &LayersWanted) -> Outgoing<'_> {
+    let layers = wanted.layers.iter().map(|(rid, is_wanted)| (rid.as_str(), *is_wanted));
+    Outgoing::SendLayers {
+        feed: wanted.feed.into(),
+        layers: layers.collect(),
+        max_bitrate: wanted.max_bits_per_second,
+    }
 }
 
 fn media_notice(decoding: &DecodingNotice) -> Outgoing<'_> {

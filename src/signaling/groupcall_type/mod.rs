@@ -183,8 +183,8 @@ impl<A: Admission> Dialogue<A> for GroupcallTypeDialogue {
                 file_type: file.kind.as_deref(),
             },
             Event::Decoding(decoding) if self.takes_notices => media_notice(decoding),
-            Event::LayersWanted(wanted) => send_layers(wanted),
             Event::Quality { feed, quality } => video_quality(feed, *quality),
+            Event::LayersWanted(wanted) => send_layers(wanted),
             Event::MediaChanged { .. }
             | Event::FurtherFeeds { .. }
             | Event::Speakers { .. }
@@ -353,6 +353,27 @@ fn because(reason: String) -> Unrecognized {
 impl From<TooLong> for Unrecognized {
     fn from(too_long: TooLong) -> Self {
         because(too_long.to_string())
+    }
+}
+
+fn video_quality(feed: &UserFeed, quality: Quality) -> Outgoing<'_> {
+    let (state, reason) = state_words(quality.state);
+    Outgoing::VideoQuality {
+        sender: Id(&feed.user),
+        feed: feed.feed.into(),
+        height: quality.height.unwrap_or_default(),
+        wanted: quality.wanted,
+        state,
+        reason,
+    }
+}
+
+fn send_layers(wanted: &LayersWanted) -> Outgoing<'_> {
+    let layers = wanted.layers.iter().map(|(rid, is_wanted)| (rid.as_str(), *is_wanted));
+    Outgoing::SendLayers {
+        feed: wanted.feed.into(),
+        layers: layers.collect(),
+        max_bitrate: wanted.max_bits_per_second,
     }
 }
 
