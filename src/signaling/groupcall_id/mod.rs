@@ -331,27 +331,6 @@ fn media_notice(decoding: &DecodingNotice) -> Outgoing<'_> {
     }
 }
 
-fn video_quality(feed: &UserFeed, quality: Quality) -> Outgoing<'_> {
-    let (state, reason) = state_words(quality.state);
-    Outgoing::VideoQuality {
-        sender: feed.user.as_str(),
-        feed: feed.feed.into(),
-        height: quality.height.unwrap_or_default(),
-        wanted: quality.wanted,
-        state,
-        reason,
-    }
-}
-
-fn send_layers(wanted: &LayersWanted) -> Outgoing<'_> {
-    let layers = wanted.layers.iter();
-    Outgoing::SendLayers {
-        feed: wanted.feed.into(),
-        layers: layers.map(|(rid, is_wanted)| (rid.as_str(), *is_wanted)).collect(),
-        max_bitrate: wanted.max_bits_per_second,
-    }
-}
-
 fn participant(person: &Person) -> ParticipantOut<'_> {
     ParticipantOut {
         name: person.user.as_str(),

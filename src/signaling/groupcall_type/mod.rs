@@ -395,27 +395,6 @@ fn media_notice(decoding: &DecodingNotice) -> Outgoing<'_> {
     }
 }
 
-fn video_quality(feed: &UserFeed, quality: Quality) -> Outgoing<'_> {
-    let (state, reason) = state_words(quality.state);
-    Outgoing::VideoQuality {
-        sender: Id(&feed.user),
-        feed: feed.feed.into(),
-        height: quality.height.unwrap_or_default(),
-        wanted: quality.wanted,
-        state,
-        reason,
-    }
-}
-
-fn send_layers(wanted: &LayersWanted) -> Outgoing<'_> {
-    let layers = wanted.layers.iter();
-    Outgoing::SendLayers {
-        feed: wanted.feed.into(),
-        layers: layers.map(|(rid, is_wanted)| (rid.as_str(), *is_wanted)).collect(),
-        max_bitrate: wanted.max_bits_per_second,
-    }
-}
-
 fn participant(person: &Person) -> ParticipantOut<'_> {
     ParticipantOut {
         id: Id(&person.user),

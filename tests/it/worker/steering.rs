@@ -7,6 +7,9 @@ use super::*;
 /// The most that a publisher may send to the worker of these tests, in kb/s.
 const MOST: u64 = 4_000;
 
+/// When a publisher was asked for which encodings, and the bound that was set.
+type Order = (Instant, Vec<(String, bool)>, Option<u64>);
+
 /// A publisher, and viewers whose paths are told.
 struct Scene {
     now: Instant,
@@ -17,7 +20,7 @@ struct Scene {
     steps: u64,
     /// What the publisher was told to keep to, in kb/s.
     estimates: Vec<(Instant, u64)>,
-    orders: Vec<(Instant, Vec<(String, bool)>, Option<u64>)>,
+    orders: Vec<Order>,
 }
 
 /// Feedback of a client that reads estimates.
