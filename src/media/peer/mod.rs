@@ -7,6 +7,7 @@ pub mod negotiate;
 pub(crate) mod pacing;
 pub(crate) mod probe;
 mod replay;
+mod round_trip;
 pub(crate) mod sender;
 pub(crate) mod sent;
 pub mod srtp;

@@ -18,7 +18,9 @@ const MIN_BITS_PER_SECOND: u64 = 10_000;
 pub(crate) struct Probing {
     probe: Probe,
     began: Instant,
+    /// Bytes sent since it began, and those of its own packets.
     bytes: u64,
+    own: u64,
     packets: u32,
     in_turn: u32,
     /// Packets of the copy that were passed over or sent again, from the newest one on.
@@ -31,6 +33,7 @@ impl Probing {
             probe,
             began: now,
             bytes: 0,
+            own: 0,
             packets: 0,
             in_turn: 0,
             back: 0,
@@ -53,6 +56,7 @@ impl Probing {
 
     pub(crate) fn sent(&mut self, bytes: usize) {
         self.bytes += bytes as u64;
+        self.own += bytes as u64;
         self.packets += 1;
         self.in_turn += 1;
     }
@@ -76,7 +80,13 @@ impl Probing {
     /// Time at which the next packet is due, though not before `earliest`.
     fn next(&self, earliest: Instant) -> Instant {
         let rate = self.probe.bits_per_second.max(MIN_BITS_PER_SECOND);
-        let micros = self.bytes.saturating_mul(8_000_000) / rate;
+        let time = |bytes: u64| bytes.saturating_mul(8_000_000) / rate;
+        let mut micros = time(self.bytes);
+        if self.packets < u32::from(self.probe.packets_min) {
+            // Media alone may be more than the probe's rate. The packets that it needs are sent in its time all the same.
+            let share = u64::from(self.probe.bytes) * u64::from(self.packets) / u64::from(self.probe.packets_min);
+            micros = micros.min(time(share.max(self.own)));
+        }
         earliest.max(self.began + Duration::from_micros(micros))
     }
 }
@@ -142,13 +152,34 @@ mod tests {
             packets_min: 6,
         };
         let mut probing = Probing::new(epoch(), probe);
-        // Ten kilobytes at 800 kb/s take a tenth of a second.
-        probing.sent_media(10_000);
-        assert!(!probing.wants(epoch() + Duration::from_millis(99)));
-        assert!(probing.wants(epoch() + Duration::from_millis(100)));
+        probing.sent(1_000);
+        // Three kilobytes at 800 kb/s take 30 ms.
+        probing.sent_media(2_000);
+        assert!(!probing.wants(epoch() + Duration::from_millis(29)));
+        assert!(probing.wants(epoch() + Duration::from_millis(30)));
         (0..6).for_each(|_| probing.sent(1_000));
         assert!(!probing.is_over(epoch()));
-        probing.sent_media(4_000);
+        probing.sent_media(11_000);
+        assert!(probing.is_over(epoch()));
+    }
+
+    #[test]
+    fn media_beyond_its_rate_leave_a_probe_the_packets_that_it_needs() {
+        let probe = Probe {
+            cluster: 1,
+            bits_per_second: 800_000,
+            bytes: 12_000,
+            packets_min: 6,
+        };
+        let mut probing = Probing::new(epoch(), probe);
+        for packet in 0..6 {
+            probing.sent_media(5_000);
+            // Twelve kilobytes at 800 kb/s take 120 ms: a packet each 20 ms.
+            let due = epoch() + Duration::from_millis(20 * packet);
+            assert!(!probing.wants(due - Duration::from_millis(1)) || packet == 0);
+            assert!(probing.wants(due));
+            probing.sent(1_000);
+        }
         assert!(probing.is_over(epoch()));
     }
 

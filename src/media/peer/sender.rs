@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::ice::Path;
 use super::pacing::Pacer;
 use super::probe::Probing;
+use super::round_trip::RoundTrip;
 use super::sent::Sent;
 use super::srtp::Outbound;
 use crate::media::bandwidth::outgoing::{Estimator, Micros, Outcome, Report, State};
@@ -18,9 +19,6 @@ use crate::media::keys::SubscriptionKey;
 /// Bytes that a path carries around each packet: headers of UDP, and of IPv4 or IPv6.
 const HEADERS_V4: usize = 8 + 20;
 const HEADERS_V6: usize = 8 + 40;
-
-/// Time over which the least round trip is taken for the true one: twice.
-const ROUND_TRIP_WINDOW: Micros = 1_000_000;
 
 /// Time after the first packet within which a client has told of some, if it ever does: it does so each 100 ms.
 const UNHEARD: Micros = 2_000_000;
@@ -70,28 +68,6 @@ struct Outgoing {
     /// Whether a visit is planned for the estimator's sake.
     is_watched: bool,
     pacer: Pacer,
-}
-
-/// The least time between a packet and its feedback. What the client waits before it sends feedback is in it.
-#[derive(Clone, Copy, Default)]
-struct RoundTrip {
-    window: Micros,
-    before: Option<Micros>,
-    least: Option<Micros>,
-}
-
-impl RoundTrip {
-    fn note(&mut self, now: Micros, time: Micros) {
-        let window = now / ROUND_TRIP_WINDOW;
-        if window != self.window {
-            (self.window, self.before, self.least) = (window, self.least, None);
-        }
-        self.least = Some(self.least.map_or(time, |least| least.min(time)));
-    }
-
-    fn get(&self) -> Option<Micros> {
-        self.least.into_iter().chain(self.before).min()
-    }
 }
 
 impl Sender {
@@ -507,19 +483,5 @@ mod tests {
     fn a_sender_without_an_estimate_stays_small() {
         assert!(size_of::<Sender>() <= size_of::<Outbound>() + 8);
         assert!(size_of::<Outgoing>() + size_of::<Sent>() <= 48 * 1_024);
-    }
-
-    #[test]
-    fn the_round_trip_is_the_least_of_the_last_seconds() {
-        let mut round_trip = RoundTrip::default();
-        assert_eq!(round_trip.get(), None);
-        for (now, time, expected) in [(100, 90, 90), (200, 50, 50), (300, 70, 50)] {
-            round_trip.note(now, time);
-            assert_eq!(round_trip.get(), Some(expected));
-        }
-        round_trip.note(ROUND_TRIP_WINDOW + 1, 80);
-        assert_eq!(round_trip.get(), Some(50));
-        round_trip.note(2 * ROUND_TRIP_WINDOW + 1, 85);
-        assert_eq!(round_trip.get(), Some(80));
     }
 }

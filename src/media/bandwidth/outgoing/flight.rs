@@ -51,8 +51,9 @@ pub(super) struct Flight {
     all: u32,
     all_lost: u32,
     came_bytes: u64,
-    /// The first packet of each part.
+    /// The first packet of each part, and the bytes that all parts have.
     parts: [Option<End>; PARTS],
+    span: u64,
     last: Option<End>,
     /// Whether the queue has grown so much that the rest is not sent.
     is_cut: bool,
@@ -76,6 +77,7 @@ impl Flight {
             all_lost: 0,
             came_bytes: 0,
             parts: [None; PARTS],
+            span: u64::from(probe.bytes).max(1),
             last: None,
             is_cut: false,
             is_passed: false,
@@ -126,12 +128,28 @@ impl Flight {
             bytes: report.bytes,
             came: self.came_bytes,
         };
-        let part = (end.came - u64::from(end.bytes)) * PARTS as u64 / u64::from(self.probe.bytes.max(1));
-        if let Some(part) = self.parts.get_mut(part as usize) {
-            part.get_or_insert(end);
-        }
+        self.note(end);
         if self.last.is_none_or(|last| arrived >= last.arrived) {
             self.last = Some(end);
+        }
+    }
+
+    /// Notes a packet of the first half, if it is the first of its part. Media may be much more than the probe: then each part becomes
+    /// twice as long.
+    fn note(&mut self, end: End) {
+        let from = end.came - u64::from(end.bytes);
+        while from >= 2 * self.span {
+            let mut firsts = self.parts;
+            for (half, pair) in firsts.iter_mut().zip(self.parts.chunks(2)) {
+                *half = pair.iter().flatten().next().copied();
+            }
+            firsts[PARTS / 2..].fill(None);
+            self.parts = firsts;
+            self.span *= 2;
+        }
+        let part = from * PARTS as u64 / self.span;
+        if let Some(part) = self.parts.get_mut(part as usize) {
+            part.get_or_insert(end);
         }
     }
 
@@ -152,7 +170,9 @@ impl Flight {
         let parts = || self.parts.iter().flatten();
         let all = between(parts().next()?, &self.last?)?;
         // A shaper lets a burst pass before it holds packets back: the later half knows the rate.
-        let middle = parts().find(|part| part.came * 2 >= self.came_bytes)?;
+        let middle = parts()
+            .find(|part| part.came * 2 >= self.came_bytes)
+            .or(parts().last())?;
         let later = between(middle, &self.last?).filter(|later| later.is_saturated());
         let measured = later.unwrap_or(all);
         let saturated = measured.is_saturated();
