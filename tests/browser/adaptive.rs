@@ -115,6 +115,8 @@ async fn enter(chromium: &Chromium, user: u32, url: &str) -> Page {
     let options = Options {
         script: RECEPTION,
         camera: "fps=20",
+        // In smaller windows tiles are so small that the page asks for fewer lines.
+        window: Some((1920, 1080)),
         ..Options::default()
     };
     let page = chromium.page_with(&format!("user-{user}"), options).await;
