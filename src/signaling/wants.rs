@@ -3,16 +3,17 @@
 //! `lastN`, `onStage`, `heights` and `screens` are read each for itself, and one that is not what it should be counts as missing.
 //! Of each list the first 64 names are read. A name may be of somebody who is not there.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::json::Name;
-use crate::domain::{Heights, LAST_N, VideoWants};
-use crate::ids::UserId;
+use super::words::FeedWord;
+use crate::domain::{Heights, LAST_N, LayersWanted, VideoWants};
+use crate::ids::{Feed, UserId};
 use crate::text;
-use crate::video::{Cause, State};
+use crate::video::{Cause, Quality, State};
 
 /// Names in one list: more than a page shows at once.
 const NAMES_MAX: usize = 64;
@@ -54,17 +55,63 @@ fn number(value: &Value) -> Option<u16> {
     Some(number.clamp(0.0, f64::from(HEIGHT_MAX)).ceil() as u16)
 }
 
-/// The families' words for what becomes of a video, and why.
-pub(crate) fn state_words(state: State) -> (&'static str, Option<&'static str>) {
-    let why = |cause| match cause {
-        Cause::Bandwidth => "bandwidth",
-        Cause::Sender => "sender",
-    };
-    match state {
-        State::Full => ("full", None),
-        State::Reduced(cause) => ("reduced", Some(why(cause))),
-        State::Paused(cause) => ("paused", Some(why(cause))),
-        State::Unwanted => ("unwanted", Some("viewer")),
+/// What a client gets of a video, as it is told.
+#[derive(Serialize)]
+pub struct VideoQuality<Name> {
+    sender: Name,
+    #[serde(skip_serializing_if = "FeedWord::is_camera")]
+    feed: FeedWord,
+    height: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    wanted: Option<u16>,
+    state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+}
+
+impl<Name> VideoQuality<Name> {
+    /// `sender` is the publisher's name in the form of the family.
+    pub(crate) fn new(sender: Name, feed: Feed, quality: Quality) -> Self {
+        let why = |cause| match cause {
+            Cause::Bandwidth => "bandwidth",
+            Cause::Sender => "sender",
+        };
+        let (state, reason) = match quality.state {
+            State::Full => ("full", None),
+            State::Reduced(cause) => ("reduced", Some(why(cause))),
+            State::Paused(cause) => ("paused", Some(why(cause))),
+            State::Unwanted => ("unwanted", Some("viewer")),
+        };
+        Self {
+            sender,
+            feed: feed.into(),
+            height: quality.height.unwrap_or_default(),
+            wanted: quality.wanted,
+            state,
+            reason,
+        }
+    }
+}
+
+/// Which of its encodings a client is to send.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SendLayers<'a> {
+    #[serde(skip_serializing_if = "FeedWord::is_camera")]
+    feed: FeedWord,
+    layers: BTreeMap<&'a str, bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_bitrate: Option<u64>,
+}
+
+impl<'a> From<&'a LayersWanted> for SendLayers<'a> {
+    fn from(wanted: &'a LayersWanted) -> Self {
+        let layers = wanted.layers.iter().map(|(rid, is_wanted)| (rid.as_str(), *is_wanted));
+        Self {
+            feed: wanted.feed.into(),
+            layers: layers.collect(),
+            max_bitrate: wanted.max_bits_per_second,
+        }
     }
 }
 

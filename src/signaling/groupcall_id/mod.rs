@@ -82,13 +82,12 @@ use super::dialogue::Dialogue;
 use super::join::{Join, enter};
 use super::json::Text;
 use super::reaction::{Close, Frame, Reaction};
-use super::wants::{state_words, video_wants};
+use super::wants::{SendLayers, VideoQuality, video_wants};
 use super::words::{FeatureWords, FeedWord, kind_word, media_word, muted_words, role_word, takes_notices};
 use super::{json, offer};
-use crate::domain::{Command, DecodingNotice, Event, LayersWanted, MeetingEvent, Person, Refusal, Subject, UserFeed};
+use crate::domain::{Command, DecodingNotice, Event, MeetingEvent, Person, Refusal, Subject, UserFeed};
 use crate::ids::{Features, UserId};
 use crate::text;
-use crate::video::Quality;
 
 /// What clients send under `id`.
 pub(crate) const KINDS: &[&str] = &[
@@ -167,8 +166,10 @@ impl<A: Admission> Dialogue<A> for GroupcallIdDialogue {
                 feed: subject.feed.into(),
                 candidate: candidate.into(),
             },
-            Event::Quality { feed, quality } => video_quality(feed, *quality),
-            Event::LayersWanted(wanted) => send_layers(wanted),
+            Event::Quality { feed, quality } => {
+                Outgoing::VideoQuality(VideoQuality::new(feed.user.as_str(), feed.feed, *quality))
+            }
+            Event::LayersWanted(wanted) => Outgoing::SendLayers(SendLayers::from(&**wanted)),
             Event::MediaChanged { .. }
             | Event::FurtherFeeds { .. }
             | Event::Speakers { .. }
@@ -294,27 +295,6 @@ async fn leave_room<A>(client: &Client<A>) -> Reaction {
 fn unrecognized<A>(client: &Client<A>, message: &Value, reason: &str) -> Reaction {
     debug!(session = %client.session.id(), reason, "unrecognized");
     Reaction::frame(&Outgoing::UnrecognizedMessage { message, reason })
-}
-
-fn video_quality(feed: &UserFeed, quality: Quality) -> Outgoing<'_> {
-    let (state, reason) = state_words(quality.state);
-    Outgoing::VideoQuality {
-        sender: feed.user.as_str(),
-        feed: feed.feed.into(),
-        height: quality.height.unwrap_or_default(),
-        wanted: quality.wanted,
-        state,
-        reason,
-    }
-}
-
-fn send_layers(wanted: &LayersWanted) -> Outgoing<'_> {
-    let layers = wanted.layers.iter().map(|(rid, is_wanted)| (rid.as_str(), *is_wanted));
-    Outgoing::SendLayers {
-        feed: wanted.feed.into(),
-        layers: layers.collect(),
-        max_bitrate: wanted.max_bits_per_second,
-    }
 }
 
 fn media_notice(decoding: &DecodingNotice) -> Outgoing<'_> {

@@ -1,11 +1,10 @@
 //! The messages exactly as they stand on the wire. Unknown fields are ignored: real clients add some.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::signaling::json::{Name, Text, if_any};
+use crate::signaling::wants::{SendLayers, VideoQuality};
 use crate::signaling::words::{CandidateOut, FeedWord, feed};
 
 #[derive(Deserialize)]
@@ -92,24 +91,8 @@ pub(crate) enum Outgoing<'a> {
         feed: FeedWord,
         candidate: CandidateOut<'a>,
     },
-    VideoQuality {
-        sender: &'a str,
-        #[serde(skip_serializing_if = "FeedWord::is_camera")]
-        feed: FeedWord,
-        height: u16,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        wanted: Option<u16>,
-        state: &'static str,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        reason: Option<&'static str>,
-    },
-    SendLayers {
-        #[serde(skip_serializing_if = "FeedWord::is_camera")]
-        feed: FeedWord,
-        layers: BTreeMap<&'a str, bool>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        max_bitrate: Option<u64>,
-    },
+    VideoQuality(VideoQuality<&'a str>),
+    SendLayers(SendLayers<'a>),
     UnrecognizedMessage {
         message: &'a Value,
         reason: &'a str,

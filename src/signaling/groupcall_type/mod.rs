@@ -81,15 +81,12 @@ use super::dialogue::Dialogue;
 use super::join::{Join, enter};
 use super::json::{self, Name, Text, TooLong, fields};
 use super::reaction::{Close, Frame, Reaction};
-use super::wants::{state_words, video_wants};
+use super::wants::{SendLayers, VideoQuality, video_wants};
 use super::words::{FeatureWords, FeedWord, kind_word, media_word, muted_words, role_word, takes_notices};
 use super::{limits, offer};
-use crate::domain::{
-    Command, DecodingNotice, Event, FileNotice, LayersWanted, MeetingEvent, Person, Refusal, Subject, UserFeed,
-};
+use crate::domain::{Command, DecodingNotice, Event, FileNotice, MeetingEvent, Person, Refusal, Subject, UserFeed};
 use crate::ids::{Features, RoomName, UserId};
 use crate::text::{self, TextLimit};
-use crate::video::Quality;
 
 /// What clients send under `type`.
 pub(crate) const KINDS: &[&str] = &[
@@ -183,8 +180,10 @@ impl<A: Admission> Dialogue<A> for GroupcallTypeDialogue {
                 file_type: file.kind.as_deref(),
             },
             Event::Decoding(decoding) if self.takes_notices => media_notice(decoding),
-            Event::Quality { feed, quality } => video_quality(feed, *quality),
-            Event::LayersWanted(wanted) => send_layers(wanted),
+            Event::Quality { feed, quality } => {
+                Outgoing::VideoQuality(VideoQuality::new(Id(&feed.user), feed.feed, *quality))
+            }
+            Event::LayersWanted(wanted) => Outgoing::SendLayers(SendLayers::from(&**wanted)),
             Event::MediaChanged { .. }
             | Event::FurtherFeeds { .. }
             | Event::Speakers { .. }
@@ -353,27 +352,6 @@ fn because(reason: String) -> Unrecognized {
 impl From<TooLong> for Unrecognized {
     fn from(too_long: TooLong) -> Self {
         because(too_long.to_string())
-    }
-}
-
-fn video_quality(feed: &UserFeed, quality: Quality) -> Outgoing<'_> {
-    let (state, reason) = state_words(quality.state);
-    Outgoing::VideoQuality {
-        sender: Id(&feed.user),
-        feed: feed.feed.into(),
-        height: quality.height.unwrap_or_default(),
-        wanted: quality.wanted,
-        state,
-        reason,
-    }
-}
-
-fn send_layers(wanted: &LayersWanted) -> Outgoing<'_> {
-    let layers = wanted.layers.iter().map(|(rid, is_wanted)| (rid.as_str(), *is_wanted));
-    Outgoing::SendLayers {
-        feed: wanted.feed.into(),
-        layers: layers.collect(),
-        max_bitrate: wanted.max_bits_per_second,
     }
 }
 

@@ -1,12 +1,11 @@
 //! The messages exactly as they stand on the wire. Unknown fields are ignored: real clients add some.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 
 use crate::ids::UserId;
 use crate::signaling::json::{EXACT_INTEGER_MAX, Name, Text, if_any};
+use crate::signaling::wants::{SendLayers, VideoQuality};
 use crate::signaling::words::{CandidateOut, FeedWord, feed};
 
 #[derive(Deserialize)]
@@ -121,24 +120,8 @@ pub(crate) enum Outgoing<'a> {
         watcher_id: Id<'a>,
         media: &'static str,
     },
-    VideoQuality {
-        sender: Id<'a>,
-        #[serde(skip_serializing_if = "FeedWord::is_camera")]
-        feed: FeedWord,
-        height: u16,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        wanted: Option<u16>,
-        state: &'static str,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        reason: Option<&'static str>,
-    },
-    SendLayers {
-        #[serde(skip_serializing_if = "FeedWord::is_camera")]
-        feed: FeedWord,
-        layers: BTreeMap<&'a str, bool>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        max_bitrate: Option<u64>,
-    },
+    VideoQuality(VideoQuality<Id<'a>>),
+    SendLayers(SendLayers<'a>),
     UnrecognizedMessage {
         message: &'a Value,
         #[serde(skip_serializing_if = "Option::is_none")]

@@ -8,7 +8,7 @@ use patchbay::hub::{Events, Session};
 use patchbay::ids::Features;
 use patchbay::shares::ClientAddress;
 
-use super::Stage;
+use super::{Stage, join};
 
 const HOST: Stay = Stay {
     role: Role::Host,
@@ -34,16 +34,7 @@ struct Moderator {
 impl Moderator {
     async fn enter(stage: &Stage, user: &str, stay: Stay) -> Moderator {
         let (session, events) = stage.hub.connect(ClientAddress::THIS_MACHINE).await.unwrap();
-        let join = Command::Join {
-            turn: session.take_turn(),
-            kind: RoomKind::Group,
-            room: "r".into(),
-            person: Person::unnamed(user.into()),
-            claim: Claim::Unproven,
-            stay,
-            connects: false,
-        };
-        session.request(join).await.unwrap();
+        join(&session, user, stay).await;
         Moderator { session, events }
     }
 
