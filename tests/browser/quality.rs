@@ -293,9 +293,16 @@ async fn the_server_sends_what_the_tile_shows_and_only_sound_to_a_tab_that_nobod
         ..Options::default()
     };
     let sender = enter_with(&chromium, &server, 1, camera).await;
-    let viewer = enter(&chromium, &server, 2).await;
+    let small = Options {
+        window: Some((1000, 800)),
+        ..Options::default()
+    };
+    let viewer = enter_with(&chromium, &server, 2, small).await;
     viewer.sees_and_hears(1).await;
-    // Two tiles of 360 pixels at most stand side by side, so the middle layer is enough, and nobody wants the highest.
+    let tallest = "Math.max(...[...document.querySelectorAll('video')].map(({ clientHeight }) => clientHeight))";
+    let tallest: u32 = viewer.eval(tallest).await;
+    assert!(tallest < 400, "a tile of {tallest} pixels asks for more than 360 lines");
+    // The middle layer is enough, and nobody wants the highest.
     let middle = "(await probe.inbound('video'))[0].frameHeight === 360";
     viewer.until("the middle layer comes", MEDIA_PATIENCE, middle).await;
     let highest = "(await (async () => {
@@ -307,6 +314,7 @@ async fn the_server_sends_what_the_tile_shows_and_only_sound_to_a_tab_that_nobod
     sender
         .until("the highest layer is not sent", MEDIA_PATIENCE, highest)
         .await;
+    viewer.until("the middle layer goes on", MEDIA_PATIENCE, middle).await;
 
     let hide = "Object.defineProperty(document, 'visibilityState', { configurable: true, get: () => args[0] });
         document.dispatchEvent(new Event('visibilitychange'));
