@@ -44,7 +44,7 @@ mod redundancy;
 mod replacements;
 pub mod report;
 pub(crate) mod retransmit;
-pub(crate) mod rewrite;
+pub mod rewrite;
 pub(crate) mod room;
 pub mod rtcp;
 pub mod rtp;

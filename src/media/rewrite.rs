@@ -51,7 +51,7 @@ struct Epoch {
 
 /// Numbers of one packet in the copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Rewritten {
+pub struct Rewritten {
     /// Extended sequence number: the low 16 bits go into the header, all of it into SRTP's index.
     pub sequence: u64,
     pub timestamp: u32,
@@ -60,7 +60,7 @@ pub(crate) struct Rewritten {
 
 /// A packet of the copy traced back to its source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct SourcePlace {
+pub struct SourcePlace {
     pub source: SourceId,
     /// Extended sequence number that the source gave it.
     pub sequence: u64,
@@ -81,7 +81,7 @@ pub struct IncomingPacket<'a> {
 }
 
 #[derive(Debug)]
-pub(crate) struct Rewriter {
+pub struct Rewriter {
     clock_rate: u32,
     /// Source now forwarded; the last epoch belongs to it.
     source: Option<SourceId>,
@@ -169,7 +169,7 @@ impl Rewriter {
     }
 
     /// The newest number of the copy.
-    pub(crate) fn highest_sequence(&self) -> u64 {
+    pub fn highest_sequence(&self) -> u64 {
         self.newest
             .wrapping_sub(ONE_TURN)
             .wrapping_sub(self.left_out.all().packets)
@@ -197,7 +197,7 @@ impl Rewriter {
     /// Leaves out a packet that is nothing to the subscriber. If it is the newest, the next packet gets its number. If newer packets
     /// have their numbers already, no other packet can get this number. It is returned, so that the packet is sent under it without
     /// a payload, and the subscriber does not wait for it.
-    pub(crate) fn leave_out(&mut self, packet: &IncomingPacket<'_>) -> Option<Rewritten> {
+    pub fn leave_out(&mut self, packet: &IncomingPacket<'_>) -> Option<Rewritten> {
         let (epoch, place) = self.find(packet.source, packet.sequence)?;
         let rewritten = self.numbers(epoch, place, packet.timestamp, packet.vp8)?;
         if place <= self.newest {
@@ -211,7 +211,7 @@ impl Rewriter {
 
     /// Leaves out a packet because its whole picture is left out. As [`Rewriter::leave_out`], and a VP8 picture of which nothing was
     /// sent leaves its number to the next picture.
-    pub(crate) fn leave_out_picture(&mut self, packet: &IncomingPacket<'_>) -> Option<Rewritten> {
+    pub fn leave_out_picture(&mut self, packet: &IncomingPacket<'_>) -> Option<Rewritten> {
         let (epoch, place) = self.find(packet.source, packet.sequence)?;
         if place <= self.newest {
             return self.leave_out(packet);
@@ -235,12 +235,12 @@ impl Rewriter {
 
     /// Whether packets of the picture with this timestamp of its source were left out. Then the picture's number is another
     /// one's, and what comes of it later must be left out, too.
-    pub(crate) fn has_left_out(&self, timestamp: u32) -> bool {
+    pub fn has_left_out(&self, timestamp: u32) -> bool {
         self.left_pictures.contains(timestamp)
     }
 
     /// Whether a packet of the copy was sent without a payload, because its picture was left out.
-    pub(crate) fn is_empty(&self, origin: &SourcePlace) -> bool {
+    pub fn is_empty(&self, origin: &SourcePlace) -> bool {
         self.left_out.is_empty(origin.place)
     }
 
@@ -345,12 +345,7 @@ impl Rewriter {
     }
 
     /// The same numbers that [`Rewriter::forward`] gave the packet the first time.
-    pub(crate) fn again(
-        &self,
-        origin: &SourcePlace,
-        timestamp: u32,
-        vp8: Option<&vp8::Descriptor>,
-    ) -> Option<Rewritten> {
+    pub fn again(&self, origin: &SourcePlace, timestamp: u32, vp8: Option<&vp8::Descriptor>) -> Option<Rewritten> {
         self.numbers(origin.epoch, origin.place, timestamp, vp8)
     }
 }

@@ -71,6 +71,7 @@ fuzz_targets! {
     multipart
     multipart_type
     recording
+    rewriter
 }
 
 fn names() -> Vec<&'static str> {

@@ -14,6 +14,7 @@ mod ice;
 mod media;
 mod members;
 mod recording;
+mod rewriter;
 mod rules;
 mod sdp;
 mod signaling;
@@ -55,6 +56,7 @@ pub const ALL: &[Target] = &[
     files::MULTIPART,
     files::MULTIPART_TYPE,
     recording::RECORDING,
+    rewriter::REWRITER,
 ];
 
 pub fn named(name: &str) -> &'static Target {
