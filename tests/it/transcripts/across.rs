@@ -87,9 +87,19 @@ const ANNA_CALLS: &str = r#"
     anna@call > {"id":"call","from":"anna","to":"ben","sdpOffer":"@sendrecv 1"}
 "#;
 
-const CANDIDATES: &str = r#"
+pub const CANDIDATES: &str = r#"
     anna@call < {"id":"iceCandidate","candidate":{"candidate":"*","sdpMid":"0","sdpMLineIndex":0}}
     anna@call < {"id":"iceCandidate","candidate":{"candidate":"*","sdpMid":"0","sdpMLineIndex":0}}
+"#;
+
+/// A caller with an offer has six slots for whoever else comes into the room.
+pub const EMPTY_SLOTS: &str = r#"
+    media fill slot 0 of 1 with nothing
+    media fill slot 1 of 1 with nothing
+    media fill slot 2 of 1 with nothing
+    media fill slot 3 of 1 with nothing
+    media fill slot 4 of 1 with nothing
+    media fill slot 5 of 1 with nothing
 "#;
 
 async fn anna_calls_ben() -> (Stage, Account) {
@@ -109,12 +119,7 @@ async fn who_calls_with_an_offer_is_answered_when_an_account_accepts_and_they_me
         .play(&format!(
             r#"
             media open 1 both ways
-            media fill slot 0 of 1 with nothing
-            media fill slot 1 of 1 with nothing
-            media fill slot 2 of 1 with nothing
-            media fill slot 3 of 1 with nothing
-            media fill slot 4 of 1 with nothing
-            media fill slot 5 of 1 with nothing
+            {EMPTY_SLOTS}
             anna@call < {{"id":"callResponse","response":"accepted","sdpAnswer":"*"}}
             {CANDIDATES}
             ben > {{"id":"joinRoom","name":"ben","room":"room 2"}}
@@ -126,12 +131,7 @@ async fn who_calls_with_an_offer_is_answered_when_an_account_accepts_and_they_me
             ben < {{"id":"iceCandidate","name":"anna","candidate":{{"candidate":"*","sdpMid":"0","sdpMLineIndex":0}}}}
             anna@call > {{"id":"restart","sdpOffer":"@sendrecv 1 again"}}
             media again 1 both ways
-            media fill slot 0 of 1 with nothing
-            media fill slot 1 of 1 with nothing
-            media fill slot 2 of 1 with nothing
-            media fill slot 3 of 1 with nothing
-            media fill slot 4 of 1 with nothing
-            media fill slot 5 of 1 with nothing
+            {EMPTY_SLOTS}
             anna@call < {{"id":"restartAnswer","sdpAnswer":"*"}}
             {CANDIDATES}
             anna@call > {{"id":"stop"}}
@@ -151,12 +151,7 @@ async fn a_call_with_an_offer_to_an_account_ends_however_it_ends_there() {
     let accepted = format!(
         r#"
         media open 1 both ways
-        media fill slot 0 of 1 with nothing
-        media fill slot 1 of 1 with nothing
-        media fill slot 2 of 1 with nothing
-        media fill slot 3 of 1 with nothing
-        media fill slot 4 of 1 with nothing
-        media fill slot 5 of 1 with nothing
+        {EMPTY_SLOTS}
         anna@call < {{"id":"callResponse","response":"accepted","sdpAnswer":"*"}}
         {CANDIDATES}
         "#
@@ -210,12 +205,7 @@ async fn an_account_calls_somebody_who_answers_with_an_offer() {
             anna@call < {{"id":"incomingCall","from":"ben","to":"anna"}}
             anna@call > {{"id":"incomingCallResponse","from":"ben","callResponse":"accept","sdpOffer":"@sendrecv 1"}}
             media open 1 both ways
-            media fill slot 0 of 1 with nothing
-            media fill slot 1 of 1 with nothing
-            media fill slot 2 of 1 with nothing
-            media fill slot 3 of 1 with nothing
-            media fill slot 4 of 1 with nothing
-            media fill slot 5 of 1 with nothing
+            {EMPTY_SLOTS}
             anna@call < {{"id":"startCommunication","sdpAnswer":"*"}}
             {CANDIDATES}
             "#

@@ -4,7 +4,7 @@ use patchbay::domain::{CallAnswer, CallCommand, Decline};
 use tokio::time::{Duration, advance};
 
 use super::Stage;
-use super::across::{Account, user};
+use super::across::{Account, CANDIDATES, EMPTY_SLOTS, user};
 
 const ANNA_BINDS: &str = r#"
     anna@ws > {"cmd":1,"msgtype":1,"sender":"anna"}
@@ -77,16 +77,10 @@ async fn a_call_of_two_goes_on_with_the_page_from_which_the_caller_then_calls() 
             anna@call < {{"id":"registerResponse","response":"accepted","userId":"anna"}}
             anna@call > {{"id":"call","from":"anna","to":"ben","sdpOffer":"@sendrecv 1"}}
             media open 1 both ways
-            media fill slot 0 of 1 with nothing
-            media fill slot 1 of 1 with nothing
-            media fill slot 2 of 1 with nothing
-            media fill slot 3 of 1 with nothing
-            media fill slot 4 of 1 with nothing
-            media fill slot 5 of 1 with nothing
+            {EMPTY_SLOTS}
             ben < {{"id":"newParticipantArrived","name":"anna"}}
             anna@call < {{"id":"callResponse","response":"accepted","sdpAnswer":"*"}}
-            anna@call < {{"id":"iceCandidate","candidate":{{"candidate":"*","sdpMid":"0","sdpMLineIndex":0}}}}
-            anna@call < {{"id":"iceCandidate","candidate":{{"candidate":"*","sdpMid":"0","sdpMLineIndex":0}}}}
+            {CANDIDATES}
             "#
         ))
         .await;
