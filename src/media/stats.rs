@@ -95,6 +95,8 @@ pub struct Stats {
     pub repeating_copies: u64,
     /// Packets of sound that were forwarded to nobody, because others in their room were louder.
     pub held_packets: u64,
+    /// Packets of sound that were lost on the way here and taken from the packets after them.
+    pub recovered_packets: u64,
     /// Visits to a connection or a track, because something of it was due, and to a link, because something came over it.
     pub visits: u64,
     pub connected: u64,
@@ -123,7 +125,7 @@ impl Stats {
         ]
     }
 
-    fn counters(&self) -> [(&'static str, u64); 33] {
+    fn counters(&self) -> [(&'static str, u64); 34] {
         [
             ("patchbay_media_received_datagrams_total", self.received_datagrams),
             ("patchbay_media_received_bytes_total", self.received_bytes),
@@ -161,6 +163,7 @@ impl Stats {
             ("patchbay_media_estimates_sent_total", self.estimates_sent),
             ("patchbay_media_layer_orders_total", self.layer_orders),
             ("patchbay_media_held_packets_total", self.held_packets),
+            ("patchbay_media_recovered_packets_total", self.recovered_packets),
             ("patchbay_media_video_changes_total", self.video_changes),
             (
                 "patchbay_media_paused_video_seconds_total",

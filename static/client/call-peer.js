@@ -3,6 +3,7 @@
  * another way to the server, or another format for the picture. Muting and the camera only swap tracks.
  */
 import { allowAllFormats } from './format-change.js';
+import { repeatSound } from './repeated-sound.js';
 import { summarize } from './stats.js';
 
 /** One person on a full screen needs more than a tile; phones on mobile networks can still send it. */
@@ -30,8 +31,10 @@ export class CallPeer {
   constructor({ audio, video, audioOnly, onCandidate, onState, onStream }) {
     const { pc } = this;
     const options = { direction: 'sendrecv', streams: [new MediaStream()] };
+    const sound = pc.addTransceiver(audio ?? 'audio', options);
+    repeatSound(sound);
     this.#senders = {
-      audio: pc.addTransceiver(audio ?? 'audio', options).sender,
+      audio: sound.sender,
       video: audioOnly ? null : pc.addTransceiver(video ?? 'video', { ...options, sendEncodings: [{ ...VIDEO }] }).sender,
     };
     pc.onicecandidate = ({ candidate }) => candidate?.candidate && onCandidate(candidate);

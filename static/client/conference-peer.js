@@ -2,6 +2,7 @@
  * One WebRTC connection of a conference. Its offer has all candidates, and so has the answer: none is sent later.
  */
 import { answerForBrowser, offerForServer } from './conference-sdp.js';
+import { repeatSound } from './repeated-sound.js';
 
 /** Candidates that are not found by then are left out. */
 const GATHERING_MS = 3000;
@@ -43,7 +44,11 @@ export class ConferencePeer {
     const { pc } = this;
     const streams = [new MediaStream()];
     const direction = { main: 'sendrecv', send: 'sendonly', receive: 'recvonly' }[use];
-    if (use === 'main') this.#ears.push(pc.addTransceiver(audio ?? 'audio', { direction, streams }));
+    if (use === 'main') {
+      const sound = pc.addTransceiver(audio ?? 'audio', { direction, streams });
+      repeatSound(sound);
+      this.#ears.push(sound);
+    }
     const sendEncodings = use === 'receive' ? undefined : [{ ...(use === 'send' ? SCREEN : CAMERA) }];
     const first = pc.addTransceiver(video ?? 'video', { direction, streams, ...(sendEncodings && { sendEncodings }) });
     const further = Array.from({ length: pictures - 1 }, () => pc.addTransceiver('video', { direction: 'recvonly' }));

@@ -6,6 +6,7 @@
 import { FormatChange, allowAllFormats } from './format-change.js';
 import { MediaPeer } from './media-peer.js';
 import { ALL_LAYERS, CAMERA_LAYERS, CAMERA_SINGLE, NO_ORDER, fitsSimulcast, merged, setEncodings } from './send-layers.js';
+import { repeatSound } from './repeated-sound.js';
 
 export class Publisher extends MediaPeer {
   #audio = null;
@@ -77,7 +78,9 @@ export class Publisher extends MediaPeer {
   async prepare(pc) {
     this.#simulcast = !this.#video || fitsSimulcast(this.#video);
     const options = { direction: 'sendonly', streams: [this.#stream] };
-    this.#audioSender = pc.addTransceiver(this.#audio ?? 'audio', options).sender;
+    const sound = pc.addTransceiver(this.#audio ?? 'audio', options);
+    repeatSound(sound);
+    this.#audioSender = sound.sender;
     const sendEncodings = this.#simulcast ? CAMERA_LAYERS.map((layer) => ({ ...layer })) : [{ ...CAMERA_SINGLE }];
     this.#videoSender = pc.addTransceiver(this.#video ?? 'video', { ...options, sendEncodings }).sender;
     // What a former connection still waits for does not concern this one.

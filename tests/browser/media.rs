@@ -84,6 +84,28 @@ async fn av1_arrives() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_page_sends_its_sound_twice_and_others_hear_it_once() {
+    let _turn = turn().await;
+    let server = Server::start().await;
+    let chromium = Chromium::start();
+    let (sender, receiver) = (enter(&chromium, &server, 1).await, enter(&chromium, &server, 2).await);
+    receiver.sees_and_hears(1).await;
+    // Statistics name Opus in either case.
+    let first = "probe.peers[0].remoteDescription.sdp.match(/m=audio \\S+ \\S+ (\\d+)/)[1]";
+    assert_eq!(sender.eval::<String>(first).await, "63", "RED is answered before Opus");
+    let sent: f64 = sender
+        .eval("(await probe.outbound('audio')).map(({ bytesSent, packetsSent }) => bytesSent / packetsSent)[0]")
+        .await;
+    let received: f64 = receiver
+        .eval("(await probe.inbound('audio')).map(({ bytesReceived, packetsReceived }) => bytesReceived / packetsReceived)[0]")
+        .await;
+    assert!(
+        sent > received * 1.25,
+        "{sent} bytes in a packet that is sent, and {received} in one that comes"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn of_three_simulcast_layers_the_highest_arrives() {
     let _turn = turn().await;
     let server = Server::start().await;

@@ -113,6 +113,71 @@ fn beyond_the_number_that_is_wanted_nothing_is_sent_and_speakers_come_before_tho
     assert_eq!(say(&mut rules, nothing), ["p4 Some(0)", "p5 Some(0)"]);
 }
 
+/// Somebody shares their screen, and the viewer watches it over a connection of its own. If it `is_announced`, it is known to arrive.
+fn share(rules: &mut Rules, other: u64, is_announced: bool) {
+    let subject = || UserFeed {
+        user: format!("p{other}").as_str().into(),
+        feed: Feed::Screen,
+    };
+    let numbers = [2_000 + other as u32, 3_000 + other as u32];
+    for (session, number) in [other, 1].into_iter().zip(numbers) {
+        let (subject, offer) = (subject(), offer_of(number));
+        rules
+            .handle(now(), SessionId(session), Command::Offer { subject, offer })
+            .unwrap();
+        if is_announced {
+            rules.offer_answered(SessionId(session));
+        }
+    }
+}
+
+/// The heights that are wanted of screens, where that has changed, in the order of their publishers.
+fn screens(rules: &mut Rules, wanted: VideoWants) -> Vec<Option<u16>> {
+    let effects = rules.handle(now(), SessionId(1), Command::Want(Box::new(wanted)));
+    let of = |effect: &Effect| match effect {
+        Effect::Want { wants, .. } => wants.first().copied(),
+        _ => None,
+    };
+    let mut found: Vec<_> = effects.unwrap().iter().filter_map(of).collect();
+    found.retain(|(feed, _)| feed.feed == Feed::Screen);
+    found.sort_by_key(|(feed, _)| feed.participant);
+    found.into_iter().map(|(_, want)| want.height).collect()
+}
+
+#[test]
+fn a_screen_has_a_height_of_its_own_and_comes_before_those_who_speak_but_not_while_nothing_is_shared() {
+    let mut rules = room(3);
+    (2..5).for_each(|other| drop(watch(&mut rules, other)));
+    share(&mut rules, 2, true);
+    share(&mut rules, 3, true);
+    speaks(&mut rules, 4, true);
+    let wanted = |last_n, screens: Heights| VideoWants {
+        last_n,
+        cameras: heights(&[("p3", 360)], Some(180)),
+        screens,
+        ..VideoWants::default()
+    };
+    let own = heights(&[], Some(1_080));
+    assert_eq!(screens(&mut rules, wanted(9, own.clone())), [Some(1_080), Some(1_080)]);
+    assert_eq!(
+        screens(&mut rules, wanted(9, Heights::default())),
+        [Some(180), Some(360)],
+        "as the camera"
+    );
+    assert_eq!(
+        say(&mut rules, wanted(2, Heights::default())),
+        ["p2 Some(0)", "p3 Some(0)", "p4 Some(0)"],
+        "both screens, and no camera"
+    );
+    assert_eq!(screens(&mut rules, wanted(1, own.clone())), [Some(1_080), Some(0)]);
+    share(&mut rules, 4, false);
+    assert_eq!(
+        screens(&mut rules, wanted(3, own)),
+        [Some(1_080)],
+        "the third comes to nobody yet"
+    );
+}
+
 #[test]
 fn somebody_who_says_nothing_is_sent_twenty_five_videos() {
     let mut rules = room(26);
@@ -122,4 +187,7 @@ fn somebody_who_says_nothing_is_sent_twenty_five_videos() {
     let last = watch(&mut rules, 27);
     assert_eq!(lines(&rules, &last), ["p27 Some(0)"]);
     assert_eq!(speaks(&mut rules, 27, true), ["p26 Some(0)", "p27 None"]);
+    // One of those who are sent leaves: the last wish that was sent is taken back.
+    let effects = rules.handle(now(), SessionId(5), Command::Leave).unwrap();
+    assert_eq!(lines(&rules, &effects), ["p26 None"]);
 }

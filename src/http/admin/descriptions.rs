@@ -297,6 +297,10 @@ const COUNTERS: &[(&str, &str)] = &[
         "Packets of sound that were forwarded to nobody, because others in their large room were louder.",
     ),
     (
+        "patchbay_media_recovered_packets_total",
+        "Packets of sound that were lost on the way from their publisher, and taken from the packets after them (RED).",
+    ),
+    (
         "patchbay_media_undecodable_total",
         "Times that a subscriber could not decode any format that a publisher sends. Until that changes, it is sent nothing.",
     ),

@@ -1,6 +1,8 @@
 //! RED, redundant audio (RFC 2198): a packet repeats the audio of packets before it. For subscribers that did not negotiate it,
 //! the primary encoding is taken out; for subscribers that lose packets, earlier audio is put in.
 
+use std::ops::Range;
+
 /// Bytes of the longest block of earlier audio: its length has ten bits (§3).
 pub const BLOCK_BYTES_MAX: usize = 0x03FF;
 /// The greatest age of a block, in RTP time before its packet: the offset has fourteen bits (§3).
@@ -47,8 +49,44 @@ pub fn write(out: &mut [u8], payload_type: u8, earlier: &[Earlier<'_>], primary:
     rest.is_empty().then_some(())
 }
 
+/// Blocks of earlier audio that are read: as many as browsers send at most.
+const BLOCKS_MAX: usize = 3;
+
+/// A block of earlier audio, as its packet describes it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Block {
+    pub payload_type: u8,
+    /// RTP time from it to the packet that repeats it.
+    pub age: u32,
+    /// Its audio's place in the payload.
+    pub audio: Range<usize>,
+}
+
+/// The newest blocks of earlier audio in a payload whose [`primary`] is known, the newest first.
+pub fn earlier(payload: &[u8], primary: &Range<usize>) -> impl Iterator<Item = Block> {
+    let mut blocks: [Block; BLOCKS_MAX] = Default::default();
+    let mut count = 0;
+    let heads = payload.chunks_exact(4).take_while(|head| head[0] & FOLLOWED != 0);
+    for head in heads.filter_map(|head| head.first_chunk::<4>()) {
+        let fields = u32::from_be_bytes(*head);
+        blocks.rotate_right(1);
+        blocks[0] = Block {
+            payload_type: head[0] & !FOLLOWED,
+            age: fields >> 10 & AGE_MAX,
+            audio: 0..fields as usize & BLOCK_BYTES_MAX,
+        };
+        count += 1;
+    }
+    let mut end = primary.start;
+    blocks.into_iter().take(count).map(move |block| {
+        let start = end - block.audio.len();
+        let audio = start..std::mem::replace(&mut end, start);
+        Block { audio, ..block }
+    })
+}
+
 /// The payload type of the block with the newest audio, and its place in `payload`. `None` if malformed.
-pub fn primary(payload: &[u8]) -> Option<(u8, std::ops::Range<usize>)> {
+pub fn primary(payload: &[u8]) -> Option<(u8, Range<usize>)> {
     let mut offset = 0;
     let mut redundant_bytes = 0;
     loop {
@@ -87,6 +125,36 @@ mod tests {
     fn the_timestamp_offset_is_not_taken_for_length() {
         // Offset 0x3fff, length 1.
         assert_eq!(primary(&[0xef, 0xff, 0xfc, 0x01, 0x6f, 7, 8]), Some((111, 6..7)));
+    }
+
+    #[test]
+    fn earlier_blocks_are_found_the_newest_first() {
+        let block = |age, audio| Block {
+            payload_type: 111,
+            age,
+            audio,
+        };
+        let found = |payload: &[u8]| -> Vec<Block> {
+            let (_, primary) = primary(payload).unwrap();
+            earlier(payload, &primary).collect()
+        };
+        assert_eq!(found(&TWO_REDUNDANT), [block(960, 12..13), block(1_920, 9..12)]);
+        assert_eq!(found(&[0x6f, 9, 9]), []);
+        assert_eq!(
+            found(&[0xef, 0, 0, 0, 0x6f, 9]),
+            [block(0, 5..5)],
+            "an empty redundant block"
+        );
+        let many: Vec<u8> = (0..9)
+            .flat_map(|age| [0xef, age, 0, 1])
+            .chain([0x6f])
+            .chain(0..10)
+            .collect();
+        assert_eq!(
+            found(&many),
+            [block(512, 45..46), block(448, 44..45), block(384, 43..44)],
+            "the newest of many"
+        );
     }
 
     #[test]

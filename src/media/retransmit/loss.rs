@@ -132,6 +132,18 @@ impl LossTracker {
         highest.wrapping_add_signed(i64::from(sequence_distance(sequence, highest as u16)))
     }
 
+    /// The number of packets that are missing between the newest one and this newer one.
+    pub(crate) fn missing_before(&self, sequence: u16) -> u16 {
+        let ahead = self
+            .stream
+            .as_ref()
+            .map_or(0, |stream| sequence_distance(sequence, stream.highest as u16));
+        match ahead {
+            1..=MAX_DROPOUT => ahead as u16 - 1,
+            _ => 0,
+        }
+    }
+
     /// Calls `request` for the sequence numbers to ask for now, in ascending order: each at most every `interval` (about a round
     /// trip), and a bounded number of times. True if a packet was given up: then a key frame is needed.
     pub(crate) fn due_nacks(&mut self, now: Instant, interval: Duration, request: impl FnMut(u16)) -> bool {

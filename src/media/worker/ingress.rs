@@ -1,6 +1,7 @@
 //! The packet path: a batch of datagrams in, copies for every subscriber out.
 
 use std::net::{IpAddr, SocketAddr};
+use std::ops::Range;
 use std::time::Instant;
 
 use super::caches::MAX_ENCODINGS;
@@ -89,17 +90,19 @@ impl Worker {
         let (Some(secure), Some(header)) = (&mut transport.secure, Header::parse(packet)) else {
             return false;
         };
+        let room = start..start + len;
         let Ok(len) = secure.inbound.open_rtp(packet, &header) else {
             return false;
         };
         if !transport.ice.heard(now, at.path) {
             self.visit_soon(now, at.transport);
         }
-        let _ = self.take_rtp(now, at.transport, header, buffer, start, len);
+        let _ = self.take_rtp(now, at.transport, header, buffer, start..start + len, room);
         true
     }
 
-    /// `None` if the packet was dropped.
+    /// Takes an opened packet `buffer[place]`; `room` is that place with the bytes behind it that are free. `None` if the packet was
+    /// dropped.
     #[expect(
         clippy::too_many_arguments,
         reason = "a step of the packet path; a struct would be filled and emptied here"
@@ -110,9 +113,10 @@ impl Worker {
         key: TransportKey,
         header: Header,
         buffer: &mut [u8],
-        start: usize,
-        len: usize,
+        place: Range<usize>,
+        room: Range<usize>,
     ) -> Option<()> {
+        let (start, len) = (place.start, place.len());
         let transport = &mut self.transports[key];
         let publisher = transport.publisher.as_mut()?;
         publisher.received_bytes += len as u64;
@@ -139,6 +143,9 @@ impl Worker {
         {
             track.audio_level.received(now, level);
         }
+        if !stream.repair && self.take_red(now, &stream, &header, buffer, (place, room)).is_some() {
+            return Some(());
+        }
         let len = if stream.repair { len - 2 } else { len };
         self.receive(now, &stream, header, buffer, start, start + len)
     }
@@ -148,7 +155,7 @@ impl Worker {
         clippy::too_many_arguments,
         reason = "a step of the packet path; a struct would be filled and emptied here"
     )]
-    fn receive(
+    pub(super) fn receive(
         &mut self,
         now: Instant,
         stream: &IncomingStream,

@@ -36,6 +36,7 @@ mod steering;
 mod suspension;
 mod ticks;
 mod undecodable;
+mod unpacking;
 mod waiting;
 mod wants;
 mod wholes;

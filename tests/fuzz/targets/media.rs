@@ -228,5 +228,13 @@ fn payload(input: &[u8]) {
     }
     if let Some((_, range)) = red::primary(input) {
         assert!(range.end <= input.len() && range.start <= range.end);
+        let mut end = range.start;
+        for block in red::earlier(input, &range) {
+            assert!(
+                block.audio.start <= block.audio.end && block.audio.end == end,
+                "one after the other"
+            );
+            end = block.audio.start;
+        }
     }
 }

@@ -21,6 +21,8 @@ pub const MEMBERS: Target = Target {
 const SSRC: u32 = 0x1000;
 const PAYLOAD_TYPE: u8 = 96;
 const REPAIR_PAYLOAD_TYPE: u8 = 97;
+/// Stands beside Opus.
+const RED_PAYLOAD_TYPE: u8 = 98;
 
 const CODECS: [Codec; 6] = [
     Codec::Vp8,
@@ -38,7 +40,10 @@ fn member(number: u64, source: Option<u64>, of: Codec, identity: &DtlsIdentity, 
     let repair = (of.kind() == Kind::Video).then_some(REPAIR_PAYLOAD_TYPE);
     let media = codec(PAYLOAD_TYPE, repair, of);
     let local_ssrc = 0x9000 + 16 * number as u32;
-    let section = section("0", media, source.is_none(), SSRC, local_ssrc);
+    let mut section = section("0", media, source.is_none(), SSRC, local_ssrc);
+    if of == Codec::Opus {
+        section.codecs.push(self::codec(RED_PAYLOAD_TYPE, None, Codec::Red));
+    }
     Client::new(number, source, vec![section], identity, own)
 }
 
@@ -104,7 +109,36 @@ fn conversations() -> Vec<Vec<u8>> {
         }
         seeds.push(steps);
     }
+    seeds.push(repeated());
     seeds
+}
+
+/// Opus that is repeated in the next packet (RED); some packets are lost.
+fn repeated() -> Vec<u8> {
+    let opus = CODECS.iter().position(|codec| *codec == Codec::Opus);
+    let mut seed = vec![opus.unwrap() as u8];
+    for sequence in [0, 1, 3, 5, 8_u16] {
+        // The block before is 960 units old, and three bytes long.
+        let payload = [
+            0x80 | PAYLOAD_TYPE,
+            0x0f,
+            0,
+            3,
+            PAYLOAD_TYPE,
+            1,
+            1,
+            1,
+            sequence as u8,
+            2,
+        ];
+        let timestamp = 960 * u32::from(sequence);
+        seed.extend(step(
+            0,
+            20,
+            &rtp(RED_PAYLOAD_TYPE, false, sequence, timestamp, SSRC, &payload),
+        ));
+    }
+    seed
 }
 
 /// VP8 of three temporal layers over a path that becomes narrow and wide again. One packet comes late, and one is asked for.

@@ -21,6 +21,9 @@ fn sound(receive: bool, local_ssrc: u32, reads_red: bool, nack: bool) -> MediaSe
     section
 }
 
+/// Lost packets of sound for which the room of one packet is enough, with the longest tag of SRTP.
+const ROOM_FOR: u16 = 2;
+
 /// Somebody who speaks, and one who listens.
 struct Scene {
     now: Instant,
@@ -61,6 +64,13 @@ impl Scene {
     }
 
     fn speak_payload(&mut self, payload_type: u8, payload: &[u8]) -> Vec<u8> {
+        let mut got = self.speak_all(payload_type, payload);
+        assert_eq!(got.len(), 1);
+        got.remove(0)
+    }
+
+    /// Sends a packet of the speaker. Returns all that the listener gets.
+    fn speak_all(&mut self, payload_type: u8, payload: &[u8]) -> Vec<Vec<u8>> {
         self.now += Duration::from_millis(20);
         let sequence = self.sequence;
         self.sequence += 1;
@@ -69,9 +79,9 @@ impl Scene {
         let sealed = self.speaker.seal(&packet, sequence.into());
         let sent = exchange(self.now, &mut self.worker, self.speaker.address, &sealed);
         let address = self.listener.address;
-        let mine: Vec<_> = sent.iter().filter(|(to, _)| *to == address).collect();
-        assert_eq!(mine.len(), 1);
-        self.listener.take(self.now, &mine[0].1).unwrap()
+        let mine = sent.iter().filter(|(to, _)| *to == address);
+        mine.map(|(_, bytes)| self.listener.take(self.now, bytes).unwrap())
+            .collect()
     }
 
     fn report(&mut self, fraction_lost: u8) {
@@ -171,27 +181,108 @@ fn who_cannot_read_it_gets_plain_sound_and_the_speaker_is_told_of_the_loss() {
     assert_eq!(told(true), 0, "RED is enough");
 }
 
+/// A payload of RED that repeats the sound of so many packets before it.
+fn red(sequence: u16, distance: u16) -> Vec<u8> {
+    let before: Vec<_> = (1..=distance)
+        .rev()
+        .map(|back| Scene::sound_of(sequence.wrapping_sub(back)))
+        .collect();
+    let ages = (1..=u32::from(distance)).rev().map(|back| back * FRAME);
+    let earlier: Vec<_> = ages
+        .zip(&before)
+        .map(|(age, audio)| red::Earlier { age, audio })
+        .collect();
+    let now = Scene::sound_of(sequence);
+    let mut payload = vec![0; red::len(&earlier, &now)];
+    red::write(&mut payload, AUDIO_PT, &earlier, &now).unwrap();
+    payload
+}
+
 #[test]
-fn a_speakers_own_red_is_passed_on_and_made_longer_where_more_is_lost() {
+fn of_a_speakers_own_red_everybody_gets_what_their_path_needs() {
     let mut scene = Scene::new(true, false);
-    let red = |sequence: u16| {
-        let (before, now) = (Scene::sound_of(sequence.wrapping_sub(1)), Scene::sound_of(sequence));
-        let earlier = [red::Earlier {
-            age: FRAME,
-            audio: &before,
-        }];
-        let mut payload = vec![0; red::len(&earlier, &now)];
-        red::write(&mut payload, AUDIO_PT, &earlier, &now).unwrap();
-        payload
-    };
-    (0..4).for_each(|_| {
-        scene.speak();
+    (0..4).for_each(|sequence| {
+        assert_eq!(
+            sounds(&scene.speak_payload(RED_PT, &red(sequence, 1))),
+            expected(sequence..=sequence)
+        )
     });
-    let got = scene.speak_payload(RED_PT, &red(4));
-    assert_eq!(sounds(&got), expected(3..=4));
     scene.report(TENTH);
-    let got = scene.speak_payload(RED_PT, &red(5));
-    assert_eq!(sounds(&got), expected(3..=5));
+    (4..9).for_each(|sequence| {
+        assert_eq!(
+            sounds(&scene.speak_payload(RED_PT, &red(sequence, 1))),
+            expected(sequence - 2..=sequence)
+        )
+    });
+    assert_eq!(scene.worker.stats().recovered_packets, 0, "nothing was lost");
+    assert_agrees(&scene.worker);
+}
+
+#[test]
+fn what_is_lost_on_the_way_from_the_speaker_is_taken_from_the_packets_after_it() {
+    for distance in 1..=3 {
+        let mut scene = Scene::new(false, false);
+        let first = Header::parse(&scene.speak_payload(RED_PT, &red(0, distance))).unwrap();
+        scene.speak_payload(RED_PT, &red(1, distance));
+        for lost in 1..=3_u16 {
+            scene.sequence += lost;
+            let sequence = scene.sequence;
+            let mut got: Vec<_> = scene.speak_all(RED_PT, &red(sequence, distance));
+            got.sort_by_key(|packet| Header::parse(packet).unwrap().sequence);
+            let from = sequence - lost.min(distance).min(ROOM_FOR);
+            for (number, packet) in (from..=sequence).zip(&got) {
+                let header = Header::parse(packet).unwrap();
+                assert_eq!(
+                    sounds(packet),
+                    expected(number..=number),
+                    "{lost} lost, {distance} repeated"
+                );
+                assert_eq!(header.sequence, first.sequence.wrapping_add(number));
+                assert_eq!(
+                    header.timestamp,
+                    first.timestamp.wrapping_add(u32::from(number) * FRAME)
+                );
+            }
+            assert_eq!(got.len(), usize::from(sequence - from) + 1);
+            scene.speak_payload(RED_PT, &red(sequence + 1, distance));
+        }
+        assert_agrees(&scene.worker);
+    }
+}
+
+#[test]
+fn sound_that_comes_late_after_it_was_recovered_is_sent_once() {
+    let mut scene = Scene::new(true, false);
+    scene.speak_payload(RED_PT, &red(0, 1));
+    scene.sequence = 2;
+    assert_eq!(scene.speak_all(RED_PT, &red(2, 1)).len(), 2);
+    scene.sequence = 1;
+    assert!(scene.speak_all(RED_PT, &red(1, 1)).is_empty());
+    assert_eq!(scene.worker.stats().recovered_packets, 1);
+}
+
+#[test]
+fn red_that_lies_about_its_blocks_harms_nobody() {
+    let mut scene = Scene::new(true, false);
+    scene.speak();
+    let long = [&[0x80 | AUDIO_PT, 0, 3, 0xff, AUDIO_PT][..], &[7; 40]].concat();
+    let other = [&[0x80 | 96, 0x3c, 0, 2, AUDIO_PT][..], &[7; 9]].concat();
+    let none = [&[0x80 | AUDIO_PT, 0x0f, 0, 0, AUDIO_PT][..], &[7; 9]].concat();
+    let pcmu = [&[0][..], &[7; 9]].concat();
+    let endless = [0xff; 64].to_vec();
+    for (payload, copies) in [
+        (long, 0),
+        (other, 1),
+        (none, 1),
+        (pcmu, 0),
+        (endless, 0),
+        (red(9, 1), 2),
+    ] {
+        scene.sequence += 3;
+        let got = scene.speak_all(RED_PT, &payload);
+        assert_eq!(got.len(), copies, "{payload:02x?}");
+    }
+    assert_agrees(&scene.worker);
 }
 
 #[test]
