@@ -1,0 +1,158 @@
+//! What became of the newest frames of one subscription.
+
+use std::time::{Duration, Instant};
+
+/// Frames that are remembered: those to which a chain's distance (eight bits) can reach. At thirty pictures a second in three
+/// layers they are the last 2.8 seconds, longer than a lost packet is asked for.
+const FRAMES: usize = 256;
+
+/// How long a frame is waited for that others depend on. A lost packet is asked for up to eight times: this is enough for all of
+/// them on a path of 75 ms. Waiting longer shows a torn or frozen picture for longer; waiting less asks for key frames that a
+/// resent packet would have spared.
+const PATIENCE: Duration = Duration::from_millis(600);
+
+/// Frames that are waited for at a time. If there are more, the oldest is taken for lost.
+const AWAITED: usize = 16;
+
+/// Whether a frame is older than another one that has come. A number much older than what is remembered is of a stream that
+/// began anew.
+pub(super) fn is_late(number: u16, newest: u16) -> bool {
+    let behind = newest.wrapping_sub(number);
+    (1..FRAMES as u16).contains(&behind)
+}
+
+/// What became of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It has not come yet.
+    Missing,
+    /// The subscriber does not have it and will not: it was left out, or is lost.
+    LeftOut,
+    /// The subscriber gets it, as a part of `target`. `tells_active`: with a mask of the targets that it gets.
+    Forwarded { target: u8, tells_active: bool },
+}
+
+/// Where a frame's number is among those remembered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    Newer,
+    Known(Fate),
+    /// Older than what is remembered.
+    TooOld,
+}
+
+#[derive(Debug)]
+pub(super) struct History {
+    /// The newest frame, if there was one.
+    newest: Option<u16>,
+    /// What became of each, at the lowest bits of its number.
+    fates: [Fate; FRAMES],
+}
+
+impl Default for History {
+    fn default() -> History {
+        History {
+            newest: None,
+            // What came before the first frame is not coming any more.
+            fates: [Fate::LeftOut; FRAMES],
+        }
+    }
+}
+
+impl History {
+    pub(super) fn place(&self, number: u16) -> Place {
+        let Some(newest) = self.newest else {
+            return Place::Newer;
+        };
+        match newest.wrapping_sub(number) {
+            behind if usize::from(behind) < FRAMES => Place::Known(self.fates[slot(number)]),
+            behind if behind >= 1 << 15 => Place::Newer,
+            _ => Place::TooOld,
+        }
+    }
+
+    /// What became of the frame that is so far before `number`, which is the newest or remembered.
+    pub(super) fn before(&self, number: u16, distance: u16) -> Fate {
+        match self.place(number.wrapping_sub(distance)) {
+            Place::Known(fate) if distance > 0 => fate,
+            _ => Fate::LeftOut,
+        }
+    }
+
+    /// Makes `number`, which is newer than all others, the newest. Those between may still come, unless they are too many.
+    pub(super) fn advance(&mut self, number: u16) {
+        let Some(newest) = self.newest.replace(number) else {
+            return;
+        };
+        let steps = number.wrapping_sub(newest);
+        if usize::from(steps) >= FRAMES {
+            self.fates = [Fate::LeftOut; FRAMES];
+            return;
+        }
+        for step in 1..=steps {
+            self.fates[slot(newest.wrapping_add(step))] = Fate::Missing;
+        }
+    }
+
+    /// Writes down what became of a frame, if it is still remembered.
+    pub(super) fn set(&mut self, number: u16, fate: Fate) {
+        if matches!(self.place(number), Place::Known(_)) {
+            self.fates[slot(number)] = fate;
+        }
+    }
+}
+
+fn slot(number: u16) -> usize {
+    usize::from(number) % FRAMES
+}
+
+/// A frame that is missing, and the targets (bits) that cannot go on without it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Awaited {
+    pub(super) number: u16,
+    pub(super) targets: u32,
+    since: Instant,
+}
+
+/// The missing frames on which what was forwarded depends.
+#[derive(Debug, Default)]
+pub(super) struct Waiting {
+    frames: [Option<Awaited>; AWAITED],
+}
+
+impl Waiting {
+    /// Waits for a frame. Returns the one for which there is no place any more.
+    pub(super) fn add(&mut self, number: u16, targets: u32, now: Instant) -> Option<Awaited> {
+        let mut known = self.frames.iter_mut().flatten();
+        if let Some(awaited) = known.find(|awaited| awaited.number == number) {
+            awaited.targets |= targets;
+            return None;
+        }
+        let added = Some(Awaited {
+            number,
+            targets,
+            since: now,
+        });
+        if let Some(free) = self.frames.iter_mut().find(|place| place.is_none()) {
+            *free = added;
+            return None;
+        }
+        let oldest = self
+            .frames
+            .iter_mut()
+            .min_by_key(|place| place.map(|awaited| awaited.since));
+        oldest.and_then(|oldest| std::mem::replace(oldest, added))
+    }
+
+    /// A frame that has been waited for long enough: it is lost.
+    pub(super) fn take_lost(&mut self, now: Instant) -> Option<Awaited> {
+        let is_lost = |place: &Option<Awaited>| place.is_some_and(|awaited| now >= awaited.since + PATIENCE);
+        self.frames.iter_mut().find(|place| is_lost(place))?.take()
+    }
+
+    /// A frame that has come, if it was waited for.
+    pub(super) fn take(&mut self, number: u16) -> Option<Awaited> {
+        let is_it = |place: &Option<Awaited>| place.is_some_and(|awaited| awaited.number == number);
+        self.frames.iter_mut().find(|place| is_it(place))?.take()
+    }
+}
