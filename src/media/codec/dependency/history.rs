@@ -47,6 +47,8 @@ pub(super) struct History {
     newest: Option<u16>,
     /// What became of each, at the lowest bits of its number.
     fates: [Fate; FRAMES],
+    /// The awaited frames without which each cannot be decoded, as bits: their places in [`Waiting`].
+    hopes: [u16; FRAMES],
 }
 
 impl Default for History {
@@ -55,6 +57,7 @@ impl Default for History {
             newest: None,
             // What came before the first frame is not coming any more.
             fates: [Fate::LeftOut; FRAMES],
+            hopes: [0; FRAMES],
         }
     }
 }
@@ -90,15 +93,43 @@ impl History {
             return;
         }
         for step in 1..=steps {
-            self.fates[slot(newest.wrapping_add(step))] = Fate::Missing;
+            let slot = slot(newest.wrapping_add(step));
+            self.fates[slot] = Fate::Missing;
+            self.hopes[slot] = 0;
         }
     }
 
-    /// Writes down what became of a frame, if it is still remembered.
-    pub(super) fn set(&mut self, number: u16, fate: Fate) {
+    /// Writes down what became of a frame, if it is still remembered, and for which awaited ones it hopes.
+    pub(super) fn set(&mut self, number: u16, fate: Fate, hopes: u16) {
         if matches!(self.place(number), Place::Known(_)) {
             self.fates[slot(number)] = fate;
+            self.hopes[slot(number)] = hopes;
         }
+    }
+
+    pub(super) fn hopes(&self, number: u16) -> u16 {
+        self.hopes[slot(number)]
+    }
+
+    /// An awaited frame has come: who hoped for it hopes for what it hopes for.
+    pub(super) fn fulfil(&mut self, place: usize, hopes: u16) {
+        for hope in self.hopes.iter_mut().filter(|hope| **hope >> place & 1 == 1) {
+            *hope = *hope & !(1 << place) | hopes;
+        }
+    }
+
+    /// An awaited frame is lost: who hoped for it cannot be decoded, and is as good as left out.
+    pub(super) fn disappoint(&mut self, place: usize) {
+        for (hope, fate) in self.hopes.iter_mut().zip(&mut self.fates) {
+            if *hope >> place & 1 == 1 {
+                (*hope, *fate) = (0, Fate::LeftOut);
+            }
+        }
+    }
+
+    /// Nothing is awaited any more.
+    pub(super) fn forget_hopes(&mut self) {
+        self.hopes = [0; FRAMES];
     }
 }
 
@@ -112,6 +143,8 @@ pub(super) struct Awaited {
     pub(super) number: u16,
     pub(super) targets: u32,
     since: Instant,
+    /// Where it is among those that are waited for.
+    pub(super) place: usize,
 }
 
 /// The missing frames on which what was forwarded depends.
@@ -128,31 +161,46 @@ impl Waiting {
             awaited.targets |= targets;
             return None;
         }
-        let added = Some(Awaited {
+        let free = self.frames.iter().position(Option::is_none);
+        let oldest = || (0..AWAITED).min_by_key(|&place| self.frames[place].map(|awaited| awaited.since));
+        let place = free.or_else(oldest)?;
+        self.frames[place].replace(Awaited {
             number,
             targets,
             since: now,
-        });
-        if let Some(free) = self.frames.iter_mut().find(|place| place.is_none()) {
-            *free = added;
-            return None;
-        }
-        let oldest = self
-            .frames
-            .iter_mut()
-            .min_by_key(|place| place.map(|awaited| awaited.since));
-        oldest.and_then(|oldest| std::mem::replace(oldest, added))
+            place,
+        })
     }
 
     /// A frame that has been waited for long enough: it is lost.
     pub(super) fn take_lost(&mut self, now: Instant) -> Option<Awaited> {
-        let is_lost = |place: &Option<Awaited>| place.is_some_and(|awaited| now >= awaited.since + PATIENCE);
-        self.frames.iter_mut().find(|place| is_lost(place))?.take()
+        self.take_if(|awaited| now >= awaited.since + PATIENCE)
     }
 
     /// A frame that has come, if it was waited for.
     pub(super) fn take(&mut self, number: u16) -> Option<Awaited> {
-        let is_it = |place: &Option<Awaited>| place.is_some_and(|awaited| awaited.number == number);
-        self.frames.iter_mut().find(|place| is_it(place))?.take()
+        self.take_if(|awaited| awaited.number == number)
+    }
+
+    fn take_if(&mut self, is_it: impl Fn(Awaited) -> bool) -> Option<Awaited> {
+        self.frames.iter_mut().find(|place| place.is_some_and(&is_it))?.take()
+    }
+
+    /// The hope for this frame, as a bit.
+    pub(super) fn hope(&self, number: u16) -> u16 {
+        let awaited = self.frames.iter().flatten().find(|awaited| awaited.number == number);
+        awaited.map_or(0, |awaited| 1 << awaited.place)
+    }
+
+    /// These targets (bits) were begun with a frame that has these hopes: they end if one of them fails. Without any, they do not
+    /// need what is awaited.
+    pub(super) fn begun(&mut self, targets: u32, hopes: u16) {
+        for awaited in self.frames.iter_mut().flatten() {
+            if hopes == 0 {
+                awaited.targets &= !targets;
+            } else if hopes >> awaited.place & 1 == 1 {
+                awaited.targets |= targets;
+            }
+        }
     }
 }

@@ -24,3 +24,6 @@ pub use self::reader::{DESCRIPTOR_BYTES, Frame, Stream, Unreadable};
 pub use self::selection::{Arrival, Decision, Selection};
 pub use self::structure::{Indications, Layers, Structure, TARGETS};
 pub use self::writer::{GROWTH, ONE_BYTE_FORM, with_active};
+
+#[cfg(test)]
+mod tests;

@@ -66,7 +66,7 @@ pub enum Unreadable {
 }
 
 /// What a stream's descriptors refer to: the newest structure, and the targets that are active.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Stream {
     /// Allocated with the first structure, overwritten by the later ones.
     structure: Option<Box<Structure>>,

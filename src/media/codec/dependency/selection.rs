@@ -48,6 +48,9 @@ pub struct Selection {
     revision: Option<u16>,
     /// Targets, as bits, that can go on: the subscriber has, or may still get, all on which their next frames depend.
     sound: u32,
+    /// Targets, as bits, of whose highest spatial layer a frame has come. The sender may call a target active some pictures before
+    /// it begins with that.
+    running: u32,
     target: Option<u8>,
     /// Timestamp of the newest picture.
     picture: Option<u32>,
@@ -96,7 +99,9 @@ impl Selection {
         if self.revision != Some(frame.revision) {
             self.revision = Some(frame.revision);
             self.waiting = Waiting::default();
+            self.history.forget_hopes();
             self.sound = 0;
+            self.running = 0;
             self.target = None;
         }
     }
@@ -110,12 +115,13 @@ impl Selection {
         }
         self.follow_chains(structure, frame, now);
         self.sound &= frame.active;
+        self.running = (self.running | structure.highest_in(frame.layers.spatial)) & frame.active;
         let opened = if self.is_decodable(frame) { opened(frame) } else { 0 };
         let begins_picture = self.picture.replace(arrival.timestamp) != Some(arrival.timestamp);
         self.target = wanted.and_then(|wanted| self.choose(structure, begins_picture, opened, wanted));
         let fate = self.judge(structure, frame, now);
         if matches!(fate, Fate::Forwarded { .. }) {
-            self.sound |= opened;
+            self.begin(opened, self.history.hopes(frame.number));
         }
         self.needs_key_frame = wanted.is_some_and(|wanted| self.lacks(structure, frame.active, wanted));
         fate
@@ -124,31 +130,51 @@ impl Selection {
     /// Decides about a frame of which the first packet comes after those of newer frames. What is sent does not change by it.
     fn decide_late(&mut self, structure: &Structure, frame: &Frame, now: Instant) -> Fate {
         let fate = self.judge(structure, frame, now);
-        if let Some(awaited) = self.waiting.take(frame.number)
-            && fate == Fate::LeftOut
-        {
-            self.lose(awaited);
+        if let Some(awaited) = self.waiting.take(frame.number) {
+            match fate {
+                Fate::Forwarded { .. } => self.history.fulfil(awaited.place, self.history.hopes(frame.number)),
+                Fate::LeftOut | Fate::Missing => self.lose(awaited),
+            }
         }
         fate
     }
 
+    /// Targets (bits) can be begun, as far as the frame's hopes come true.
+    fn begin(&mut self, opened: u32, hopes: u16) {
+        let targets = if hopes == 0 { opened } else { opened & !self.sound };
+        self.waiting.begun(targets, hopes);
+        self.sound |= opened;
+    }
+
     /// Forwards the frame if it belongs to what is sent, and can be decoded.
     fn judge(&mut self, structure: &Structure, frame: &Frame, now: Instant) -> Fate {
-        let fate = match self.target {
-            Some(target) if frame.indications.present() >> target & 1 == 1 && self.is_decodable(frame) => {
-                self.forward(structure, frame, target, now)
-            }
+        let belongs = |target: &u8| frame.indications.present() >> target & 1 == 1;
+        let target = self.target.filter(belongs).filter(|_| self.is_decodable(frame));
+        let hopes = target.and_then(|_| self.hopes(structure, frame, now));
+        let fate = match (target, hopes) {
+            (Some(target), Some(_)) => self.forward(structure, frame, target),
             _ => Fate::LeftOut,
         };
         if fate == Fate::LeftOut && structure.chain_count == 0 {
             // Without chains, no later frame tells that this one was needed.
             self.sound &= !frame.indications.needed();
         }
-        self.history.set(frame.number, fate);
+        self.history.set(frame.number, fate, hopes.unwrap_or(0));
         fate
     }
 
-    fn forward(&mut self, structure: &Structure, frame: &Frame, target: u8, now: Instant) -> Fate {
+    fn forward(&mut self, structure: &Structure, frame: &Frame, target: u8) -> Fate {
+        let active = structure.contained_in(target) & frame.active;
+        let is_less = active != frame.active;
+        self.is_restricted = is_less || (self.is_restricted && !frame.has_structure);
+        Fate::Forwarded {
+            target,
+            tells_active: self.is_restricted,
+        }
+    }
+
+    /// Waits for what the frame depends on. Returns its hopes; `None` if it has none left.
+    fn hopes(&mut self, structure: &Structure, frame: &Frame, now: Instant) -> Option<u16> {
         let without = if structure.chain_count == 0 {
             frame.indications.needed()
         } else {
@@ -159,13 +185,14 @@ impl Selection {
                 self.wait_for(frame.number.wrapping_sub(distance), without, now);
             }
         }
-        let active = structure.contained_in(target) & frame.active;
-        let is_less = active != frame.active;
-        self.is_restricted = is_less || (self.is_restricted && !frame.has_structure);
-        Fate::Forwarded {
-            target,
-            tells_active: self.is_restricted,
-        }
+        frame.dependencies().iter().try_fold(0, |hopes, &distance| {
+            let number = frame.number.wrapping_sub(distance);
+            match self.history.before(frame.number, distance) {
+                Fate::Forwarded { .. } => Some(hopes | self.history.hopes(number)),
+                Fate::Missing => Some(hopes | self.waiting.hope(number)),
+                Fate::LeftOut => None,
+            }
+        })
     }
 
     /// Whether all on which the frame depends was forwarded, or may still come.
@@ -198,7 +225,8 @@ impl Selection {
     }
 
     fn lose(&mut self, lost: Awaited) {
-        self.history.set(lost.number, Fate::LeftOut);
+        self.history.set(lost.number, Fate::LeftOut, 0);
+        self.history.disappoint(lost.place);
         self.sound &= !lost.targets;
     }
 
@@ -220,8 +248,13 @@ impl Selection {
 
     /// Whether the best of the active targets that are wanted is neither sent nor can be without a key frame.
     fn lacks(&self, structure: &Structure, active: u32, wanted: Layers) -> bool {
-        let best = structure.best(active, wanted);
-        best.is_some_and(|best| self.target != Some(best) && self.sound >> best & 1 == 0)
+        let Some(best) = structure.best(active, wanted) else {
+            return false;
+        };
+        match self.target {
+            None => self.sound >> best & 1 == 0,
+            Some(target) => target != best && (self.running & !self.sound) >> best & 1 == 1,
+        }
     }
 
     fn decision(&self, structure: &Structure, arrival: Arrival<'_>, fate: Fate) -> Decision {

@@ -138,6 +138,10 @@ pub struct Structure {
     pub(super) protected: [u32; CHAINS],
     /// Targets that whoever gets one target has, too, as bits.
     contained: [u32; TARGETS],
+    /// Targets of which neither layer is higher than one target's, as bits.
+    not_above: [u32; TARGETS],
+    /// Targets whose highest spatial layer is one layer, as bits.
+    highest_in: [u32; LAYERS as usize],
     /// Width and height of each spatial layer.
     resolutions: Option<[[u16; 2]; LAYERS as usize]>,
 }
@@ -155,6 +159,8 @@ impl Structure {
             best_first: [0; TARGETS],
             protected: [0; CHAINS],
             contained: [0; TARGETS],
+            not_above: [0; TARGETS],
+            highest_in: [0; LAYERS as usize],
             resolutions: None,
         };
         let highest = structure.read_layers(bits)?;
@@ -250,10 +256,17 @@ impl Structure {
                 }
             }
         }
-        for target in 0..self.target_count {
-            self.best_first[usize::from(target)] = target;
-        }
         let targets = self.targets;
+        for target in 0..self.target_count {
+            let at = usize::from(target);
+            self.best_first[at] = target;
+            self.highest_in[usize::from(targets[at].spatial)] |= 1 << target;
+            for other in 0..self.target_count {
+                if targets[usize::from(other)].is_within(targets[at]) {
+                    self.not_above[at] |= 1 << other;
+                }
+            }
+        }
         self.best_first[..usize::from(self.target_count)].sort_unstable_by_key(|&target| {
             let layers = targets[usize::from(target)];
             std::cmp::Reverse((layers.spatial, layers.temporal, target))
@@ -294,11 +307,14 @@ impl Structure {
         best.or_else(|| allowed().next_back()).map(|(target, _)| target)
     }
 
+    /// Targets, as bits, whose highest spatial layer is this one.
+    pub(super) fn highest_in(&self, spatial: u8) -> u32 {
+        self.highest_in.get(usize::from(spatial)).copied().unwrap_or(0)
+    }
+
     /// Targets, as bits, of which neither layer is higher than this one's.
     pub(super) fn not_above(&self, target: u8) -> u32 {
-        let limit = self.layers(target);
-        let below = self.targets().filter(|(_, layers)| layers.is_within(limit));
-        below.fold(0, |mask, (target, _)| mask | 1 << target)
+        self.not_above.get(usize::from(target)).copied().unwrap_or(0)
     }
 
     /// Width and height of a spatial layer's frames, if the structure tells.
