@@ -8,7 +8,8 @@
 //!    be treated as one that has not come yet, because the packet with the structure may be resent. Nobody gets it now, no selection
 //!    is asked about it, and its number stays open. If it stays so, a key frame helps.
 //! 2. A subscription has one [`Selection`] for each stream. [`Selection::select`] says what to do with the packet: a [`Decision`].
-//!    For a packet that is resent, read its descriptor again and ask again: the answer is the same as at first.
+//!    For a packet that is resent, read its descriptor again and ask again: the answer is the same as at first, except that frames
+//!    which cannot be decoded any more, because one that they need was lost, are not forwarded again.
 //! 3. If the decision has a mask of active targets, [`with_active`] writes the descriptor of the subscriber's copy. Else it is copied.
 //!
 //! Numbers of frames are the same at the subscriber, because descriptors have distances only: nothing is left to be rewritten.

@@ -127,7 +127,8 @@ impl Run {
 
     fn check(&mut self, structure: &Structure, packet: &Packet, frame: &Frame, decision: Decision) {
         if self.came.contains_key(&frame.number) {
-            assert_eq!(decision.forwards, self.forwarded.contains(&frame.number));
+            // What was forwarded in hope may have been given up since.
+            assert!(!decision.forwards || self.forwarded.contains(&frame.number));
             return;
         }
         self.came.insert(frame.number, packet.timestamp);
