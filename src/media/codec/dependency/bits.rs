@@ -62,15 +62,18 @@ impl<'a> BitWriter<'a> {
     }
 
     /// Writes the lowest `bits` of a number, at most 32. `None` if there is no room.
-    pub(super) fn number(&mut self, value: u32, bits: u32) -> Option<()> {
-        for bit in (0..bits).rev() {
+    pub(super) fn number(&mut self, value: u32, mut bits: u32) -> Option<()> {
+        while bits > 0 {
             let byte = self.bytes.get_mut(self.at / 8)?;
-            let shift = 7 - self.at % 8;
-            if shift == 7 {
+            let free = 8 - self.at as u32 % 8;
+            if free == 8 {
                 *byte = 0;
             }
-            *byte |= ((value >> bit & 1) as u8) << shift;
-            self.at += 1;
+            let taken = free.min(bits);
+            bits -= taken;
+            let part = value >> bits & ((1 << taken) - 1);
+            *byte |= (part << (free - taken)) as u8;
+            self.at += taken as usize;
         }
         Some(())
     }
