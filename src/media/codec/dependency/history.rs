@@ -192,15 +192,53 @@ impl Waiting {
         awaited.map_or(0, |awaited| 1 << awaited.place)
     }
 
-    /// These targets (bits) were begun with a frame that has these hopes: they end if one of them fails. Without any, they do not
-    /// need what is awaited.
-    pub(super) fn begun(&mut self, targets: u32, hopes: u16) {
+    /// These targets (bits) were begun anew: they need nothing that is awaited.
+    pub(super) fn forgive(&mut self, targets: u32) {
         for awaited in self.frames.iter_mut().flatten() {
-            if hopes == 0 {
-                awaited.targets &= !targets;
-            } else if hopes >> awaited.place & 1 == 1 {
-                awaited.targets |= targets;
-            }
+            awaited.targets &= !targets;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::virtual_time;
+
+    #[test]
+    fn if_more_frames_are_missing_than_can_be_waited_for_the_oldest_is_lost() {
+        let now = virtual_time::epoch();
+        let mut waiting = Waiting::default();
+        for number in 0..AWAITED as u16 {
+            let since = now + Duration::from_millis(u64::from(number));
+            assert_eq!(waiting.add(number, 1, since), None);
+        }
+        assert_eq!(waiting.add(5, 2, now), None, "known");
+        let lost = waiting.add(40, 1, now + PATIENCE / 2).unwrap();
+        assert_eq!((lost.number, lost.place, waiting.hope(40)), (0, 0, 1));
+        assert_eq!(waiting.take(5).map(|awaited| awaited.targets), Some(3));
+        assert_eq!(waiting.take_lost(now + PATIENCE), None);
+        let next = waiting.take_lost(now + PATIENCE + Duration::from_millis(1)).unwrap();
+        assert_eq!(next.number, 1);
+    }
+
+    #[test]
+    fn numbers_go_round_and_what_is_far_away_is_not_remembered() {
+        let mut history = History::default();
+        history.advance(65_530);
+        history.set(65_530, Fate::LeftOut, 0);
+        history.advance(3);
+        assert_eq!(history.place(65_530), Place::Known(Fate::LeftOut));
+        assert_eq!(history.place(65_535), Place::Known(Fate::Missing));
+        assert_eq!(history.place(4), Place::Newer);
+        assert_eq!(history.place(3_u16.wrapping_sub(256)), Place::TooOld);
+        assert_eq!(history.before(3, 256), Fate::LeftOut);
+        history.advance(259);
+        assert_eq!(
+            history.place(258),
+            Place::Known(Fate::LeftOut),
+            "too many to be waited for"
+        );
+        assert!(is_late(65_530, 3) && !is_late(3, 3) && !is_late(4, 3) && !is_late(3, 300));
     }
 }

@@ -121,7 +121,10 @@ impl Selection {
         self.target = wanted.and_then(|wanted| self.choose(structure, begins_picture, opened, wanted));
         let fate = self.judge(structure, frame, now);
         if matches!(fate, Fate::Forwarded { .. }) {
-            self.begin(opened, self.history.hopes(frame.number));
+            self.sound |= opened;
+            if self.history.hopes(frame.number) == 0 {
+                self.waiting.forgive(opened);
+            }
         }
         self.needs_key_frame = wanted.is_some_and(|wanted| self.lacks(structure, frame.active, wanted));
         fate
@@ -139,18 +142,11 @@ impl Selection {
         fate
     }
 
-    /// Targets (bits) can be begun, as far as the frame's hopes come true.
-    fn begin(&mut self, opened: u32, hopes: u16) {
-        let targets = if hopes == 0 { opened } else { opened & !self.sound };
-        self.waiting.begun(targets, hopes);
-        self.sound |= opened;
-    }
-
     /// Forwards the frame if it belongs to what is sent, and can be decoded.
     fn judge(&mut self, structure: &Structure, frame: &Frame, now: Instant) -> Fate {
         let belongs = |target: &u8| frame.indications.present() >> target & 1 == 1;
         let target = self.target.filter(belongs).filter(|_| self.is_decodable(frame));
-        let hopes = target.and_then(|_| self.hopes(structure, frame, now));
+        let hopes = target.and_then(|_| self.hopes(frame, now));
         let fate = match (target, hopes) {
             (Some(target), Some(_)) => self.forward(structure, frame, target),
             _ => Fate::LeftOut,
@@ -174,15 +170,10 @@ impl Selection {
     }
 
     /// Waits for what the frame depends on. Returns its hopes; `None` if it has none left.
-    fn hopes(&mut self, structure: &Structure, frame: &Frame, now: Instant) -> Option<u16> {
-        let without = if structure.chain_count == 0 {
-            frame.indications.needed()
-        } else {
-            0
-        };
+    fn hopes(&mut self, frame: &Frame, now: Instant) -> Option<u16> {
         for &distance in frame.dependencies() {
             if self.history.before(frame.number, distance) == Fate::Missing {
-                self.wait_for(frame.number.wrapping_sub(distance), without, now);
+                self.wait_for(frame.number.wrapping_sub(distance), 0, now);
             }
         }
         frame.dependencies().iter().try_fold(0, |hopes, &distance| {

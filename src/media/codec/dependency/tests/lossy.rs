@@ -21,23 +21,63 @@ fn without(packets: &[Packet], lost: u16) -> (Vec<Packet>, Vec<Packet>) {
     packets.iter().cloned().partition(|packet| packet.number() != lost)
 }
 
+/// VP8 comes without chains: there, the next frames tell by what they depend on.
 #[test]
 fn a_frame_of_the_chain_that_stays_away_ends_the_target_until_a_key_frame() {
-    let packets = turns(AV1_L1T3, 2);
-    let half = packets[packets.len() / 2].timestamp;
-    let lost = with_layers(AV1_L1T3, layers(0, 0))[3];
-    let (came, gone) = without(&packets, lost);
-    let mut viewer = Viewer::new(Layers::ALL);
-    let since = gone[0].timestamp;
-    for packet in &came {
-        let (frame, decision) = viewer.receive(packet);
-        let (waited, goes_on) = (since + 90 * 700, packet.timestamp >= half);
-        if goes_on || packet.timestamp < since + 90 * 590 {
-            assert!(decision.forwards && !decision.needs_key_frame, "{frame:?}");
-        } else if packet.timestamp > waited {
-            assert!(!decision.forwards && decision.needs_key_frame, "{frame:?}");
+    for fixture in [AV1_L1T3, VP8_L1T3] {
+        let packets = turns(fixture, 2);
+        let half = packets[packets.len() / 2].timestamp;
+        let lost = with_layers(fixture, layers(0, 0))[3];
+        let (came, gone) = without(&packets, lost);
+        let mut viewer = Viewer::new(Layers::ALL);
+        let since = gone[0].timestamp;
+        for packet in &came {
+            let (frame, decision) = viewer.receive(packet);
+            let (waited, goes_on) = (since + 90 * 760, packet.timestamp >= half);
+            if goes_on || packet.timestamp < since + 90 * 590 {
+                assert!(decision.forwards && !decision.needs_key_frame, "{frame:?}");
+            } else if packet.timestamp > waited {
+                assert!(!decision.forwards && decision.needs_key_frame, "{frame:?}");
+            }
         }
     }
+}
+
+/// What came late was forwarded in the hope for another one. If that is lost, all that depends on either ends.
+#[test]
+fn hopes_are_handed_on() {
+    let packets = packets(AV1_L1T3);
+    let lowest = with_layers(AV1_L1T3, layers(0, 0));
+    let (came, _) = without(&packets, lowest[3]);
+    let (mut came, late) = without(&came, lowest[4]);
+    let back = late[0].timestamp + 90 * 150;
+    let at = came.iter().position(|packet| packet.timestamp > back).unwrap();
+    came.splice(at..at, late);
+    let results = Viewer::new(Layers::ALL).receive_all(&came);
+    let (_, last) = results.last().unwrap();
+    assert!(!last.forwards && last.needs_key_frame);
+}
+
+#[test]
+fn a_key_frame_makes_up_for_what_was_lost_before_it() {
+    let packets = turns(AV1_L1T3, 2);
+    let lost = *with_layers(AV1_L1T3, layers(0, 0)).last().unwrap();
+    let (came, _) = without(&packets, lost);
+    for (frame, decision) in Viewer::new(Layers::ALL).receive_all(&came) {
+        assert!(decision.forwards && !decision.needs_key_frame, "{frame:?}");
+    }
+}
+
+/// So many frames at once are not waited for.
+#[test]
+fn after_a_long_gap_a_key_frame_is_asked_for_at_once() {
+    let packets = turns(AV1_L1T3, 5);
+    let mut viewer = Viewer::new(Layers::ALL);
+    viewer.receive_all(&packets[..40]);
+    let gap = packets[39].number() + 300;
+    let after = packets.iter().find(|packet| packet.number() == gap).unwrap();
+    let (_, decision) = viewer.receive(after);
+    assert!(!decision.forwards && decision.needs_key_frame);
 }
 
 #[test]
@@ -60,13 +100,15 @@ fn a_frame_that_comes_late_leaves_no_trace() {
 #[test]
 fn a_frame_that_comes_after_it_was_given_up_is_left_out() {
     let packets = packets(AV1_L1T3);
-    let lost = with_layers(AV1_L1T3, layers(0, 0))[3];
-    let (mut came, gone) = without(&packets, lost);
-    let back = gone[0].timestamp + 90 * 900;
-    let at = came.iter().position(|packet| packet.timestamp > back).unwrap();
-    came.insert(at, gone[0].clone());
-    let results = Viewer::new(Layers::ALL).receive_all(&came);
-    assert!(!results[at].1.forwards && results[at].1.needs_key_frame);
+    for (lost, ends) in [(layers(0, 0), true), (layers(0, 1), false)] {
+        let (mut came, gone) = without(&packets, with_layers(AV1_L1T3, lost)[3]);
+        let back = gone[0].timestamp + 90 * 900;
+        let at = came.iter().position(|packet| packet.timestamp > back).unwrap();
+        came.insert(at, gone[0].clone());
+        let results = Viewer::new(Layers::ALL).receive_all(&came);
+        assert!(!results[at].1.forwards);
+        assert_eq!(results[at].1.needs_key_frame, ends);
+    }
 }
 
 /// Frames that no later one of the chain refers to can be missed.

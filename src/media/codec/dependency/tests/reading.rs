@@ -98,6 +98,13 @@ fn what_a_frame_says_itself_goes_before_its_template() {
     assert_eq!(frame.layers, layers(0, 0));
     assert_eq!(frame.dependencies(), [8]);
     assert_eq!(frame.chain_distances[..3], [8, 7, 7]);
+    let mut stream = Stream::default();
+    let first = stream.read(&packets(AV1_L1T3)[0].descriptor).unwrap();
+    assert_eq!(first.indications.switches(), 0b111);
+    // Flags 00100, then the indications 00, 01 and 11.
+    let own = stream.read(&[0x80, 0, 9, 0b0010_0000, 0b1110_0000]).unwrap();
+    assert_eq!((own.indications.present(), own.indications.needed()), (0b110, 0b100));
+    assert_eq!(own.indications.switches(), 0);
 }
 
 /// A packet that comes late tells of targets what was true then.
@@ -135,8 +142,8 @@ fn an_older_structure_does_not_replace_a_newer_one() {
     assert_eq!(stream.structure().unwrap().targets().count(), 3);
     // So far back, the stream counts anew.
     newer[1..3].copy_from_slice(&400_u16.to_be_bytes());
-    stream.read(&newer).unwrap();
-    stream.read(&older).unwrap();
+    let revision = stream.read(&newer).unwrap().revision;
+    assert_ne!(stream.read(&older).unwrap().revision, revision);
     assert_eq!(stream.structure().unwrap().targets().count(), 2);
 }
 
