@@ -104,10 +104,10 @@ mod tests {
             (bits.flag(), bits.number(3), bits.number(0)),
             (Some(true), Some(0b010), Some(0))
         );
-        assert_eq!(bits.number(6), Some(0b0101_11));
+        assert_eq!(bits.number(6), Some(0b01_0111));
         assert_eq!(
             bits.number(32),
-            Some(0b11_1111_0000_0000_0000_0001_0000_0010_00),
+            Some(0b1111_1100_0000_0000_0000_0100_0000_1000),
             "five bytes"
         );
         assert_eq!((bits.number(7), bits.number(6)), (None, Some(3)));
