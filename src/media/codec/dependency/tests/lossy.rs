@@ -143,6 +143,30 @@ fn a_broken_chain_of_the_higher_layer_leaves_the_lower_ones() {
     assert!(!last.needs_key_frame && last.sent == Some(layers(2, 2)));
 }
 
+/// The chain alone tells of the lost frame: what comes after it does not depend on it.
+#[test]
+fn a_frame_that_only_its_chain_names_is_missed_too() {
+    let packets = packets(AV1_L3T3);
+    let mut viewer = Viewer::new(Layers::ALL);
+    let results = viewer.receive_all(&packets);
+    let [low, middle] = [0, 1].map(|spatial| Viewer::back_to(&results, layers(spatial, 0)));
+    let (number, last) = (results.last().unwrap().0.number, packets.last().unwrap());
+    // Frame 1 after the last is missing: it is of the highest layer.
+    let mut receive = |at: u16, low: u16, high: u16| {
+        let packet = Packet {
+            marker: true,
+            timestamp: last.timestamp + u32::from(at) * 90 * 400,
+            descriptor: made(0, number + at, 0x1ff, &[low], [low, middle + at, high]),
+        };
+        viewer.receive(&packet).1
+    };
+    let decision = receive(2, low + 2, 1);
+    assert_eq!((decision.sent, decision.needs_key_frame), (Some(layers(2, 2)), false));
+    receive(3, 1, 2);
+    let decision = receive(4, 1, 3);
+    assert_eq!((decision.sent, decision.needs_key_frame), (Some(layers(1, 2)), true));
+}
+
 /// A stream over a lossy way, as one viewer gets it.
 struct Run {
     /// Frames as they were sent, by number.

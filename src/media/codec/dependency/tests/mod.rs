@@ -80,6 +80,26 @@ fn layers(spatial: u8, temporal: u8) -> Layers {
     Layers { spatial, temporal }
 }
 
+/// One packet with a frame of its own of an L3T3 stream, which tells active targets, distances to what it depends on, and those of
+/// its chains.
+fn made(template: u32, number: u16, active: u32, dependencies: &[u16], chains: [u16; 3]) -> Vec<u8> {
+    let mut bytes = [0; 32];
+    let mut bits = bits::BitWriter::new(&mut bytes);
+    let mut write = |value, bits_of_it| bits.number(value, bits_of_it).unwrap();
+    write(0b11 << 6 | template, 8);
+    write(u32::from(number), 16);
+    write(0b01011, 5);
+    write(active, 9);
+    for distance in dependencies {
+        write(0b11, 2);
+        write(u32::from(distance - 1), 12);
+    }
+    write(0, 2);
+    chains.iter().for_each(|&distance| write(u32::from(distance), 8));
+    let len = bits.len();
+    bytes[..len].to_vec()
+}
+
 /// One stream, and one subscriber of it.
 struct Viewer {
     stream: Stream,
@@ -111,6 +131,12 @@ impl Viewer {
         };
         let structure = self.stream.structure().unwrap();
         (frame, self.selection.select(structure, arrival, self.wanted, now))
+    }
+
+    /// The distance from the newest frame back to the newest one of these layers.
+    fn back_to(results: &[(Frame, Decision)], layers: Layers) -> u16 {
+        let newest = results.iter().rfind(|(frame, _)| frame.layers == layers).unwrap();
+        results.last().unwrap().0.number - newest.0.number
     }
 
     fn receive_all(&mut self, packets: &[Packet]) -> Vec<(Frame, Decision)> {

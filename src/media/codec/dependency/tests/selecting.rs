@@ -264,41 +264,13 @@ fn a_layer_that_the_sender_does_not_make_is_not_waited_for() {
     }
 }
 
-/// One packet with a frame of its own of an L3T3 stream, which tells active targets, distances to what it depends on, and those of
-/// its chains.
-fn made(template: u32, number: u16, active: u32, dependencies: &[u16], chains: [u16; 3]) -> Vec<u8> {
-    let mut bytes = [0; 32];
-    let mut bits = bits::BitWriter::new(&mut bytes);
-    let mut write = |value, bits_of_it| bits.number(value, bits_of_it).unwrap();
-    write(0b11 << 6 | template, 8);
-    write(u32::from(number), 16);
-    write(0b01011, 5);
-    write(active, 9);
-    for distance in dependencies {
-        write(0b11, 2);
-        write(u32::from(distance - 1), 12);
-    }
-    write(0, 2);
-    chains.iter().for_each(|&distance| write(u32::from(distance), 8));
-    let len = bits.len();
-    bytes[..len].to_vec()
-}
-
 /// A layer that was made, then not, then again, begins anew: until its first frame, the one below is the highest of each picture.
 #[test]
 fn a_layer_that_the_sender_makes_again_is_begun_at_a_switch() {
     let packets = packets(AV1_L3T3);
     let mut viewer = Viewer::new(Layers::ALL);
     let results = viewer.receive_all(&packets);
-    let newest = |layers: Layers| {
-        results
-            .iter()
-            .rfind(|(frame, _)| frame.layers == layers)
-            .unwrap()
-            .0
-            .number
-    };
-    let base = [0, 1, 2].map(|spatial| newest(layers(spatial, 0)));
+    let [low, middle, high] = [0, 1, 2].map(|spatial| Viewer::back_to(&results, layers(spatial, 0)));
     let number = results.last().unwrap().0.number;
     let mut timestamp = packets.last().unwrap().timestamp;
     let mut receive = |at: u16, spatial: u32, active: u32, dependencies: &[u16], chains: [u16; 3]| {
@@ -311,7 +283,6 @@ fn a_layer_that_the_sender_makes_again_is_begun_at_a_switch() {
         };
         viewer.receive(&packet).1
     };
-    let [low, middle, high] = base.map(|base| number - base);
     let two = Some(layers(1, 2));
     receive(1, 0, 0x3f, &[low + 1], [low + 1, middle + 1, high + 1]);
     let below = receive(2, 1, 0x3f, &[1, middle + 2], [1, 1, high + 2]);
