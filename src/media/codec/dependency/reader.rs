@@ -17,7 +17,8 @@ pub struct Frame {
     pub layers: Layers,
     pub is_first_packet: bool,
     pub is_last_packet: bool,
-    /// Whether this packet brings a structure. That is so for the first packet of a key frame.
+    /// Whether this packet brings a structure. It does so if it is the first one of a key frame, and only then. A frame that depends on
+    /// none is no key frame by that alone: later ones may go on with what was before it.
     pub has_structure: bool,
     /// What the frame is to each decode target.
     pub indications: Indications,
@@ -36,11 +37,6 @@ impl Frame {
     /// The distances back to the frames on which this one depends directly.
     pub fn dependencies(&self) -> &[u16] {
         self.dependencies.distances()
-    }
-
-    /// Whether a decoder can start here. True for each packet of a key frame, of any spatial layer that depends on none below it.
-    pub fn is_key_frame(&self) -> bool {
-        self.dependencies.distances().is_empty()
     }
 }
 

@@ -116,7 +116,11 @@ impl Selection {
         self.follow_chains(structure, frame, now);
         self.sound &= frame.active;
         self.running = (self.running | structure.highest_in(frame.layers.spatial)) & frame.active;
-        let opened = if self.is_decodable(frame) { opened(frame) } else { 0 };
+        let opened = if self.is_decodable(frame) {
+            frame.indications.switches() & frame.active
+        } else {
+            0
+        };
         let begins_picture = self.picture.replace(arrival.timestamp) != Some(arrival.timestamp);
         self.target = wanted.and_then(|wanted| self.choose(structure, begins_picture, opened, wanted));
         let fate = self.judge(structure, frame, now);
@@ -270,14 +274,4 @@ impl Selection {
             active,
         }
     }
-}
-
-/// Active targets, as bits, that a subscriber who has the frame can begin.
-fn opened(frame: &Frame) -> u32 {
-    let at_key_frame = if frame.is_key_frame() {
-        frame.indications.present()
-    } else {
-        0
-    };
-    (frame.indications.switches() | at_key_frame) & frame.active
 }

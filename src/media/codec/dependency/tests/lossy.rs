@@ -58,6 +58,23 @@ fn hopes_are_handed_on() {
     assert!(!last.forwards && last.needs_key_frame);
 }
 
+/// It depends on a frame that was given up, so that all who hoped for it end with it.
+#[test]
+fn a_late_frame_that_cannot_be_decoded_ends_what_hoped_for_it() {
+    let packets = packets(AV1_L1T3);
+    let lowest = with_layers(AV1_L1T3, layers(0, 0));
+    let (came, lost) = without(&packets, lowest[3]);
+    let (mut came, late) = without(&came, lowest[4]);
+    let back = lost[0].timestamp + 90 * 700;
+    let at = came.iter().position(|packet| packet.timestamp > back).unwrap();
+    let count = late.len();
+    came.splice(at..at, late);
+    let results = Viewer::new(Layers::ALL).receive_all(&came);
+    assert!(results[at - 1].1.forwards, "as long as there is hope");
+    let rest = results[at..].iter().skip(count + 40);
+    rest.for_each(|(frame, decision)| assert!(!decision.forwards && decision.needs_key_frame, "{frame:?}"));
+}
+
 #[test]
 fn a_key_frame_makes_up_for_what_was_lost_before_it() {
     let packets = turns(AV1_L1T3, 2);
