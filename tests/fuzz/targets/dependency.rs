@@ -7,7 +7,7 @@ use patchbay::media::codec::dependency::{
 };
 
 use super::bytes::Bytes;
-use super::{Run, Target, now};
+use super::{Target, now};
 
 /// Steps: a wait (with the marker as its highest bit), the wish, then length and bytes of a descriptor.
 pub const DEPENDENCY: Target = Target {

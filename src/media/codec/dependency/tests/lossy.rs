@@ -1,3 +1,5 @@
+//! Frames that are lost, late, or out of order.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! What descriptors say.
+
 use super::super::bits::BitWriter;
 use super::*;
 

@@ -1,3 +1,5 @@
+//! Which frames each viewer gets, of streams without loss.
+
 use super::*;
 
 /// The first packet of a picture, from `at` on.

@@ -1,3 +1,5 @@
+//! Descriptors with another mask.
+
 use super::*;
 
 /// Descriptors say the same as before, apart from the mask, whether they had one or not.
