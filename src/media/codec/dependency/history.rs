@@ -112,14 +112,14 @@ impl History {
     }
 
     /// An awaited frame has come: who hoped for it hopes for what it hopes for.
-    pub(super) fn fulfil(&mut self, place: usize, hopes: u16) {
+    pub(super) fn fulfil(&mut self, place: u8, hopes: u16) {
         for hope in self.hopes.iter_mut().filter(|hope| **hope >> place & 1 == 1) {
             *hope = *hope & !(1 << place) | hopes;
         }
     }
 
     /// An awaited frame is lost: who hoped for it cannot be decoded, and is as good as left out.
-    pub(super) fn disappoint(&mut self, place: usize) {
+    pub(super) fn disappoint(&mut self, place: u8) {
         for (hope, fate) in self.hopes.iter_mut().zip(&mut self.fates) {
             if *hope >> place & 1 == 1 {
                 (*hope, *fate) = (0, Fate::LeftOut);
@@ -144,7 +144,7 @@ pub(super) struct Awaited {
     pub(super) targets: u32,
     since: Instant,
     /// Where it is among those that are waited for.
-    pub(super) place: usize,
+    pub(super) place: u8,
 }
 
 /// The missing frames on which what was forwarded depends.
@@ -168,7 +168,7 @@ impl Waiting {
             number,
             targets,
             since: now,
-            place,
+            place: place as u8,
         })
     }
 

@@ -9,7 +9,9 @@
 //!    is asked about it, and its number stays open. If it stays so, a key frame helps.
 //! 2. A subscription has one [`Selection`] for each stream. [`Selection::select`] says what to do with the packet: a [`Decision`].
 //!    For a packet that is resent, read its descriptor again and ask again: the answer is the same as at first, except that frames
-//!    which cannot be decoded any more, because one that they need was lost, are not forwarded again.
+//!    which cannot be decoded any more, because one that they need was lost, are not forwarded again. A selection must know of all
+//!    that its subscriber does not get: who wants to send nothing for a while says so by `wanted`, and leaves out nothing else. It
+//!    takes 1.5 KiB, so it is for subscriptions of streams that have descriptors, and no others.
 //! 3. If the decision has a mask of active targets, [`with_active`] writes the descriptor of the subscriber's copy. Else it is copied.
 //!
 //! Numbers of frames are the same at the subscriber, because descriptors have distances only: nothing is left to be rewritten.

@@ -219,7 +219,7 @@ fn a_structure_larger_than_encoders_make_one_is_malformed() {
 
 #[test]
 fn a_result_stays_small() {
-    assert!(size_of::<Frame>() <= 72, "{}", size_of::<Frame>());
-    assert!(size_of::<Selection>() <= 1_700, "{}", size_of::<Selection>());
-    assert!(size_of::<Structure>() <= 3_300, "{}", size_of::<Structure>());
+    assert!(size_of::<Frame>() <= 64, "{}", size_of::<Frame>());
+    assert!(size_of::<Selection>() <= 1_500, "{}", size_of::<Selection>());
+    assert!(size_of::<Structure>() <= 2_800, "{}", size_of::<Structure>());
 }
