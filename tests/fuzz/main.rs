@@ -57,6 +57,7 @@ fuzz_targets! {
     rtp
     rtcp
     payloads
+    dependency
     members
     feedback
     sdp

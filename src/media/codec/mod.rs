@@ -2,6 +2,7 @@
 
 pub(crate) mod av1;
 pub(crate) mod decoding;
+pub mod dependency;
 pub mod h264;
 pub(crate) mod h265;
 pub mod red;

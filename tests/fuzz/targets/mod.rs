@@ -8,6 +8,7 @@ mod media_client;
 mod bytes;
 mod conferences;
 mod dapi;
+mod dependency;
 mod feedback;
 mod files;
 mod ice;
@@ -42,6 +43,7 @@ pub const ALL: &[Target] = &[
     media::RTP,
     media::RTCP,
     media::PAYLOADS,
+    dependency::DEPENDENCY,
     members::MEMBERS,
     feedback::FEEDBACK,
     sdp::SDP,

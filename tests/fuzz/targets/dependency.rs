@@ -1,0 +1,135 @@
+//! Dependency descriptors: a stream of them, as one viewer gets it.
+
+use std::time::Duration;
+
+use patchbay::media::codec::dependency::{
+    Arrival, DESCRIPTOR_BYTES, Frame, GROWTH, Layers, Selection, Stream, with_active,
+};
+
+use super::bytes::Bytes;
+use super::{Target, now};
+
+/// Steps: a wait (with the marker as its highest bit), the wish, then length and bytes of a descriptor.
+pub const DEPENDENCY: Target = Target {
+    name: "dependency",
+    seeds: streams,
+    prepare: || Box::new(stream),
+};
+
+const RECORDED: [&str; 3] = [
+    include_str!("../../fixtures/dependency/av1-l3t3.txt"),
+    include_str!("../../fixtures/dependency/av1-s2t1.txt"),
+    include_str!("../../fixtures/dependency/vp9-l3t3-key.txt"),
+];
+
+fn step(line: &str) -> Vec<u8> {
+    let fields: Vec<&str> = line.split(' ').collect();
+    let byte = |at: usize| u8::from_str_radix(&fields[2][at..at + 2], 16).unwrap();
+    let descriptor: Vec<u8> = (0..fields[2].len()).step_by(2).map(byte).collect();
+    let wait = if fields[0] == "1" { 0x80 + 33 } else { 0 };
+    [&[wait, 0xff, descriptor.len() as u8], &descriptor[..]].concat()
+}
+
+fn streams() -> Vec<Vec<u8>> {
+    let beginning = |recorded: &&str| recorded.lines().take(60).flat_map(step).collect();
+    RECORDED.iter().map(beginning).collect()
+}
+
+/// What became of the newest frames, by number.
+struct Fates {
+    newest: u16,
+    fates: [Option<(u16, bool)>; 256],
+}
+
+impl Fates {
+    /// Whether the frame with this number was left out.
+    fn left_out(&self, number: u16) -> bool {
+        self.fates[usize::from(number) % 256] == Some((number, false))
+    }
+
+    /// Writes down the first decision about a frame, if it is not a very old one.
+    fn decided(&mut self, frame: &Frame, forwards: bool) {
+        let behind = self.newest.wrapping_sub(frame.number);
+        if behind >= 1 << 15 || (frame.has_structure && behind >= 256) {
+            if (256..=u16::MAX - 255).contains(&behind) {
+                // So far away, numbers are of other frames.
+                self.fates = [None; 256];
+            }
+            self.newest = frame.number;
+        } else if behind >= 256 {
+            assert!(!forwards, "nobody knows what it depends on");
+            return;
+        }
+        let fate = &mut self.fates[usize::from(frame.number) % 256];
+        if fate.is_some_and(|(number, _)| number == frame.number) {
+            return;
+        }
+        *fate = Some((frame.number, forwards));
+        if forwards {
+            for &distance in frame.dependencies() {
+                let needed = frame.number.wrapping_sub(distance);
+                assert!(distance >= 256 || !self.left_out(needed), "{frame:?}");
+            }
+        }
+    }
+}
+
+fn stream(input: &[u8]) {
+    let mut bytes = Bytes(input);
+    let (mut stream, mut selection) = (Stream::default(), Selection::default());
+    let (mut now, mut timestamp) = (now(), 0_u32);
+    let mut fates = Fates {
+        newest: 0,
+        fates: [None; 256],
+    };
+    while !bytes.is_empty() {
+        let (wait, wish) = (bytes.byte(), bytes.byte());
+        let descriptor = bytes.piece();
+        let Ok(frame) = stream.read(descriptor) else { continue };
+        let structure = stream.structure().expect("nothing is read without one");
+        assert!(structure.targets().count() <= 32);
+        let wanted = (wish != 0x88).then_some(Layers {
+            spatial: wish >> 4,
+            temporal: wish & 15,
+        });
+        let arrival = Arrival {
+            frame: &frame,
+            timestamp,
+            marker: wait & 0x80 != 0,
+        };
+        let decision = selection.select(structure, arrival, wanted, now);
+        let again = selection.select(structure, arrival, wanted, now);
+        assert_eq!(decision, again, "a packet that is resent gets the same");
+        assert!(decision.forwards || (!decision.ends_picture && decision.active.is_none()));
+        fates.decided(&frame, decision.forwards);
+        for active in [decision.active.unwrap_or(frame.active), 0, 0x5555_5555] {
+            write(&stream, descriptor, &frame, active);
+        }
+        if wait & 0x80 != 0 {
+            timestamp = timestamp.wrapping_add(3_000);
+        }
+        now += Duration::from_millis(u64::from(wait & 0x7f));
+    }
+}
+
+/// A descriptor that we write is read as the same, with our mask.
+fn write(stream: &Stream, descriptor: &[u8], frame: &Frame, active: u32) {
+    let mut out = [0xff; DESCRIPTOR_BYTES];
+    let Some(len) = with_active(descriptor, frame, active, &mut out) else {
+        assert!(descriptor.len() > DESCRIPTOR_BYTES - GROWTH, "there is room");
+        return;
+    };
+    assert!(len <= descriptor.len() + GROWTH);
+    let read = stream.clone().read(&out[..len]).expect("what we write can be read");
+    let told = |frame: &Frame| {
+        let packet = (frame.number, frame.layers, frame.is_first_packet, frame.is_last_packet);
+        (packet, frame.has_structure, frame.indications, frame.resolution)
+    };
+    assert_eq!(told(&read), told(frame));
+    assert_eq!(read.dependencies(), frame.dependencies());
+    let targets = stream.structure().expect("it was read").targets().count() as u32;
+    assert_eq!(read.active, active & (u32::MAX >> (32 - targets)));
+    let mut again = [0; DESCRIPTOR_BYTES];
+    assert_eq!(with_active(&out[..len], &read, active, &mut again), Some(len));
+    assert_eq!(out[..len], again[..len]);
+}
