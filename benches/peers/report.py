@@ -45,8 +45,9 @@ def line(run):
         return f"failed: {run['failed']}"
     server = run.get("server") or {}
     cpu = server.get("cpu_ns_per_delivered_packet", float("nan")) / 1000
+    share = 100 * server.get("cpu_share", float("nan"))
     delay = run["delay_us"]
-    text = f"{cpu:7.2f} µs a packet, {100 * loss(run):6.2f} % lost, delay p50 {delay['p50'] / 1000:.2f} p99 {delay['p99'] / 1000:.2f} ms"
+    text = f"{cpu:7.2f} µs a packet, {share:5.1f} % of a core, {100 * loss(run):6.2f} % lost, delay p50 {delay['p50'] / 1000:.2f} p99 {delay['p99'] / 1000:.2f} ms"
     return text + f", tester {100 * run.get('tester_cpu_share', 0):.0f} %"
 
 
@@ -72,6 +73,10 @@ class Figures:
         values = [value / 1000 for value in self.cpu().values()]
         return statistics.median(values), min(values), max(values)
 
+    def shares(self):
+        """The part of a core that the whole load takes. Earlier results may lack it."""
+        return {run["seed"]: run["server"].get("cpu_share", 0) for run in self.runs}
+
     def p99_ms(self):
         values = self.of(lambda run: run["delay_us"]["p99"] / 1000)
         return statistics.median(values), min(values), max(values)
@@ -83,38 +88,40 @@ def run_is(run, server, scenario):
     return run["server_name"] == server and run["scenario"] == scenario
 
 
-def ratio(figures, other):
+def ratio(ours, theirs):
     """Median of the rounds' ratios: what disturbs a round disturbs both. None without a round that has both."""
-    ours, theirs = figures.cpu(), other.cpu()
     both = [ours[seed] / theirs[seed] for seed in ours.keys() & theirs.keys() if theirs[seed]]
     return statistics.median(both) if both else None
 
 
-def best_peer(results, scenario):
-    """The peer with the least CPU time for each packet, among those that deliver; its name and figures, or None."""
+def best_peer(results, scenario, figure):
+    """The peer with the least of a figure, among those that deliver; its name and figures, or None."""
     peers = [s["name"] for s in results["servers"] if s["name"] not in (OURS, FLOOR)]
     found = [(name, Figures(results, name, scenario)) for name in peers]
     found = [(name, figures) for name, figures in found if figures.runs]
     delivering = [entry for entry in found if entry[1].median(loss) < COMPARABLE_LOSS] or found
-    return min(delivering, key=lambda entry: entry[1].cpu_us()[0], default=None)
+    return min(delivering, key=lambda entry: statistics.median(figure(entry[1]).values()), default=None)
 
 
 def rows_of(results, scenario):
     """The lines of one scenario's table."""
     floor = Figures(results, FLOOR, scenario)
-    best = best_peer(results, scenario)
+    best, least_busy = (best_peer(results, scenario, figure) for figure in (Figures.cpu, Figures.shares))
     rows = []
     for server in results["servers"]:
         figures = Figures(results, server["name"], scenario)
         if not figures.runs:
             if figures.failures:
-                rows.append([server["title"], "failed"] + [""] * 7)
+                rows.append([server["title"], "failed"] + [""] * 9)
             continue
         middle, least, most = figures.cpu_us()
         delay = [figures.median(lambda run, key=key: run["delay_us"][key] / 1000) for key in ("p50", "p95", "p99")]
         delay.append(max(figures.of(lambda run: run["delay_us"]["max"] / 1000)))
-        to_floor = ratio(figures, floor) if server["name"] != FLOOR else None
-        to_best = ratio(figures, best[1]) if best and server["name"] not in (FLOOR, best[0]) else None
+        to_floor = ratio(figures.cpu(), floor.cpu()) if server["name"] != FLOOR else None
+        to_best = ratio(figures.cpu(), best[1].cpu()) if best and server["name"] not in (FLOOR, best[0]) else None
+        shares = figures.shares()
+        is_compared = least_busy and server["name"] not in (FLOOR, least_busy[0])
+        to_least_busy = ratio(shares, least_busy[1].shares()) if is_compared else None
         rss, each = (figures.median(lambda run, key=key: run["server"][key]) for key in ("rss_bytes", "rss_bytes_per_participant"))
         rows.append(
             [
@@ -122,6 +129,8 @@ def rows_of(results, scenario):
                 f"{middle:.2f} µs ({least:.2f}–{most:.2f})",
                 f"{to_floor:.2f}" if to_floor else "",
                 f"{to_best:.2f}" if to_best else "",
+                f"{100 * statistics.median(shares.values()):.1f} %",
+                f"{to_least_busy:.2f}" if to_least_busy else "",
                 percent(figures.median(loss)),
                 " / ".join(f"{value:.3g}" for value in delay) + " ms",
                 f"{rss / 1024**2:.1f} MiB",
@@ -137,7 +146,8 @@ def percent(part):
 
 
 COLUMNS = [
-    "", "CPU time a packet (min–max)", "÷ floor", "÷ best peer", "lost", "delay p50 / p95 / p99 / max", "memory", "a participant", "runs",
+    "", "CPU time a packet (min–max)", "÷ floor", "÷ best peer", "of a core", "÷ best peer", "lost",
+    "delay p50 / p95 / p99 / max", "memory", "a participant", "runs",
 ]
 
 

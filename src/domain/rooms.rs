@@ -370,14 +370,17 @@ impl Rooms {
         effects
     }
 
-    /// Takes a connection out of its room. Returns it, and what fills the slots that showed its participant.
+    /// Takes a connection out of its room. Returns it, and what fills the slots that showed its participant, and is
+    /// wanted there.
     fn take_peer(&mut self, peer: PeerId) -> (Option<Peer>, Vec<Effect>) {
         self.quotas.peers.remove(peer);
         let Some(seat) = self.peers.remove(&peer) else {
             return (None, Vec::new());
         };
         let taken = self.owner(seat).and_then(|owner| owner.take_peer(peer));
-        (taken, self.silence(seat, peer))
+        let mut effects = self.silence(seat, peer);
+        effects.extend(self.settle_wants(seat.room));
+        (taken, effects)
     }
 
     fn owner(&mut self, seat: Seat) -> Option<&mut Participant> {

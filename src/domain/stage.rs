@@ -74,6 +74,12 @@ impl FilledSlots {
         self.0.iter().map(|(slot, feed)| (slot.id, *feed))
     }
 
+    /// The videos in the slots of pictures, and the screen in that of whoever presents.
+    pub(crate) fn videos(&self) -> impl Iterator<Item = FeedRef> {
+        let of_video = self.0.iter().filter(|(slot, _)| slot.part.kind() == MediaKind::Video);
+        of_video.filter_map(|(_, feed)| *feed)
+    }
+
     /// Puts those of the line-up into the slots who are to be there for `viewer`. Whoever stays keeps their slot, but the first slot
     /// of sound has whoever spoke last: its stream is the one that every client plays. Returns the slots that have changed.
     pub fn fill(&mut self, viewer: ParticipantId, lineup: &Lineup) -> Vec<(SlotId, Option<FeedRef>)> {

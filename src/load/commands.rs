@@ -29,6 +29,8 @@ pub(super) enum Command {
     Add(Box<Setup>),
     Leave(usize, oneshot::Sender<()>),
     Learn(usize, Terms),
+    /// The layers of a participant's video that the server wants, by their rids, and those that it does not want.
+    SendLayers(usize, Vec<(String, bool)>),
     Measure,
     StopSending,
     Progress(oneshot::Sender<Progress>),

@@ -62,7 +62,7 @@ impl Totals {
         let complete = self
             .sent_after
             .as_ref()
-            .filter(|_| !source.is_layer() && !client.came_late());
+            .filter(|_| !source.is_layer() && !source.may_be_left_out() && !client.came_late());
         match (received, complete) {
             (Some(reception), None) => self.lost += reception.counts.gaps,
             (received, Some(after)) => {
@@ -77,7 +77,7 @@ impl Totals {
                     });
                 }
             }
-            // This is a layer that was not chosen, or a visit that was too short.
+            // This is a layer that was not chosen, somebody who was silent, or a visit that was too short.
             (None, None) => {}
         }
     }

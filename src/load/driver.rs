@@ -161,6 +161,17 @@ impl Thread {
                     client.learn(&terms);
                 }
             }
+            Command::SendLayers(participant, layers) => {
+                for source in self.publishers.get(&participant).into_iter().flatten() {
+                    let source = &mut self.shared.sources[*source as usize];
+                    let wanted = layers
+                        .iter()
+                        .find(|(rid, _)| source.is_layer() && rid == source.encoding.rid);
+                    if let Some((_, is_wanted)) = wanted {
+                        source.set_wanted(*is_wanted);
+                    }
+                }
+            }
             Command::Measure => {
                 self.shared.totals.begin(&self.shared.sources);
                 for place in self.places.iter_mut().flatten() {

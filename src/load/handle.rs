@@ -68,6 +68,11 @@ impl MediaHandle {
         self.send(Command::Learn(participant, terms))
     }
 
+    /// Lets a participant send these layers of its video, by their rids, and no others.
+    pub(crate) fn send_layers(&self, participant: usize, layers: Vec<(String, bool)>) -> Result<(), LoadError> {
+        self.send(Command::SendLayers(participant, layers))
+    }
+
     pub(crate) fn measure(&self) -> Result<(), LoadError> {
         self.send(Command::Measure)
     }

@@ -60,8 +60,6 @@ use self::socket::Target;
 use crate::media::peer::dtls::DtlsIdentity;
 use crate::media::peer::srtp::Profile;
 
-/// Time for servers to settle after the last join.
-const SETTLE: Duration = Duration::from_secs(2);
 /// Time for the last connections to come up.
 const JOIN_TIMEOUT: Duration = Duration::from_secs(20);
 /// Time that a visitor stays in a join storm.
@@ -198,7 +196,7 @@ impl Run {
             }
         }
         status("everybody is there; settling");
-        self.or_early(tokio::time::sleep(SETTLE)).await
+        self.or_early(tokio::time::sleep(self.context.options.settle())).await
     }
 
     /// Waits for `this`, unless something fails or Ctrl-C comes first.

@@ -66,10 +66,19 @@ pub struct Options {
     /// Let senders send three simulcast layers
     #[arg(long)]
     pub simulcast: bool,
+    /// Height in pixels at which viewers show each video, and say so to the server; senders stop the simulcast layers
+    /// that the server says nobody wants
+    #[arg(long, value_name = "PX", value_parser = clap::value_parser!(u16).range(1..=2160))]
+    pub(crate) tile_height: Option<u16>,
     /// Let senders of video send sound too; meetings always have it
     #[arg(long)]
     pub sound: bool,
-    /// Seconds of the measurement, which begins two seconds after everybody has joined
+    /// People in each room who speak at once, by turns of five seconds; the others are silent. Servers are then offered audio
+    /// levels, and sound that they leave out does not count as lost. Without this option, patchbay is offered no levels in rooms
+    /// of more than six senders, so that it forwards everything
+    #[arg(long, value_name = "N")]
+    pub(crate) speakers: Option<usize>,
+    /// Seconds of the measurement, which begins two seconds after everybody has joined; with --tile-height twelve seconds
     #[arg(long, default_value_t = 10, value_name = "S")]
     pub(crate) duration_s: u64,
     /// Joins a second
@@ -118,6 +127,10 @@ pub struct Options {
     pub(crate) livekit_key: String,
 }
 
+/// Time for servers to settle after the last join...
+const SETTLE: Duration = Duration::from_secs(2);
+/// ...and where senders stop layers that nobody wants: they are told after some seconds without a wish.
+const SETTLE_LAYERS: Duration = Duration::from_secs(12);
 /// Time for the last packet to arrive where no link delays it.
 const DRAIN: Duration = Duration::from_millis(700);
 /// Participants of a run. More would need much memory, and would show no more about a server.
@@ -169,6 +182,14 @@ impl Options {
         }
     }
 
+    /// Time for servers to settle after the last join.
+    pub(crate) fn settle(&self) -> Duration {
+        match self.tile_height {
+            Some(_) => SETTLE_LAYERS,
+            None => SETTLE,
+        }
+    }
+
     /// Time for the last packet to arrive.
     pub(crate) fn drain(&self) -> Duration {
         DRAIN + self.link.map_or(Duration::ZERO, |link| link.longest_way())
@@ -193,6 +214,15 @@ impl Options {
         }
         if self.duration_s == 0 || self.joins_per_s == 0 {
             return invalid("--duration-s and --joins-per-s must be at least 1".to_owned());
+        }
+        if self.speakers.is_some_and(|speakers| speakers > self.publishers()) {
+            return invalid("--speakers must not be more than --publishers".to_owned());
+        }
+        if self.speakers.is_some() && !self.has_sound() {
+            return invalid("--speakers needs --sound here".to_owned());
+        }
+        if self.tile_height.is_some() && !self.simulcast {
+            return invalid("--tile-height needs --simulcast: there is nothing to choose from".to_owned());
         }
         if self.password.is_some() && self.server != Server::Patchbay {
             return invalid("--password is for rooms of patchbay".to_owned());

@@ -33,11 +33,12 @@ const OFFERED: [(u8, Extension); 4] = [
 /// The feedback that tells the arrival times of numbered packets.
 const TRANSPORT_CC: &str = "transport-cc";
 
-/// Simulcast layers, lowest first: the rid, and the layer's part of the bit rate.
-pub(crate) const SIMULCAST: [(&str, f64); 3] = [("q", 0.08), ("h", 0.27), ("f", 0.65)];
+/// Simulcast layers, lowest first: the rid, the layer's part of the bit rate, and the height of its pictures.
+pub(crate) const SIMULCAST: [(&str, f64, u16); 3] = [("q", 0.08, 180), ("h", 0.27, 360), ("f", 0.65, HEIGHT)];
+/// Height of a video.
+pub(crate) const HEIGHT: u16 = 720;
 
-/// An offer that offers no audio levels. From large rooms servers forward the loudest alone; without levels, all that was sent can be
-/// counted.
+/// An offer that offers no audio levels.
 pub(crate) fn without_levels(offer: &str) -> String {
     let uri = Extension::AudioLevel.uri();
     offer.split_inclusive('\n').filter(|line| !line.contains(uri)).collect()
@@ -119,10 +120,10 @@ fn media_section(
             );
         }
         layers => {
-            for (rid, _) in &SIMULCAST[..layers.len()] {
+            for (rid, ..) in &SIMULCAST[..layers.len()] {
                 let _ = write!(sdp, "a=rid:{rid} send\r\n");
             }
-            let rids: Vec<&str> = SIMULCAST[..layers.len()].iter().map(|(rid, _)| *rid).collect();
+            let rids: Vec<&str> = SIMULCAST[..layers.len()].iter().map(|(rid, ..)| *rid).collect();
             let _ = write!(sdp, "a=simulcast:send {}\r\n", rids.join(";"));
         }
     }
@@ -301,6 +302,11 @@ impl Section {
             .iter()
             .filter(move |attribute| attribute.key == key)
             .filter_map(|attribute| attribute.value.as_deref())
+    }
+
+    /// The name of the track that is sent (RFC 8830): what follows that of its stream.
+    pub(crate) fn track(&self) -> Option<&str> {
+        value(&self.attributes, "msid")?.split(' ').nth(1)
     }
 
     fn has(&self, key: &str) -> bool {

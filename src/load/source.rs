@@ -28,10 +28,13 @@ const KEY_FRAME_SPACING: Duration = Duration::from_millis(300);
 /// 6464).
 const TALK_FRAMES: std::ops::Range<u32> = 50..250;
 
+/// Time after which somebody else speaks, where people take turns.
+const TURN: Duration = Duration::from_secs(5);
+
 /// Bytes of the VP8 descriptor (RFC 7741 §4.2) with a 15-bit picture id.
 const DESCRIPTOR_BYTES: usize = 4;
-/// VP8 payload header (RFC 7741 §4.3) of a key frame, with start code and dimensions.
-const KEY_FRAME_HEADER: [u8; 10] = [0x10, 0, 0, 0x9d, 0x01, 0x2a, 0x00, 0x05, 0xd0, 0x02];
+/// Bytes of the VP8 payload header (RFC 7741 §4.3) of a key frame, with start code and dimensions.
+const KEY_FRAME_HEADER_BYTES: usize = 10;
 const FRAME_HEADER: [u8; 3] = [0x11, 0, 0];
 /// First byte of Opus: one 20 ms frame, full band, CELT, mono (RFC 6716 §3.1).
 const OPUS_TOC: u8 = 0xf8;
@@ -45,9 +48,31 @@ pub struct Encoding {
     pub(crate) bitrate_bps: u64,
     /// Simulcast restriction id (RFC 8851); empty without simulcast.
     pub rid: &'static str,
+    /// Height of the pictures.
+    pub(crate) height: u16,
+    /// The turns of speaking. `None` where everybody speaks as they like.
+    pub(crate) turns: Option<Turns>,
     pub mid: String,
     /// Ids of the extensions that the server accepted, 0 for one that it did not.
     pub extensions: ExtensionIds,
+}
+
+/// The turns in which the senders of a room speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Turns {
+    /// The sender's place among the senders of the room, and their number.
+    pub(crate) place: usize,
+    pub(crate) senders: usize,
+    /// Senders who speak at once.
+    pub(crate) speakers: usize,
+}
+
+impl Turns {
+    /// Whether the sender speaks so long after the beginning. In each turn one speaker begins and another one stops.
+    fn speaks(self, elapsed: Duration) -> bool {
+        let turn = (elapsed.as_secs() / TURN.as_secs()) as usize % self.senders.max(1);
+        (self.place + self.senders - turn) % self.senders.max(1) < self.speakers
+    }
 }
 
 /// Ids of header extensions (RFC 8285, one-byte form).
@@ -85,6 +110,8 @@ pub struct Source {
     last_key_frame: Option<Instant>,
     talking: bool,
     turn: u32,
+    /// Whether the server wants it.
+    is_wanted: bool,
     /// Send times of the last 65,536 packets: microseconds on the tester's clock, cut to 32 bits.
     sent_at: Box<[u32]>,
 }
@@ -112,6 +139,7 @@ impl Source {
             last_key_frame: None,
             talking: random.random(),
             turn: 0,
+            is_wanted: true,
             sent_at: vec![0; 1 << 16].into(),
             random,
         }
@@ -120,6 +148,39 @@ impl Source {
     /// Whether it is one of several encodings of a track, only one of which a subscriber gets.
     pub(crate) fn is_layer(&self) -> bool {
         !self.encoding.rid.is_empty()
+    }
+
+    /// Whether a server may leave out parts of it that others do not miss: the sound of people who do not speak.
+    pub(crate) fn may_be_left_out(&self) -> bool {
+        self.encoding.kind == Kind::Audio && self.encoding.turns.is_some()
+    }
+
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.is_wanted
+    }
+
+    /// The server wants it from now on, or not. What is wanted again begins with a key frame, as an encoder does.
+    pub(crate) fn set_wanted(&mut self, is_wanted: bool) {
+        if is_wanted && !self.is_wanted {
+            self.last_key_frame = None;
+        }
+        self.is_wanted = is_wanted;
+    }
+
+    /// Lets the frame that is due go by.
+    pub(crate) fn pass(&mut self, now: Instant) {
+        self.due += self.interval();
+        // Frames missed during a stall are not sent later.
+        if self.due < now {
+            self.due = now + self.interval();
+        }
+    }
+
+    fn interval(&self) -> Duration {
+        match self.encoding.kind {
+            Kind::Video => VIDEO_INTERVAL,
+            Kind::Audio => AUDIO_INTERVAL,
+        }
     }
 
     pub(crate) fn want_key_frame(&mut self) {
@@ -136,24 +197,17 @@ impl Source {
     /// The payload bytes of each packet of the frame that is due, and whether it is a key frame. Sets the time of the
     /// next frame.
     pub fn frame(&mut self, now: Instant) -> (SmallVec<[usize; 32]>, bool) {
-        let elapsed = now.saturating_duration_since(self.started).as_micros() as u64;
-        let (interval, clock) = match self.encoding.kind {
-            Kind::Video => (VIDEO_INTERVAL, VIDEO_CLOCK),
-            Kind::Audio => (AUDIO_INTERVAL, AUDIO_CLOCK),
+        let elapsed = now.saturating_duration_since(self.started);
+        let clock = match self.encoding.kind {
+            Kind::Video => VIDEO_CLOCK,
+            Kind::Audio => AUDIO_CLOCK,
         };
-        self.timestamp = self.first_timestamp.wrapping_add((elapsed * clock / 1_000_000) as u32);
-        self.due += interval;
-        // Frames missed during a stall are not sent later.
-        if self.due < now {
-            self.due = now + interval;
-        }
-        let mean = self.encoding.bitrate_bps as f64 / 8.0 * interval.as_secs_f64();
+        let ticks = elapsed.as_micros() as u64 * clock / 1_000_000;
+        self.timestamp = self.first_timestamp.wrapping_add(ticks as u32);
+        self.pass(now);
+        let mean = self.encoding.bitrate_bps as f64 / 8.0 * self.interval().as_secs_f64();
         if self.encoding.kind == Kind::Audio {
-            if self.turn == 0 {
-                self.talking = !self.talking;
-                self.turn = self.random.random_range(TALK_FRAMES);
-            }
-            self.turn -= 1;
+            self.talk(elapsed);
             let bytes = mean * self.random.random_range(0.85..1.15);
             return (SmallVec::from_slice(&[(bytes as usize).max(MARK_BYTES + 8)]), false);
         }
@@ -165,6 +219,19 @@ impl Source {
         };
         self.picture_id = self.picture_id.wrapping_add(1) & 0x7fff;
         (split((mean * factor) as usize), key_frame)
+    }
+
+    /// Decides whether the sender speaks in the next packet of sound.
+    fn talk(&mut self, elapsed: Duration) {
+        if let Some(turns) = self.encoding.turns {
+            self.talking = turns.speaks(elapsed);
+            return;
+        }
+        if self.turn == 0 {
+            self.talking = !self.talking;
+            self.turn = self.random.random_range(TALK_FRAMES);
+        }
+        self.turn -= 1;
     }
 
     fn takes_key_frame(&mut self, now: Instant) -> bool {
@@ -207,7 +274,7 @@ impl Source {
                 payload[0] = OPUS_TOC;
                 1
             }
-            Kind::Video => vp8(payload, self.picture_id, &frame),
+            Kind::Video => vp8(payload, self.picture_id, encoding.height, &frame),
         };
         mark.write(&mut payload[marked..]);
         Written {
@@ -230,12 +297,12 @@ pub struct PacketInFrame {
 /// The sizes of a frame's packets, as in libwebrtc: as few packets as will hold the frame, with sizes that differ by
 /// one byte at most.
 fn split(bytes: usize) -> SmallVec<[usize; 32]> {
-    let bytes = bytes.max(DESCRIPTOR_BYTES + KEY_FRAME_HEADER.len() + MARK_BYTES);
+    let bytes = bytes.max(DESCRIPTOR_BYTES + KEY_FRAME_HEADER_BYTES + MARK_BYTES);
     let count = bytes.div_ceil(MAX_VIDEO_PAYLOAD);
     (0..count)
         .map(|nth| {
             let size = bytes / count + usize::from(nth >= count - bytes % count);
-            size.max(DESCRIPTOR_BYTES + KEY_FRAME_HEADER.len() + MARK_BYTES)
+            size.max(DESCRIPTOR_BYTES + KEY_FRAME_HEADER_BYTES + MARK_BYTES)
         })
         .collect()
 }
@@ -264,20 +331,28 @@ fn extensions(out: &mut [u8], encoding: &Encoding, transport_sequence: u16, leve
     end
 }
 
-fn vp8(payload: &mut [u8], picture_id: u16, frame: &PacketInFrame) -> usize {
+fn vp8(payload: &mut [u8], picture_id: u16, height: u16, frame: &PacketInFrame) -> usize {
     payload[0] = if frame.is_first { 0x90 } else { 0x80 };
     payload[1] = 0x80;
     payload[2..4].copy_from_slice(&(0x8000 | picture_id).to_be_bytes());
     if !frame.is_first {
         return DESCRIPTOR_BYTES;
     }
+    let key_frame_header = key_frame_header(height);
     let header: &[u8] = if frame.key_frame {
-        &KEY_FRAME_HEADER
+        &key_frame_header
     } else {
         &FRAME_HEADER
     };
     payload[DESCRIPTOR_BYTES..DESCRIPTOR_BYTES + header.len()].copy_from_slice(header);
     DESCRIPTOR_BYTES + header.len()
+}
+
+/// The header of a key frame of so many lines, 16 to 9.
+fn key_frame_header(height: u16) -> [u8; KEY_FRAME_HEADER_BYTES] {
+    let [wide_low, wide_high] = (height / 9 * 16).to_le_bytes();
+    let [high_low, high_high] = height.to_le_bytes();
+    [0x10, 0, 0, 0x9d, 0x01, 0x2a, wide_low, wide_high, high_low, high_high]
 }
 
 /// The place of the mark in a received payload. `None` if there is no place for one.
@@ -293,7 +368,7 @@ pub(crate) fn marked_from(kind: Kind, payload: &[u8]) -> Option<usize> {
     let header = if inter_frame {
         FRAME_HEADER.len()
     } else {
-        KEY_FRAME_HEADER.len()
+        KEY_FRAME_HEADER_BYTES
     };
     Some(descriptor.len + header)
 }
@@ -313,6 +388,8 @@ mod tests {
             payload_type: 96,
             bitrate_bps,
             rid: "",
+            height: 720,
+            turns: None,
             mid: "0".to_owned(),
             extensions: ExtensionIds {
                 mid: 1,
@@ -357,6 +434,37 @@ mod tests {
             assert!(sizes.clone().max().unwrap() - sizes.min().unwrap() <= 1);
             assert!((1..=30).contains(&frame.len()));
         }
+    }
+
+    #[test]
+    fn as_many_speak_as_are_to_and_everybody_comes_to_speak() {
+        let speaks = |place, second| {
+            let turns = Turns {
+                place,
+                senders: 5,
+                speakers: 2,
+            };
+            turns.speaks(Duration::from_secs(second))
+        };
+        for second in 0..60 {
+            assert_eq!((0..5).filter(|place| speaks(*place, second)).count(), 2, "{second}");
+        }
+        for place in 0..5 {
+            assert_eq!((0..25).filter(|second| speaks(place, *second)).count(), 10, "{place}");
+        }
+    }
+
+    #[test]
+    fn a_source_that_nobody_wants_goes_on_with_a_key_frame() {
+        let mut source = Source::new(epoch(), 1, encoding(Kind::Video, 500_000), 1);
+        run(&mut source, epoch(), 2);
+        source.set_wanted(false);
+        let (due, sent) = (source.due, source.sent);
+        source.pass(due);
+        assert_eq!((source.due, source.sent), (due + VIDEO_INTERVAL, sent));
+        source.set_wanted(true);
+        assert!(source.frame(source.due).1);
+        assert!(!source.frame(source.due).1);
     }
 
     #[test]

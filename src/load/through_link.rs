@@ -231,6 +231,8 @@ mod tests {
                 payload_type: 96,
                 bitrate_bps: 1_000_000,
                 rid: "",
+                height: 720,
+                turns: None,
                 mid: "0".to_owned(),
                 extensions: ExtensionIds {
                     transport_sequence: NUMBER_ID,

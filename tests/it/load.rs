@@ -89,6 +89,12 @@ async fn an_address_without_a_server_is_one_sentence() {
     assert!(message.contains("Is the server running there?"), "{message}");
     let message = failure("broadcast --publishers 0").await;
     assert!(message.contains("at least one publisher"), "{message}");
+    let message = failure("meeting --publishers 4 --speakers 5").await;
+    assert!(message.contains("--speakers must not be more"), "{message}");
+    let message = failure("broadcast --speakers 1").await;
+    assert!(message.contains("--speakers needs --sound"), "{message}");
+    let message = failure("broadcast --tile-height 180").await;
+    assert!(message.contains("--tile-height needs --simulcast"), "{message}");
     let message = failure("broadcast --server-pid 4194304").await;
     assert!(message.contains("no process 4194304"), "{message}");
 }
@@ -411,5 +417,29 @@ mod alone {
             number(&layers, "/lost_packets") + number(&layers, "/corrupt_packets"),
             0.0
         );
+    }
+
+    /// Of eight voices two speak, and more than them nobody hears. Nobody wants more than the lowest of three layers, so the other
+    /// two are not sent.
+    #[tokio::test]
+    async fn what_nobody_hears_or_sees_is_not_sent_and_is_no_loss() {
+        let server = Server::start().await;
+        let url = server.plain("http", "");
+        let line = format!("meeting --url {url} --publishers 8 --bitrate-kbps 400 --simulcast --duration-s 4");
+        let whole = figures(&line).await;
+        let seen = figures(&format!("{line} --speakers 2 --tile-height 180")).await;
+        for nothing in ["/lost_packets", "/duplicate_packets", "/corrupt_packets"] {
+            assert_eq!(number(&seen, nothing), 0.0, "{nothing}");
+        }
+        assert_eq!(seen["errors"], serde_json::json!([]));
+        // Eight voices of 50 packets a second, and of each video 30 of the lowest layer.
+        let sent = number(&seen, "/sent_packets") / number(&seen, "/measured_s");
+        assert!((600.0..700.0).contains(&sent), "{sent}");
+        // Two voices, or some more while they take turns: each is heard by seven.
+        let videos = 8.0 * 7.0 * 30.0;
+        let delivered = number(&seen, "/delivered_packets") / number(&seen, "/measured_s");
+        let voices = (delivered - videos) / 7.0 / 50.0;
+        assert!((1.8..4.5).contains(&voices), "{voices}");
+        assert!(number(&whole, "/delivered_packets") / number(&whole, "/measured_s") > 2.0 * delivered);
     }
 }

@@ -18,6 +18,8 @@ pub const PACKET_BYTES: usize = 1_188;
 
 pub struct Broadcast {
     pub now: Instant,
+    /// Time between two packets of the publisher.
+    pub step: Duration,
     pub worker: Worker,
     /// The worker that serves the rest of the subscribers.
     pub mirror: Option<Worker>,
@@ -100,6 +102,7 @@ impl Broadcast {
         }
         let mut broadcast = Broadcast {
             now,
+            step: Duration::ZERO,
             worker,
             mirror,
             mirror_buffer: vec![0; 256 * 1024],
@@ -131,6 +134,7 @@ impl Broadcast {
         let mut buffer = [0; 2_048];
         let mut sent = 0;
         for packet in packets {
+            self.now += self.step;
             buffer[..packet.len()].copy_from_slice(packet);
             let datagram = Datagram {
                 from: self.publisher.address,
@@ -158,6 +162,16 @@ impl Broadcast {
             });
         }
         sent
+    }
+
+    /// Lets the worker hear of everybody, and do what is due.
+    pub fn catch_up(&mut self) {
+        for client in self.subscribers.iter_mut().chain([&mut self.publisher]) {
+            let check = client.plain_check();
+            client.deliver(self.now, &mut self.worker, &check);
+        }
+        run_until(&mut self.worker, self.now);
+        while self.worker.poll_event().is_some() {}
     }
 
     pub fn pass(&mut self, time: Duration) {

@@ -1,9 +1,11 @@
 //! What the participants of a room want of the videos that they watch, as the media workers are sent it. The number of videos is
 //! settled here, because each video may come over a connection of its own, and because it depends on who speaks.
 
-use super::{MediaArrival, Participant, Room};
+use std::collections::HashSet;
+
+use super::{MediaArrival, Participant, Peer, Room};
 use crate::domain::wants::{LAST_N, VideoWants};
-use crate::domain::{Effect, Use};
+use crate::domain::{Effect, MediaKind, Use};
 use crate::ids::{Feed, FeedRef, ParticipantId};
 use crate::video::Want;
 
@@ -23,7 +25,10 @@ enum Rank {
 impl Room {
     /// Sends the media workers what the viewers want now, as far as that has changed.
     pub(crate) fn settle_wants(&mut self) -> Vec<Effect> {
-        let choosy = self.participants.iter().filter(|(_, one)| one.is_choosy());
+        let choosy = self
+            .participants
+            .iter()
+            .filter(|(id, one)| one.is_choosy(self.speaker_for(**id)));
         let choosy: Vec<ParticipantId> = choosy.map(|(id, _)| *id).collect();
         choosy.into_iter().flat_map(|id| self.settle_wants_of(id)).collect()
     }
@@ -34,18 +39,12 @@ impl Room {
         };
         let nothing_said = VideoWants::default();
         let wants = participant.wants.as_deref().unwrap_or(&nothing_said);
-        let mut ranked: Vec<(Rank, FeedRef)> = participant
-            .watched()
-            .map(|feed| (self.rank(wants, feed), feed))
-            .collect();
-        ranked.sort_unstable();
-        ranked.dedup();
-        ranked.truncate(wants.last_n);
+        let speaker = self.speaker_for(viewer);
+        let sent = self.sent_to(participant, speaker, wants);
         let want = |feed: FeedRef| {
             let user = self.participants.get(&feed.participant).map(|one| &one.person.user);
-            let is_sent = ranked.iter().any(|(_, one)| *one == feed);
             Want {
-                height: match is_sent {
+                height: match sent.as_ref().is_none_or(|sent| sent.contains(&feed)) {
                     true => user.and_then(|user| wants.height(user, feed.feed)),
                     false => Some(0),
                 },
@@ -53,8 +52,11 @@ impl Room {
             }
         };
         let of_peers = participant.peers.iter().map(|peer| {
-            let watched = peer.uses.iter().filter_map(watched);
-            let wants = watched.map(|feed| (feed, want(feed)));
+            let mut videos: Vec<FeedRef> = peer.videos(speaker).collect();
+            // Somebody may be in several slots.
+            videos.sort_unstable();
+            videos.dedup();
+            let wants = videos.into_iter().map(|feed| (feed, want(feed)));
             wants.filter(|(_, want)| *want != Want::default()).collect()
         });
         let of_peers: Vec<Vec<(FeedRef, Want)>> = of_peers.collect();
@@ -69,6 +71,26 @@ impl Room {
             }
         }
         effects
+    }
+
+    /// The videos that a viewer is sent at most, of those that they watch. `None` if that is all of them.
+    fn sent_to(&self, viewer: &Participant, speaker: Option<FeedRef>, wants: &VideoWants) -> Option<HashSet<FeedRef>> {
+        let mut watched: Vec<FeedRef> = viewer.videos(speaker).collect();
+        watched.sort_unstable();
+        watched.dedup();
+        if watched.len() <= wants.last_n {
+            return None;
+        }
+        let ranked = watched.into_iter().map(|feed| (self.rank(wants, feed), feed));
+        let mut ranked: Vec<(Rank, FeedRef)> = ranked.collect();
+        ranked.select_nth_unstable(wants.last_n);
+        ranked.truncate(wants.last_n);
+        Some(ranked.into_iter().map(|(_, feed)| feed).collect())
+    }
+
+    /// The video in the slots that follow the speaker.
+    fn speaker_for(&self, viewer: ParticipantId) -> Option<FeedRef> {
+        self.speakers.shown_to(viewer).map(FeedRef::camera)
     }
 
     fn rank(&self, wants: &VideoWants, FeedRef { participant, feed }: FeedRef) -> Rank {
@@ -93,22 +115,27 @@ impl Room {
 }
 
 impl Participant {
-    fn watched(&self) -> impl Iterator<Item = FeedRef> {
-        let uses = self.peers.iter().flat_map(|peer| peer.uses.iter());
-        uses.filter_map(watched)
+    fn videos(&self, speaker: Option<FeedRef>) -> impl Iterator<Item = FeedRef> {
+        self.peers.iter().flat_map(move |peer| peer.videos(speaker))
     }
 
     /// Whether they are perhaps not to be sent all that they watch, or were not.
-    fn is_choosy(&self) -> bool {
+    fn is_choosy(&self, speaker: Option<FeedRef>) -> bool {
         self.wants.is_some()
-            || self.watched().nth(LAST_N).is_some()
+            || self.videos(speaker).nth(LAST_N).is_some()
             || self.peers.iter().any(|peer| !peer.wants.is_empty())
     }
 }
 
-fn watched(one: &Use) -> Option<FeedRef> {
-    match one {
-        Use::Watch(feed) => Some(*feed),
-        Use::Publish(_) | Use::Slot(..) | Use::StageSlot(_) => None,
+impl Peer {
+    /// The videos that it carries now: those that its client watches, and those in its slots. A slot that follows the speaker has
+    /// `speaker`.
+    fn videos(&self, speaker: Option<FeedRef>) -> impl Iterator<Item = FeedRef> {
+        let of_uses = self.uses.iter().filter_map(move |one| match one {
+            Use::Watch(feed) => Some(*feed),
+            Use::Slot(_, MediaKind::Video) => speaker,
+            Use::Slot(_, MediaKind::Audio) | Use::Publish(_) | Use::StageSlot(_) => None,
+        });
+        of_uses.chain(self.filled.videos())
     }
 }

@@ -127,6 +127,7 @@ impl Rooms {
             owner.attendance.spotlit = on.then_some(now);
         }
         let mut effects = room.refill_slots(&before);
+        effects.extend(room.settle_wants());
         effects.extend(self.announce_participant(target));
         effects
     }

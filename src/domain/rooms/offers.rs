@@ -37,7 +37,9 @@ impl Rooms {
         };
         let subject = Subject::Feed(subject);
         let offered = OfferedConnection { purpose, uses, subject };
-        self.negotiate(now, session, seat, offered, offer)
+        let mut effects = self.negotiate(now, session, seat, offered, offer)?;
+        effects.extend(self.settle_wants(seat.room));
+        Ok(effects)
     }
 
     /// Offers one connection for several feeds.
@@ -163,7 +165,6 @@ impl Rooms {
             description: offer.description,
             association,
         }]));
-        effects.extend(self.settle_wants(seat.room));
         Ok(effects)
     }
 

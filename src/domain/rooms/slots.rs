@@ -42,12 +42,17 @@ impl Rooms {
         };
         let mut effects = room.fill_slots_of(seat.participant);
         effects.extend(room.fill_stage(Some(peer)));
+        effects.extend(room.settle_wants());
         effects
     }
 
     /// Fills the slots of everybody in a room where other people are to be heard and shown than before.
     pub(super) fn fill_stage(&mut self, room: RoomId) -> Vec<Effect> {
-        let room = self.rooms.get_mut(&room);
-        room.map_or_else(Vec::new, |room| room.fill_stage(None))
+        let Some(room) = self.rooms.get_mut(&room) else {
+            return Vec::new();
+        };
+        let mut effects = room.fill_stage(None);
+        effects.extend(room.settle_wants());
+        effects
     }
 }

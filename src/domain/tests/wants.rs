@@ -191,3 +191,49 @@ fn somebody_who_says_nothing_is_sent_twenty_five_videos() {
     let effects = rules.handle(now(), SessionId(5), Command::Leave).unwrap();
     assert_eq!(lines(&rules, &effects), ["p26 None"]);
 }
+
+/// What is wanted of whom over a connection, by the newest effect about it.
+fn wanted_over(effects: &[Effect], of: PeerId) -> Option<Vec<(u64, Option<u16>)>> {
+    let wants = effects.iter().rev().find_map(|effect| match effect {
+        Effect::Want { peer, wants } if *peer == of => Some(wants),
+        _ => None,
+    });
+    let lines = wants?.iter().map(|(feed, want)| (feed.participant.0, want.height));
+    Some(lines.collect())
+}
+
+#[test]
+fn slots_count_as_other_videos_do_and_have_what_is_wanted_of_whom_they_show() {
+    let mut rules = room(4);
+    let conference = Conference {
+        picture_slots: 3,
+        ..Conference::default()
+    };
+    let offer = offer_of(90);
+    let command = Command::OfferConference { conference, offer };
+    let effects = rules.handle(now(), SessionId(1), command).unwrap();
+    let negotiated = effects.iter().find_map(|effect| match effect {
+        Effect::Negotiate(negotiations) => negotiations.first(),
+        _ => None,
+    });
+    let peer = negotiated.unwrap().peer;
+    let publishing = |other: u64| connection(&rules, other, &format!("p{other}")).unwrap().unwrap();
+    let ids = [2, 3, 4, 5].map(|other| rules.participant_of(publishing(other)).unwrap().0);
+    let wanted = VideoWants {
+        last_n: 2,
+        cameras: heights(&[("p3", 720)], Some(180)),
+        ..VideoWants::default()
+    };
+    let effects = rules
+        .handle(now(), SessionId(1), Command::Want(Box::new(wanted)))
+        .unwrap();
+    let expected = [(ids[0], Some(180)), (ids[1], Some(720)), (ids[2], Some(0))];
+    assert_eq!(wanted_over(&effects, peer).unwrap(), expected);
+    let speaker = connection(&rules, 5, "p5").unwrap().unwrap();
+    let effects = rules.speech_changed(now(), speaker, true);
+    let expected = [(ids[0], Some(180)), (ids[1], Some(0)), (ids[3], Some(180))];
+    assert_eq!(wanted_over(&effects, peer).unwrap(), expected);
+    let effects = rules.peer_lost(now(), speaker, true);
+    let expected = [(ids[0], Some(180)), (ids[1], Some(720)), (ids[2], Some(0))];
+    assert_eq!(wanted_over(&effects, peer).unwrap_or_default(), expected);
+}

@@ -15,7 +15,7 @@ use crate::load::options::Options;
 use crate::load::plan::{Participant, Plan};
 use crate::load::sdp::{self, Description, Offered};
 use crate::load::socket::Target;
-use crate::load::source::{Encoding, ExtensionIds};
+use crate::load::source::{Encoding, ExtensionIds, Turns};
 use crate::media::codec::Kind;
 use crate::media::peer::dtls::DtlsIdentity;
 
@@ -135,7 +135,12 @@ impl Context {
     }
 
     /// The encodings for the sections that the server has accepted.
-    pub(crate) fn encodings(&self, sections: &[Offered], answer: &Description) -> Result<Vec<Encoding>, LoadError> {
+    pub(crate) fn encodings(
+        &self,
+        participant: &Participant,
+        sections: &[Offered],
+        answer: &Description,
+    ) -> Result<Vec<Encoding>, LoadError> {
         let mut encodings = Vec::new();
         for (mid, (section, answered)) in sections.iter().zip(&answer.sections).enumerate() {
             let (codec, name) = match section.kind {
@@ -145,15 +150,15 @@ impl Context {
             let payload_type = answered.payload_type(codec).filter(|_| !answered.rejected);
             let payload_type =
                 payload_type.ok_or_else(|| LoadError::Description(format!("the server refuses {codec} {name}")))?;
-            let shares: Vec<(&'static str, f64)> = match section.ssrcs.len() {
-                1 => vec![("", 1.0)],
+            let shares: Vec<(&'static str, f64, u16)> = match section.ssrcs.len() {
+                1 => vec![("", 1.0, sdp::HEIGHT)],
                 layers => sdp::SIMULCAST[..layers].to_vec(),
             };
             let whole = match section.kind {
                 Kind::Audio => AUDIO_BPS,
                 Kind::Video => self.options.bitrate_kbps * 1_000,
             };
-            for (ssrc, (rid, share)) in section.ssrcs.iter().zip(shares) {
+            for (ssrc, (rid, share, height)) in section.ssrcs.iter().zip(shares) {
                 let ids = answered.extension_ids();
                 encodings.push(Encoding {
                     kind: section.kind,
@@ -161,6 +166,8 @@ impl Context {
                     payload_type,
                     bitrate_bps: (whole as f64 * share) as u64,
                     rid,
+                    height,
+                    turns: self.turns(participant),
                     mid: mid.to_string(),
                     extensions: ExtensionIds {
                         rid: if rid.is_empty() { 0 } else { ids.rid },
@@ -170,6 +177,17 @@ impl Context {
             }
         }
         Ok(encodings)
+    }
+
+    /// The turns in which a sender speaks, if people take turns.
+    fn turns(&self, participant: &Participant) -> Option<Turns> {
+        let speakers = self.options.speakers?;
+        let mut senders = self.plan.publishers(participant.room);
+        Some(Turns {
+            place: senders.position(|one| one.index == participant.index)?,
+            senders: self.options.publishers(),
+            speakers,
+        })
     }
 
     /// Begins a connection. The returned receiver gets the result: up, or the reason why not.

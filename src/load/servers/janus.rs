@@ -14,6 +14,7 @@ use crate::load::error::LoadError;
 use crate::load::plan::Participant;
 use crate::load::sdp::{self, Description};
 use crate::load::socket::{Frame, Socket};
+use crate::media::codec::Kind;
 
 const PLUGIN: &str = "janus.plugin.videoroom";
 /// Error code for a room that somebody else has made.
@@ -105,7 +106,7 @@ async fn publish(context: &Context, session: &mut Session<'_>, room: u64) -> Res
         .check(session)?;
     let answer = Description::parse(&answered.sdp)?;
     let remote = answer.remote(&context.target.hosts, true, &[])?;
-    let encodings = context.encodings(&sections, &answer)?;
+    let encodings = context.encodings(session.me, &sections, &answer)?;
     let up = context.connect(session.me, local, remote, encodings, Vec::new())?;
     up.await.map_err(|_| LoadError::ThreadEnded)?
 }
@@ -132,6 +133,17 @@ async fn watch(context: &Context, session: &mut Session<'_>, room: u64, feeds: &
         .request(handle, start, Some(("answer", answer)))
         .await?
         .check(session)?;
+    if let Some(height) = context.options.tile_height {
+        let layer = sdp::SIMULCAST.iter().position(|(.., lines)| *lines >= height);
+        let layer = layer.unwrap_or(sdp::SIMULCAST.len() - 1);
+        let videos = offer
+            .sections
+            .iter()
+            .filter(|section| section.kind == Some(Kind::Video));
+        let streams: Vec<Value> = videos.map(|one| json!({"mid": one.mid, "substream": layer})).collect();
+        let configure = json!({"request": "configure", "streams": streams});
+        session.request(handle, configure, None).await?.check(session)?;
+    }
     let up = context.connect(session.me, local, remote, Vec::new(), feeds.to_vec())?;
     context.learn(session.me, &offer)?;
     up.await.map_err(|_| LoadError::ThreadEnded)??;

@@ -26,7 +26,7 @@ const TOKEN_SECONDS: u64 = 3_600;
 
 #[derive(Clone, PartialEq, prost::Message)]
 struct SignalRequest {
-    #[prost(oneof = "Up", tags = "1, 2, 4, 8, 14")]
+    #[prost(oneof = "Up", tags = "1, 2, 4, 7, 8, 14")]
     message: Option<Up>,
 }
 
@@ -38,6 +38,8 @@ enum Up {
     Answer(SessionDescription),
     #[prost(message, tag = "4")]
     AddTrack(AddTrack),
+    #[prost(message, tag = "7")]
+    TrackSetting(TrackSetting),
     #[prost(message, tag = "8")]
     Leave(Empty),
     #[prost(int64, tag = "14")]
@@ -46,7 +48,7 @@ enum Up {
 
 #[derive(Clone, PartialEq, prost::Message)]
 struct SignalResponse {
-    #[prost(oneof = "Down", tags = "1, 2, 3, 4, 6, 8")]
+    #[prost(oneof = "Down", tags = "1, 2, 3, 4, 6, 8, 14")]
     message: Option<Down>,
 }
 
@@ -64,6 +66,41 @@ enum Down {
     TrackPublished(Empty),
     #[prost(message, tag = "8")]
     Leave(Leave),
+    #[prost(message, tag = "14")]
+    SubscribedQuality(SubscribedQuality),
+}
+
+/// What a subscriber wants of some tracks.
+#[derive(Clone, PartialEq, prost::Message)]
+struct TrackSetting {
+    #[prost(string, repeated, tag = "1")]
+    track_sids: Vec<String>,
+    #[prost(uint32, tag = "5")]
+    width: u32,
+    #[prost(uint32, tag = "6")]
+    height: u32,
+}
+
+/// The layers of a publisher's track that are wanted.
+#[derive(Clone, PartialEq, prost::Message)]
+struct SubscribedQuality {
+    #[prost(message, repeated, tag = "3")]
+    codecs: Vec<SubscribedCodec>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct SubscribedCodec {
+    #[prost(message, repeated, tag = "2")]
+    qualities: Vec<EnabledQuality>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct EnabledQuality {
+    /// As in [`VideoLayer::quality`].
+    #[prost(int32, tag = "1")]
+    quality: i32,
+    #[prost(bool, tag = "2")]
+    enabled: bool,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -185,12 +222,18 @@ pub(crate) async fn take_part(
         tokio::select! {
             frame = socket.next() => {
                 let Some(message) = read(me, frame?)? else { continue };
+                if let Down::SubscribedQuality(wanted) = &message {
+                    send_layers(context, me, wanted)?;
+                }
                 if let Some(answer) = take(context, &mut subscriber, message)? {
                     // Tracks come with later offers than the connection.
                     if let Some(offer) = subscriber.offer.as_ref().filter(|_| subscriber.begun) {
                         context.learn(me, offer)?;
                     }
                     send(&mut socket, Up::Answer(answer)).await?;
+                    if let Some(setting) = track_setting(context, &subscriber) {
+                        send(&mut socket, Up::TrackSetting(setting)).await?;
+                    }
                 }
                 if up.is_none() && subscriber.begun {
                     announce(context, &mut subscriber);
@@ -211,6 +254,34 @@ pub(crate) async fn take_part(
     let _ = send(&mut socket, Up::Leave(Empty {})).await;
     socket.close().await;
     Ok(())
+}
+
+/// What is wanted of all videos that the server has offered, if that is to be said.
+fn track_setting(context: &Context, subscriber: &Subscriber) -> Option<TrackSetting> {
+    let height = u32::from(context.options.tile_height?);
+    let sections = subscriber.offer.iter().flat_map(|offer| &offer.sections);
+    let videos = sections.filter(|section| section.kind == Some(Kind::Video) && section.sends());
+    let track_sids: Vec<String> = videos
+        .filter_map(|section| section.track().map(str::to_owned))
+        .collect();
+    (!track_sids.is_empty()).then_some(TrackSetting {
+        track_sids,
+        width: height / 9 * 16,
+        height,
+    })
+}
+
+/// Sends the layers that the server says somebody wants, and no others, where the run is about that.
+fn send_layers(context: &Context, me: &Participant, wanted: &SubscribedQuality) -> Result<(), LoadError> {
+    if context.options.tile_height.is_none() {
+        return Ok(());
+    }
+    let qualities = wanted.codecs.iter().flat_map(|codec| &codec.qualities);
+    let layers = qualities.filter_map(|one| {
+        let (rid, ..) = sdp::SIMULCAST.get(usize::try_from(one.quality).ok()?)?;
+        Some(((*rid).to_owned(), one.enabled))
+    });
+    context.media.send_layers(me.index, layers.collect())
 }
 
 /// Counts the publishers whose tracks are new in an offer.
@@ -304,7 +375,7 @@ async fn publish(
     }
     let Some(answer) = answer else { return Ok(()) };
     let remote = answer.remote(&context.target.hosts, true, &candidates)?;
-    let encodings = context.encodings(&sections, &answer)?;
+    let encodings = context.encodings(me, &sections, &answer)?;
     let up = context.connect(me, local, remote, encodings, Vec::new())?;
     up.await.map_err(|_| LoadError::ThreadEnded)?
 }

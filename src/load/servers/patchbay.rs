@@ -33,6 +33,9 @@ pub(crate) async fn take_part(
     if let Some(password) = &context.options.password {
         join["pw"] = json!(password);
     }
+    if context.options.tile_height.is_some() {
+        join["features"] = json!(["sendLayers"]);
+    }
     socket.send(join.to_string()).await?;
     let others = loop {
         let message = message(socket.expect("joinRoom").await?);
@@ -40,6 +43,10 @@ pub(crate) async fn take_part(
             break message["data"].as_array().cloned().unwrap_or_default();
         }
     };
+    if let Some(height) = context.options.tile_height {
+        let wants = json!({"id": "videoWants", "heights": {"*": height}});
+        socket.send(wants.to_string()).await?;
+    }
     let mut pending = HashMap::new();
     let mut wanted: Vec<String> = others.iter().filter_map(Value::as_str).map(str::to_owned).collect();
     wanted.retain(|name| name != &me.name && context.plan.publisher(me.room, name).is_some());
@@ -69,6 +76,11 @@ pub(crate) async fn take_part(
                         let outcome = answered(context, me, name, offered, &answer)?;
                         let is_pair = name != me.name;
                         connecting.push(async move { outcome.await.map(|up| (up, is_pair)) });
+                    }
+                    Some("sendLayers") => {
+                        let layers = message["layers"].as_object().into_iter().flatten();
+                        let layers = layers.map(|(rid, wanted)| (rid.clone(), wanted.as_bool().unwrap_or(true)));
+                        context.media.send_layers(me.index, layers.collect())?;
                     }
                     _ => {}
                 }
@@ -108,7 +120,8 @@ async fn offer(
         false => context.watched(),
     };
     let mut sdp = sdp::offer(&local, &context.identity.fingerprint, &sections, &me.name);
-    if context.plan.publishers(me.room).count() > FORWARD_ALL_UP_TO {
+    // From large rooms the loudest alone are forwarded; without levels, all that was sent can be counted.
+    if context.options.speakers.is_none() && context.plan.publishers(me.room).count() > FORWARD_ALL_UP_TO {
         sdp = sdp::without_levels(&sdp);
     }
     pending.insert(name.clone(), Pending { local, sections });
@@ -126,7 +139,7 @@ fn answered(
     let remote = answer.remote(&context.target.hosts, true, &[])?;
     let (publishes, watches) = match context.plan.publisher(me.room, name) {
         Some(publisher) if name != me.name => (Vec::new(), vec![publisher]),
-        _ => (context.encodings(&offered.sections, answer)?, Vec::new()),
+        _ => (context.encodings(me, &offered.sections, answer)?, Vec::new()),
     };
     let outcome = context.connect(me, offered.local, remote, publishes, watches)?;
     context.learn(me, answer)?;

@@ -16,7 +16,7 @@ pub(super) struct Connection {
     pub suspended: bool,
     /// The part of what the client publishes that is forwarded to nobody.
     pub muted: Muted,
-    /// What its client wants of videos that it watches. Of others it wants what there is.
+    /// What its client wants of videos that it watches, in the order of the feeds. Of others it wants what there is.
     pub wants: Vec<(FeedRef, Want)>,
     /// Whether its videos are divided even where nothing is known of its path, because its client has said what it wants or is
     /// told what it gets.

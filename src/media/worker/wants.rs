@@ -19,7 +19,9 @@ const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 impl Worker {
     /// A connection's client wants these of the videos that it watches, and of all others what there is. It replaces what was
     /// wanted before. Nobody else's videos change.
-    pub(super) fn want(&mut self, now: Instant, peer: PeerId, wants: Vec<(FeedRef, Want)>) {
+    pub(super) fn want(&mut self, now: Instant, peer: PeerId, mut wants: Vec<(FeedRef, Want)>) {
+        // They are looked up for each video of the connection.
+        wants.sort_unstable_by_key(|(feed, _)| *feed);
         let Some(connection) = self.connections.get_mut(&peer) else {
             return;
         };
@@ -44,12 +46,9 @@ impl Worker {
         let want = || {
             let track = self.tracks.get(subscription.track?)?;
             let connection = self.connections.get(&self.transports.get(subscription.transport)?.id)?;
-            let feed = feed_of(track);
-            connection
-                .wants
-                .iter()
-                .find(|(one, _)| *one == feed)
-                .map(|(_, want)| *want)
+            let wants = &connection.wants;
+            let at = wants.binary_search_by_key(&feed_of(track), |(feed, _)| *feed).ok()?;
+            Some(wants.get(at)?.1)
         };
         want().unwrap_or_default()
     }
