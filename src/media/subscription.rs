@@ -304,7 +304,7 @@ impl Subscription {
                 self.resend_floor = self.resend_floor.max(numbers.sequence);
             }
             self.count(payload_len);
-            if self.repeats_packets() && !is_empty && !arrival.late {
+            if self.repeats_packets() && !is_empty {
                 self.repeat_packets(now, numbers.sequence, track, sink);
             }
         }

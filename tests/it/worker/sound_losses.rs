@@ -31,6 +31,8 @@ struct Scene {
     speaker: Client,
     listener: Client,
     sequence: u16,
+    /// RTP time in which nothing was sent.
+    paused: u32,
 }
 
 impl Scene {
@@ -60,6 +62,7 @@ impl Scene {
             speaker,
             listener,
             sequence: 0,
+            paused: 0,
         }
     }
 
@@ -90,7 +93,7 @@ impl Scene {
         self.now += Duration::from_millis(20);
         let sequence = self.sequence;
         self.sequence += 1;
-        let timestamp = u32::from(sequence) * FRAME;
+        let timestamp = self.paused + u32::from(sequence) * FRAME;
         let packet = rtp(payload_type, false, sequence, timestamp, SOUND_SSRC, payload);
         let sealed = self.speaker.seal(&packet, sequence.into());
         let sent = exchange(self.now, &mut self.worker, self.speaker.address, &sealed);
@@ -314,11 +317,12 @@ fn a_pause_too_long_to_be_told_is_not_repeated_over() {
     (0..4).for_each(|_| {
         scene.speak();
     });
-    // 16 packets are left out: the one before is 17 frames old.
+    // The speaker was silent: the packet before is 18 frames old, and fourteen bits tell 17.
+    scene.paused = 17 * FRAME;
+    assert_eq!(sounds(&scene.speak()), expected(4..=4));
+    // And now some packets are missing.
     scene.sequence += 17;
-    let sequence = scene.sequence;
-    let got = sounds(&scene.speak());
-    assert_eq!(got, expected(sequence..=sequence));
+    assert_eq!(sounds(&scene.speak()), expected(22..=22));
 }
 
 #[test]
