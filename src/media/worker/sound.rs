@@ -173,7 +173,7 @@ impl Worker {
 
 /// Whether a loss is so far from what was told that it is told.
 fn is_another(told: u8, lost_256: u8) -> bool {
-    (told == 0) != (lost_256 == 0) || told.abs_diff(lost_256) > told / 4
+    told.abs_diff(lost_256) > told / 4
 }
 
 /// The greatest loss, in 1/256, of those who get a track of sound and no earlier sound with it. An encoder of Opus that is told of
