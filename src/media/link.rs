@@ -59,6 +59,9 @@ pub enum LinkMessage {
     KeyFrame { track: TrackId, layer: u8 },
     /// What the viewers at this end want of a video. An end that never says it wants everything.
     Wish { track: TrackId, wish: Wish },
+    /// The greatest share of packets, in 1/256, that those at this end lose who listen to a track of sound, and get no earlier sound
+    /// with it.
+    Loss { track: TrackId, lost_256: u8 },
     /// A track as it is from now on.
     Track(Box<TrackNotice>),
     /// The track has ended.

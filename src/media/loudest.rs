@@ -318,6 +318,30 @@ mod tests {
         assert_eq!(forwarded[5..7], [0, 50]);
         scene.loudest.forget(6);
         assert_eq!(scene.loudest.dominant, None);
+        assert!(scene.loudest.forwarded.iter().all(|one| one.who != 6));
+    }
+
+    #[test]
+    fn what_is_hardly_louder_than_the_noise_is_silence_also_after_the_microphone_was_off() {
+        let mut scene = Scene::new(9);
+        scene.levels[0] = 71;
+        assert_eq!(scene.pass(1_000)[0], 0);
+        scene.levels[0] = 127;
+        scene.pass(1_000);
+        scene.levels[0] = 75;
+        assert_eq!(scene.pass(1_000)[0], 0);
+    }
+
+    #[test]
+    fn where_too_many_speak_in_turn_whoever_spoke_longest_ago_makes_room() {
+        let mut scene = Scene::new(12);
+        for who in [0, 1, 2, 3, 4, 5, 0, 6, 7, 8] {
+            scene.levels.fill(75);
+            scene.levels[who] = 20;
+            scene.pass(40);
+        }
+        let forwarded: Vec<usize> = scene.loudest.forwarded.iter().map(|one| one.who).collect();
+        assert_eq!(forwarded, [0, 2, 3, 4, 5, 6, 7, 8]);
     }
 
     #[test]

@@ -36,6 +36,7 @@ pub mod messages;
 pub mod names;
 pub(crate) mod packet;
 pub(crate) mod padding;
+mod path_loss;
 pub mod peer;
 pub(crate) mod pictures;
 pub mod player;

@@ -15,6 +15,9 @@ const LEAST: Duration = Duration::from_millis(80);
 const MOST: Duration = Duration::from_millis(500);
 /// Part by which the round trip must have grown before the time is made longer.
 const GROWN_BY: u32 = 4;
+/// The delay grows in steps: all at once, the picture would stand still for as long as it grows by.
+const STEP: Duration = Duration::from_millis(80);
+const BETWEEN_STEPS: Duration = Duration::from_millis(400);
 /// The units of the header extension.
 const UNIT_MS: u128 = 10;
 /// The greatest delay, in units: ten seconds, as libwebrtc has without the extension.
@@ -25,7 +28,10 @@ const UPPER_BOUND: u32 = 1_000;
 pub(crate) struct Playout {
     /// Last time at which the path was lossy.
     lossy: Option<Instant>,
+    needed: Duration,
     delay: Duration,
+    /// Time at which the delay has grown last.
+    grown: Option<Instant>,
 }
 
 impl Playout {
@@ -40,14 +46,21 @@ impl Playout {
             self.lossy = Some(now);
             // A packet that is lost twice needs two round trips and a part of another.
             let needed = (NOTICE + round_trip * 5 / 2).clamp(LEAST, MOST);
-            if needed > self.delay + self.delay / GROWN_BY {
-                self.delay = needed;
+            if needed > self.needed + self.needed / GROWN_BY {
+                self.needed = needed;
             }
         } else if self
             .lossy
             .is_some_and(|lossy| now.saturating_duration_since(lossy) >= STAYS_FOR)
         {
-            self.delay = Duration::ZERO;
+            (self.needed, self.delay) = (Duration::ZERO, Duration::ZERO);
+        }
+        let may_grow = self
+            .grown
+            .is_none_or(|grown| now.saturating_duration_since(grown) >= BETWEEN_STEPS);
+        if self.delay < self.needed && may_grow {
+            self.delay = self.needed.min(self.delay + STEP);
+            self.grown = Some(now);
         }
     }
 
@@ -80,9 +93,20 @@ mod tests {
     fn pictures_are_held_back_for_some_round_trips_where_packets_are_lost() {
         for (round_trip, least) in [(1, 80), (20, 100), (150, 420), (900, 500)] {
             let mut playout = Playout::default();
-            playout.update(epoch(), 26, ms(round_trip));
+            (0..20).for_each(|step| playout.update(epoch() + ms(200 * step), 26, ms(round_trip)));
             assert_eq!(delays(&playout), Some((least, 10_000)));
         }
+    }
+
+    #[test]
+    fn the_delay_grows_in_steps_so_that_no_picture_stands_still_for_long() {
+        let mut playout = Playout::default();
+        let steps = (0..12_u64).map(|step| {
+            playout.update(epoch() + ms(200 * step), 26, ms(150));
+            delays(&playout).unwrap().0
+        });
+        let expected = [80, 80, 160, 160, 240, 240, 320, 320, 400, 400, 420, 420];
+        assert_eq!(steps.collect::<Vec<_>>(), expected);
     }
 
     #[test]
@@ -90,6 +114,7 @@ mod tests {
         let mut playout = Playout::default();
         playout.update(epoch(), 7, ms(20));
         assert_eq!(playout.value(), None);
+        playout.update(epoch() - ms(400), 8, ms(20));
         playout.update(epoch(), 8, ms(20));
         playout.update(epoch() + ms(15_000), 3, ms(20));
         playout.update(epoch() + ms(34_000), 0, ms(20));
@@ -105,8 +130,10 @@ mod tests {
     #[test]
     fn a_round_trip_that_changes_a_little_changes_nothing() {
         let mut playout = Playout::default();
-        for (round_trip, least) in [(20, 100), (28, 100), (20, 100), (60, 200), (20, 200)] {
-            playout.update(epoch(), 26, ms(round_trip));
+        for (second, (round_trip, least)) in (0..).zip([(20, 100), (28, 100), (20, 100), (60, 200), (20, 200)]) {
+            for step in 0..5 {
+                playout.update(epoch() + ms(1_000 * second + 200 * step), 26, ms(round_trip));
+            }
             assert_eq!(delays(&playout), Some((least, 10_000)));
         }
     }

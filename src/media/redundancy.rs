@@ -16,29 +16,47 @@ const DOWN_TO: f32 = 0.5;
 const WORSE: f32 = 0.5;
 const BETTER: f32 = 0.125;
 
-/// What a client's reports say about one copy.
+/// What is known of the losses of one copy.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Redundancy {
-    /// The share of packets that are lost, in 1/256.
-    loss: f32,
+    /// The share of its packets that are lost, in 1/256, as the client reports it. Of sound it does so every five seconds or so.
+    reported: f32,
+    /// What all packets of its path lose, in 1/256. That is known sooner, and in rooms where there is video.
+    path_256: u8,
     distance: u8,
 }
 
 impl Redundancy {
-    /// Takes the loss in one report, in 1/256.
-    pub fn reported(&mut self, lost_256: u8) {
-        let lost = f32::from(lost_256);
-        let weight = if lost > self.loss { WORSE } else { BETTER };
-        self.loss += (lost - self.loss) * weight;
-        let distance_from = |factor: f32| FROM_256.iter().filter(|&&from| self.loss >= from * factor).count();
+    /// Takes the loss in one report, in 1/256, where each packet was sent `times` times: one is missed if all of them are lost.
+    pub fn reported(&mut self, lost_256: u8, times: usize) {
+        let missed = f32::from(lost_256) / 256.0;
+        let lost = missed.powf(1.0 / times.max(1) as f32) * 256.0;
+        let weight = if lost > self.reported { WORSE } else { BETTER };
+        self.reported += (lost - self.reported) * weight;
+        self.settle();
+    }
+
+    /// Takes what the path loses, in 1/256: 0 where that is not known.
+    pub fn path(&mut self, lost_256: u8) {
+        self.path_256 = lost_256;
+        self.settle();
+    }
+
+    fn settle(&mut self) {
+        let lost = self.loss();
+        let distance_from = |factor: f32| FROM_256.iter().filter(|&&from| lost >= from * factor).count();
         let (up, stays) = (distance_from(1.0), distance_from(DOWN_TO));
         self.distance = usize::from(self.distance).clamp(up, stays) as u8;
+    }
+
+    fn loss(&self) -> f32 {
+        self.reported.max(f32::from(self.path_256))
     }
 
     /// The share of packets that are lost, in 1/256.
     pub fn loss_256(&self) -> u8 {
         // The cast saturates; the value is in range anyway.
-        self.loss as u8
+        self.loss() as u8
     }
 
     /// The number of packets that each packet should repeat.
@@ -62,7 +80,7 @@ mod tests {
 
     fn after(reports: impl IntoIterator<Item = u8>) -> Redundancy {
         let mut redundancy = Redundancy::default();
-        reports.into_iter().for_each(|lost| redundancy.reported(lost));
+        reports.into_iter().for_each(|lost| redundancy.reported(lost, 1));
         redundancy
     }
 
@@ -87,8 +105,30 @@ mod tests {
     #[test]
     fn a_report_that_is_better_by_chance_changes_nothing_and_many_do() {
         let lossy = [26, 26, 26, 26];
-        assert_eq!(after(lossy.into_iter().chain([5, 26, 10])).distance(), 2);
+        assert_eq!(after(lossy.into_iter().chain([0, 0, 0])).distance(), 2);
         assert_eq!(after(lossy.into_iter().chain([0; 40])).distance(), 0);
+    }
+
+    #[test]
+    fn what_the_path_loses_counts_before_any_report_and_until_it_is_better() {
+        let mut redundancy = Redundancy::default();
+        redundancy.path(26);
+        assert_eq!((redundancy.distance(), redundancy.loss_256()), (2, 26));
+        redundancy.reported(0, 1);
+        assert_eq!(redundancy.distance(), 2);
+        redundancy.path(7);
+        assert_eq!(redundancy.distance(), 2, "not yet half as much");
+        redundancy.path(0);
+        assert_eq!(redundancy.distance(), 0);
+    }
+
+    #[test]
+    fn a_packet_that_was_sent_several_times_is_seldom_missed_where_many_are_lost() {
+        for (times, missed) in [(2, 3), (3, 1), (4, 1)] {
+            let mut redundancy = Redundancy::default();
+            (0..20).for_each(|_| redundancy.reported(missed, times));
+            assert!((20..=64).contains(&redundancy.loss_256()), "{times}: {redundancy:?}");
+        }
     }
 
     #[test]

@@ -304,6 +304,9 @@ impl Subscription {
                 self.resend_floor = self.resend_floor.max(numbers.sequence);
             }
             self.count(payload_len);
+            if self.repeats_packets() && !is_empty {
+                self.repeat_packets(now, numbers.sequence, track, sink);
+            }
         }
         if let EntryPoint::Anybody(sets) = arrival.entry
             && self.rewriter.source() == Some(arrival.source)

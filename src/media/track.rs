@@ -75,6 +75,8 @@ pub struct Mirror {
     pub missed: u8,
     /// What its viewers want of a video. `None` where it does not say.
     pub(crate) wish: Option<Wish>,
+    /// What its listeners lose of a sound, in 1/256.
+    pub(crate) lost_256: u8,
 }
 
 pub struct Track {
@@ -95,6 +97,8 @@ pub struct Track {
     pub mirrors: SmallVec<[Mirror; 1]>,
     /// What the worker on which it is published was told last of the viewers here, and when.
     pub(crate) told_wish: Option<(Instant, Wish)>,
+    /// What it was told last that listeners here lose.
+    pub(crate) told_loss: Option<u8>,
     /// Whether that is to be told anew.
     pub(crate) is_wish_unsent: bool,
     /// Loudness of the track, if it is sound.
@@ -152,6 +156,7 @@ impl Track {
             subscribers: Vec::new(),
             mirrors: SmallVec::new(),
             told_wish: None,
+            told_loss: None,
             is_wish_unsent: false,
             audio_level: AudioLevel::default(),
             arrivals: Vec::new(),

@@ -10,7 +10,7 @@ use crate::harness::chromium::{Chromium, Options};
 use crate::harness::lossy_path::LossyPath;
 use crate::harness::page::Page;
 use crate::harness::room::MEDIA_PATIENCE;
-use crate::harness::turn;
+use crate::harness::{firefox, turn};
 use crate::support::server::Server;
 
 /// Scripts with which a page is reached through a path alone, and tells what it has played.
@@ -33,10 +33,14 @@ struct Played {
     sound_waits: f64,
     emitted: f64,
     decoded: f64,
+    received: f64,
     dropped: f64,
     freezes: f64,
     frozen: f64,
     nacks: f64,
+    /// How often the picture's height was looked at, and how often it was lower than at other times.
+    looks: f64,
+    looks_lower: f64,
     height: f64,
     /// Pictures that the page has encoded, of its fastest layer.
     encoded: f64,
@@ -68,21 +72,30 @@ impl Interval {
         let seconds = (self.after.samples - self.before.samples) / 48_000.0;
         println!(
             "{name}: {:.2} % concealed ({:.2} % as silence), lost {:.1} %, sound {:.0} kb/s, waits {:.0} ms; \
-             {:.1} % decoded, {:.0} dropped, {:.0} freezes of {:.2} s, {:.0} nacks, {} lines, round trip {:.0} ms",
+             {:.1} % decoded, {:.1} % complete, {:.0} dropped, {:.0} freezes of {:.2} s, {:.0} nacks, {} lines ({:.0} % of the time fewer than before), round trip {:.0} ms",
             self.concealed() * 100.0,
             self.share(|one| one.silent, |one| one.samples) * 100.0,
             self.share(|one| one.sound_lost, |one| one.sound_packets + one.sound_lost) * 100.0,
             (self.after.sound_bytes - self.before.sound_bytes) * 8.0 / 1_000.0 / seconds,
             self.share(|one| one.sound_waits, |one| one.emitted) * 1_000.0,
             self.decoded() * 100.0,
+            (self.after.received - self.before.received) / self.sent * 100.0,
             self.after.dropped - self.before.dropped,
             self.after.freezes - self.before.freezes,
             self.after.frozen - self.before.frozen,
             self.after.nacks - self.before.nacks,
             self.after.height,
+            self.share(|one| one.looks_lower, |one| one.looks) * 100.0,
             self.after.round_trip * 1_000.0,
         );
     }
+}
+
+/// The browser of the viewer.
+#[derive(Clone, Copy)]
+enum Browser {
+    Chromium,
+    Firefox,
 }
 
 /// Somebody who is seen and heard, and a viewer behind a path.
@@ -96,13 +109,16 @@ struct Scene {
 
 impl Scene {
     /// The viewer's page first runs `script`.
-    async fn new(script: &str, round_trip: Duration) -> Scene {
+    async fn new(browser: Browser, script: &str, round_trip: Duration) -> Scene {
         let (server, chromium) = (Server::start().await, Chromium::start());
         let publisher = chromium.page_with("publisher", options(BY_PATH_OF_PUBLISHER)).await;
         let address = |user: u32, kind: &str| server.page(&format!("/room?userId={user}&groupId=demo&type={kind}"));
         publisher.go(&address(1, "video")).await;
         let script = format!("{BY_PATH}{script}");
-        let viewer = chromium.page_with("viewer", options(&script)).await;
+        let viewer = match browser {
+            Browser::Chromium => chromium.page_with("viewer", options(&script)).await,
+            Browser::Firefox => firefox::page_with("viewer", &script).await,
+        };
         viewer.go(&address(2, "audio")).await;
         viewer
             .until("an answer", MEDIA_PATIENCE, "byRelay.serverPort > 0")
@@ -118,6 +134,9 @@ impl Scene {
             .await;
         viewer
             .until("the sound", MEDIA_PATIENCE, "(await played()).samples > 1e5")
+            .await;
+        viewer
+            .until("the highest layer", MEDIA_PATIENCE, "(await played()).height === 720")
             .await;
         Scene {
             publisher,
@@ -156,31 +175,60 @@ fn options(script: &str) -> Options<'_> {
     }
 }
 
-/// At a tenth without help, a tenth of the sound is made up by the browser, and a tenth of the pictures is not decoded. What is
-/// reached is in `benches/BANDWIDTH.md`; the rest is for machines that are busy.
-const CONCEALED_MAX: f64 = 0.04;
-const DECODED_MIN: f64 = 0.85;
-const FROZEN_MAX: f64 = 0.8;
+/// What a viewer may miss: shares of the sound and of the pictures, and seconds of freezes.
+struct Bounds {
+    concealed: f64,
+    decoded: f64,
+    frozen: f64,
+}
+
+/// Lets a path lose so many of a thousand packets, and watches from the time on at which that is known, and at which it is tried
+/// whether less is lost if less is sent: the layer falls meanwhile.
+async fn lose(browser: Browser, loss: u32, round_trip: Duration, bounds: Bounds) {
+    let _turn = turn().await;
+    let scene = Scene::new(browser, "", round_trip).await;
+    scene.path.becomes(loss, round_trip);
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let interval = scene.watch(Duration::from_secs(10)).await;
+    interval.print(&loss.to_string());
+    let frozen = interval.after.frozen - interval.before.frozen;
+    assert!(interval.concealed() <= bounds.concealed, "{interval:?}");
+    assert!(interval.decoded() >= bounds.decoded, "{interval:?}");
+    assert!(frozen <= bounds.frozen, "{interval:?}");
+}
+
+/// Without help a tenth of the sound is made up by the browser, and a tenth of the pictures is not decoded. What is reached is in
+/// `benches/BANDWIDTH.md`: 0.1 %, and nearly all pictures. The rest is for machines that are busy.
+const TENTH: Bounds = Bounds {
+    concealed: 0.015,
+    decoded: 0.85,
+    frozen: 0.8,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_viewer_who_loses_a_tenth_of_the_packets_hears_and_sees_nearly_everything() {
-    let _turn = turn().await;
-    let round_trip = Duration::from_millis(20);
-    let scene = Scene::new("", round_trip).await;
-    scene.path.becomes(100, round_trip);
-    tokio::time::sleep(Duration::from_secs(5)).await;
-    let interval = scene.watch(Duration::from_secs(10)).await;
-    interval.print("a tenth");
-    assert!(interval.concealed() <= CONCEALED_MAX, "{interval:?}");
-    assert!(interval.decoded() >= DECODED_MIN, "{interval:?}");
-    assert!(
-        interval.after.frozen - interval.before.frozen <= FROZEN_MAX,
-        "{interval:?}"
-    );
+    lose(Browser::Chromium, 100, Duration::from_millis(20), TENTH).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_viewer_in_firefox_who_loses_a_tenth_of_the_packets_hears_and_sees_nearly_everything() {
+    lose(Browser::Firefox, 100, Duration::from_millis(20), TENTH).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_far_viewer_who_loses_a_fifth_of_the_packets_hears_and_sees_nearly_everything() {
+    // Without help: 17 %, and 42 % of the pictures.
+    let bounds = Bounds {
+        concealed: 0.02,
+        decoded: 0.85,
+        frozen: 1.0,
+    };
+    lose(Browser::Chromium, 200, Duration::from_millis(150), bounds).await;
 }
 
 /// Prints a row for each loss in `PATCHBAY_TEST_LOSSES` (`50,100`: thousandths), with a round trip of `PATCHBAY_TEST_LOSSES_MS`.
-/// The viewer runs the script `PATCHBAY_TEST_LOSSES_SCRIPT`. For measurements by hand.
+/// The viewer is Firefox if `PATCHBAY_TEST_LOSSES_FIREFOX` is there, and runs the script `PATCHBAY_TEST_LOSSES_SCRIPT`. For
+/// measurements by hand.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "a measurement of some minutes"]
 async fn losses_are_measured() {
@@ -189,7 +237,12 @@ async fn losses_are_measured() {
     let seconds = std::env::var("PATCHBAY_TEST_LOSSES_SECONDS").map_or(20, |text| text.parse().unwrap());
     let round_trip = std::env::var("PATCHBAY_TEST_LOSSES_MS").map_or(20, |text| text.parse().unwrap());
     let round_trip = Duration::from_millis(round_trip);
+    let browser = match std::env::var("PATCHBAY_TEST_LOSSES_FIREFOX") {
+        Ok(_) => Browser::Firefox,
+        Err(_) => Browser::Chromium,
+    };
     let scene = Scene::new(
+        browser,
         &std::env::var("PATCHBAY_TEST_LOSSES_SCRIPT").unwrap_or_default(),
         round_trip,
     )
@@ -197,8 +250,10 @@ async fn losses_are_measured() {
     for row in rows.split(',') {
         let loss: &str = row;
         scene.path.becomes(loss.parse().unwrap(), round_trip);
-        // Until the loss is known.
-        tokio::time::sleep(Duration::from_secs(5)).await;
+        scene
+            .watch(Duration::from_secs(5))
+            .await
+            .print(&format!("{row}, the first seconds"));
         scene.watch(Duration::from_secs(seconds)).await.print(row);
     }
 }

@@ -27,6 +27,7 @@ use super::bandwidth::{ReceiverEstimate, TransportFeedback};
 use super::egress::Egress;
 use super::extension_ids::ExtensionIds;
 use super::keys::{SubscriptionKey, TrackKey};
+use super::path_loss::PathLoss;
 use super::playout::Playout;
 use super::session::{MediaSection, PeerSpec, TransportSpec};
 use super::speaker::SpeechReports;
@@ -69,9 +70,9 @@ impl SentTo {
     }
 }
 
-/// The share of packets lost, in 1/256, from which on what is sent again goes twice: 5 %. One packet in twenty would be lost once
-/// more, and its picture would wait for another round trip.
-const RESENT_TWICE_FROM_256: u8 = 13;
+/// The shares of packets lost, in 1/256, from which on what is sent again goes twice, and three times: 4 and 14 %. Else one packet in
+/// twenty-five of those would be lost once more, and its picture would wait for another round trip.
+const RESENT_AGAIN_FROM_256: [u8; 2] = [10, 36];
 
 /// One transport of a connection, with its sections. A connection has one, unless its client offered several bundles.
 pub struct Transport {
@@ -102,6 +103,8 @@ pub struct Transport {
     pub(crate) reference_times: SmallVec<[ReferenceTime; 1]>,
     /// How its bandwidth was divided last.
     pub(crate) division: Division,
+    /// What its path loses.
+    pub(crate) loss: PathLoss,
     /// How long its client is asked to hold pictures back.
     pub(crate) playout: Playout,
     /// What the publishers of what it watches know of its path.
@@ -183,6 +186,7 @@ impl Transport {
             publisher: None,
             reference_times: SmallVec::new(),
             division: Division::default(),
+            loss: PathLoss::default(),
             playout: Playout::default(),
             path_seen: PathSeen::default(),
             #[cfg(debug_assertions)]
@@ -215,14 +219,16 @@ impl Transport {
         self.secure.as_ref().is_some_and(|secure| secure.sender.is_heard())
     }
 
-    /// The number of times that a packet is sent again when its client asks for it: two where many are lost, and the path carries
-    /// the second one beside everything else.
-    pub(crate) fn copies_of_resends(&self) -> usize {
-        let is_twice = self.outcome().is_some_and(|outcome| {
-            let is_lossy = outcome.loss_256 >= RESENT_TWICE_FROM_256;
-            is_lossy && self.division.leaves_room(outcome.target, outcome.loss_256)
+    /// The number of times that a packet is sent again when its client asks for it: two or three where many are lost, and the path
+    /// carries the others beside everything else.
+    pub(crate) fn copies_of_resends(&self, now: Instant) -> usize {
+        let Some(outcome) = self.outcome() else { return 1 };
+        let lost = self.loss.in_256(now);
+        let more = RESENT_AGAIN_FROM_256.iter().zip(1..);
+        let wanted = more.filter(|&(&from, times)| {
+            lost >= from && self.division.leaves_room(outcome.target, lost.saturating_mul(times))
         });
-        1 + usize::from(is_twice)
+        1 + wanted.count()
     }
 
     pub fn stream(&self, ssrc: u32) -> Option<IncomingStream> {

@@ -1,10 +1,15 @@
-//! Earlier sound that is sent once more beside the newest (RED, RFC 2198), to clients that lose packets and can read it.
+//! Earlier sound that is sent once more beside the newest, to clients that lose packets: in the same packet (RED, RFC 2198) if they
+//! can read that. To all others the earlier packets are sent again as they were. SRTP drops those that the client has.
+
+use std::time::Instant;
 
 use super::Subscription;
 use super::packet::{Blocks, OutgoingPacket, RedTypes, Repeats};
+use super::sending::How;
 use crate::media::codec::red::{self, Earlier};
 use crate::media::codec::{Codec, Kind};
 use crate::media::packet::BatchPacket;
+use crate::media::peer::sender::Sink;
 use crate::media::redundancy::{DISTANCE_MAX, affordable};
 use crate::media::rtp::Header;
 use crate::media::track::Track;
@@ -26,23 +31,52 @@ impl Subscription {
         Some(RedTypes { red, opus })
     }
 
-    /// Takes the loss that the client has reported for this copy. `sound` is what all sound of its connection takes, of the
-    /// `target` that its path carries, if that is known.
-    pub(crate) fn reported_loss(&mut self, lost_256: u8, sound: u64, target: Option<u64>) {
+    /// Takes the loss that the client has reported for this copy.
+    pub(crate) fn reported_loss(&mut self, lost_256: u8) {
+        let times = if self.repeats_packets() { 1 + self.distance() } else { 1 };
+        self.redundancy.reported(lost_256, times);
+    }
+
+    /// Settles how many packets are repeated. `path_256` is what its path loses, if that is known, and `sound` what all sound of its
+    /// connection takes of the `target` that the path carries.
+    pub(crate) fn settle_distance(&mut self, path_256: u8, sound: u64, target: Option<u64>) {
         if self.kind != Kind::Audio {
             return;
         }
-        self.redundancy.reported(lost_256);
+        self.redundancy.path(path_256);
         let wanted = self.redundancy.distance();
         let distance = target.map_or(wanted, |target| affordable(wanted, sound, target));
-        self.distance = if self.red.is_some() { distance as u8 } else { 0 };
+        if self.distance == 0 && distance > 0 && self.is_numbered() {
+            // Those that have a transport-wide number cannot be sent again without one.
+            self.resend_floor = self.resend_floor.max(self.rewriter.highest_sequence());
+        }
+        self.distance = distance as u8;
     }
 
-    /// The share of packets that its client has reported lost, in 1/256, if it cannot read earlier sound. Else 0.
-    pub(crate) fn loss_without_red(&self) -> u8 {
-        match self.red {
-            Some(_) => 0,
-            None => self.redundancy.loss_256(),
+    /// The share of packets that are lost on the way to its client, in 1/256, if nothing is repeated. Else 0.
+    pub(crate) fn loss_without_repeats(&self) -> u8 {
+        match self.distance {
+            0 => self.redundancy.loss_256(),
+            _ => 0,
+        }
+    }
+
+    /// Whether anything is known to be lost, or is repeated.
+    pub(crate) fn has_losses(&self) -> bool {
+        self.distance > 0 || self.redundancy.loss_256() > 0
+    }
+
+    /// Whether whole packets are sent again. These have no transport-wide number: with another one they would be other bytes under
+    /// the same SRTP index.
+    pub(crate) fn repeats_packets(&self) -> bool {
+        self.distance > 0 && self.red.is_none()
+    }
+
+    /// Sends the packets before this one again, as many as are to be repeated and are still kept.
+    pub(super) fn repeat_packets(&mut self, now: Instant, sequence: u64, track: &Track, sink: &mut Sink<'_>) {
+        for back in 1..=u64::from(self.distance) {
+            let how = How::Again { least: 0 };
+            let _ = self.send_kept(now, sequence.wrapping_sub(back) as u16, track, sink, how);
         }
     }
 

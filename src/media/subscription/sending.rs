@@ -41,7 +41,7 @@ impl Subscription {
             mid: (self.mid_id != 0).then_some((self.mid_id, self.mid.as_slice())),
             number: sender
                 .next_number()
-                .filter(|_| self.number_id != 0)
+                .filter(|_| self.number_id != 0 && !self.repeats_packets())
                 .map(|number| (self.number_id, number)),
             playout: self.playout.map(|value| (self.playout_id, value)),
         };
@@ -132,7 +132,7 @@ impl Subscription {
                 repeats: true,
             });
         let from_before = numbers.sequence.wrapping_sub(self.resend_floor).wrapping_sub(1) > u64::MAX / 2;
-        let is_numbered = self.number_id != 0 && sink.sender.next_number().is_some();
+        let is_numbered = self.number_id != 0 && !self.repeats_packets() && sink.sender.next_number().is_some();
         if rtx.is_none() && (from_before || is_numbered) {
             return None;
         }

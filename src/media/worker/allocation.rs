@@ -88,7 +88,8 @@ impl Worker {
                     }
                     videos.push(video);
                 }
-                None if track.is_held => {}
+                // What has no numbers has no part in the target either.
+                None if track.is_held || (subscription.is_numbered() && subscription.repeats_packets()) => {}
                 None => {
                     let times = 1 + subscription.distance() as u64;
                     sound = sound.saturating_add(track.sound_bps(now).saturating_mul(times));

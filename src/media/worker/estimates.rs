@@ -7,8 +7,8 @@ use crate::media::allocation::Division;
 use crate::media::bandwidth::outgoing::{Outcome, State};
 use crate::media::codec::Kind;
 use crate::media::keys::TransportKey;
+use crate::media::path_loss::PathLoss;
 use crate::media::peer::sender::Sender;
-use crate::media::rtcp;
 use crate::media::stats::Stats;
 use crate::media::subscription::Subscription;
 
@@ -41,6 +41,9 @@ impl Worker {
         let lost = self.reports.iter().filter(|report| report.arrived.is_none()).count() as u64;
         self.stats.reported_packets += self.reports.len() as u64;
         self.stats.reported_lost_packets += lost;
+        if let Some(outcome) = sender.outcome() {
+            self.path_lost(now, key, outcome.loss_256);
+        }
         self.estimated(now, key, before);
     }
 
@@ -51,19 +54,6 @@ impl Worker {
         let before = sender.outcome();
         if sender.take_estimate(now, bits_per_second) {
             self.estimated(now, key, before);
-        }
-    }
-
-    /// Notes the losses in a receiver's report.
-    pub(super) fn losses_came(&mut self, key: TransportKey, blocks: &[u8]) {
-        let mut worst = None;
-        for (ssrc, lost) in rtcp::losses(blocks) {
-            if self.subscription(key, ssrc).is_some() {
-                worst = worst.max(Some(lost));
-            }
-        }
-        if let (Some(worst), Some(sender)) = (worst, sender_of(self.transports.get_mut(key))) {
-            sender.take_loss(worst);
         }
     }
 
@@ -87,6 +77,7 @@ impl Worker {
     pub(super) fn forget_path(&mut self, now: Instant, key: TransportKey) {
         if let Some(transport) = self.transports.get_mut(key) {
             transport.division = Division::default();
+            transport.loss = PathLoss::default();
             if let Some(sender) = sender_of(Some(transport)) {
                 sender.forget_path(now);
             }

@@ -49,8 +49,7 @@ impl Worker {
             match packet {
                 Packet::SenderReport { ssrc, ntp, rtp, blocks } => {
                     self.sender_reported(now, key, ssrc, ntp, rtp);
-                    self.losses_came(key, blocks);
-                    self.losses_of_sound_came(now, key, blocks);
+                    self.losses_came(now, key, blocks);
                 }
                 Packet::Nack { media_ssrc, pairs } => self.resend(now, key, media_ssrc, pairs),
                 Packet::Pli { media_ssrc } => self.key_frame_wanted(now, key, media_ssrc),
@@ -61,10 +60,7 @@ impl Worker {
                 }
                 Packet::TransportFeedback { body } => self.transport_feedback_came(now, key, body),
                 Packet::ReceiverEstimate { bits_per_second } => self.estimate_came(now, key, bits_per_second),
-                Packet::ReceiverReport { blocks } => {
-                    self.losses_came(key, blocks);
-                    self.losses_of_sound_came(now, key, blocks);
-                }
+                Packet::ReceiverReport { blocks } => self.losses_came(now, key, blocks),
                 Packet::ExtendedReport { ssrc, blocks } => {
                     if let Some(time) = rtcp::reference_time(blocks) {
                         self.reference_time_came(now, key, ssrc, time);
@@ -125,7 +121,7 @@ impl Worker {
         let Some(asked) = self.subscription(key, media_ssrc) else {
             return;
         };
-        let copies = self.transports[key].copies_of_resends();
+        let copies = self.transports[key].copies_of_resends(now);
         let subscription = &mut self.subscriptions[asked];
         let Some(track) = subscription.track.and_then(|track| self.tracks.get(track)) else {
             return;

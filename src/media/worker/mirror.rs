@@ -158,6 +158,7 @@ impl Worker {
                 announced: false,
                 missed: 0,
                 wish: None,
+                lost_256: 0,
             }),
         }
         link.unannounced.push_back(key);
@@ -394,6 +395,7 @@ impl Worker {
             LinkMessage::Release(room) => self.mirror_released(now, id, room),
             LinkMessage::KeyFrame { track, layer } => self.key_frame_wanted_by_mirror(now, id, track, layer),
             LinkMessage::Wish { track, wish } => self.wish_came(now, id, track, wish),
+            LinkMessage::Loss { track, lost_256 } => self.loss_there_came(id, track, lost_256),
             LinkMessage::Track(notice) => self.track_announced(now, id, &notice),
             LinkMessage::Removed(track) => self.track_removed(now, id, track),
             LinkMessage::Clock {

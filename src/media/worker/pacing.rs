@@ -51,6 +51,7 @@ impl Worker {
     fn send_again(&mut self, now: Instant, key: TransportKey) {
         while !self.egress.is_full() {
             let transport = &mut self.transports[key];
+            let copies = transport.copies_of_resends(now);
             let Some(mut sink) = transport.sink(&mut self.egress) else {
                 // There is no way to the client any more.
                 transport
@@ -66,9 +67,11 @@ impl Worker {
                 continue;
             };
             if let Some(track) = subscription.track.and_then(|track| self.tracks.get(track)) {
-                let sent = subscription.resend(now, sequence, track, &mut sink);
-                self.stats.resent_packets += u64::from(sent.is_some());
-                self.stats.paced_packets += u64::from(sent.is_some());
+                for _ in 0..copies {
+                    let sent = subscription.resend(now, sequence, track, &mut sink);
+                    self.stats.resent_packets += u64::from(sent.is_some());
+                    self.stats.paced_packets += u64::from(sent.is_some());
+                }
             }
         }
     }

@@ -6,20 +6,65 @@ use std::time::Instant;
 use slotmap::SlotMap;
 
 use super::Worker;
-use crate::ids::Feed;
+use crate::ids::{Feed, TrackId};
 use crate::media::codec::Kind;
-use crate::media::keys::{SubscriptionKey, TrackKey, TransportKey};
+use crate::media::keys::{LinkId, SubscriptionKey, TrackKey, TransportKey};
+use crate::media::link::LinkMessage;
 use crate::media::rtcp;
 use crate::media::stats::Stats;
 use crate::media::subscription::Subscription;
 use crate::media::track::Track;
 
 impl Worker {
-    /// Notes the losses of sound in a client's report.
-    pub(super) fn losses_of_sound_came(&mut self, now: Instant, key: TransportKey, blocks: &[u8]) {
+    /// Takes the losses in a client's report.
+    pub(super) fn losses_came(&mut self, now: Instant, key: TransportKey, blocks: &[u8]) {
+        let (mut worst, mut is_of_sound) = (None, false);
+        for (ssrc, lost) in rtcp::losses(blocks) {
+            let Some(copy) = self.subscription(key, ssrc) else {
+                continue;
+            };
+            if self.subscriptions[copy].kind == Kind::Audio {
+                is_of_sound = true;
+                self.change_loss(now, copy, |copy| copy.reported_loss(lost));
+            }
+            worst = worst.max(Some(lost));
+        }
+        let sender = self.transports[key].secure.as_mut().map(|secure| &mut secure.sender);
+        let (Some(worst), Some(sender)) = (worst, sender) else {
+            return;
+        };
+        sender.take_loss(worst);
+        // Where packets have numbers, feedback about these tells sooner.
+        if sender.next_number().is_none() && !is_of_sound {
+            self.path_lost(now, key, worst);
+        } else if is_of_sound {
+            self.repeat_sound(now, key);
+        }
+    }
+
+    /// Takes the share of packets that a connection's path has lost lately, in 1/256.
+    pub(super) fn path_lost(&mut self, now: Instant, key: TransportKey, lost_256: u8) {
+        let Some(transport) = self.transports.get_mut(key) else {
+            return;
+        };
+        let before = transport.loss.in_256(now);
+        if transport.loss.update(now, lost_256) && (before > 0 || transport.loss.in_256(now) > 0) {
+            self.look_after_losses(now, key);
+        }
+    }
+
+    /// Follows what a connection's path loses.
+    pub(super) fn look_after_losses(&mut self, now: Instant, key: TransportKey) {
+        self.hold_pictures_back(now, key);
+        self.repeat_sound(now, key);
+    }
+
+    /// Settles how much of the sound each packet of a connection repeats.
+    fn repeat_sound(&mut self, now: Instant, key: TransportKey) {
         let transport = &self.transports[key];
         let copies = || transport.subscriptions.iter().map(|&copy| &self.subscriptions[copy]);
-        if copies().all(|copy| copy.kind == Kind::Video) {
+        let lost = transport.loss.in_256(now);
+        if copies().all(|copy| copy.kind == Kind::Video || (lost == 0 && !copy.has_losses())) {
             return;
         }
         let sound = copies().filter(|copy| copy.kind == Kind::Audio);
@@ -28,23 +73,32 @@ impl Worker {
             .filter(|track| !track.is_held);
         let rate = tracks.map(|track| track.sound_bps(now)).fold(0, u64::saturating_add);
         let target = transport.outcome().map(|outcome| outcome.target);
-        for (ssrc, lost) in rtcp::losses(blocks) {
-            if let Some(copy) = self.subscription(key, ssrc) {
-                self.subscriptions[copy].reported_loss(lost, rate, target);
-            }
+        for at in 0..transport.subscriptions.len() {
+            let copy = self.transports[key].subscriptions[at];
+            self.change_loss(now, copy, |copy| copy.settle_distance(lost, rate, target));
+        }
+    }
+
+    /// Changes what is known of a copy's losses, or what is done about them. If its publisher is to know of that, they are told.
+    fn change_loss(&mut self, now: Instant, key: SubscriptionKey, change: impl FnOnce(&mut Subscription)) {
+        let copy = &mut self.subscriptions[key];
+        let before = copy.loss_without_repeats();
+        change(copy);
+        if copy.loss_without_repeats() != before
+            && let Some(track) = copy.track
+        {
+            self.wish_changed(now, track);
         }
     }
 
     /// Asks a connection's client to hold pictures back if packets are lost on the way to it, so that those that are sent again
     /// come in time.
-    pub(super) fn look_after_playout(&mut self, now: Instant, key: TransportKey) {
+    fn hold_pictures_back(&mut self, now: Instant, key: TransportKey) {
         let transport = &mut self.transports[key];
         let round_trip = transport.secure.as_ref().and_then(|secure| secure.sender.round_trip());
-        let (Some(round_trip), Some(outcome)) = (round_trip, transport.outcome()) else {
-            return;
-        };
+        let Some(round_trip) = round_trip else { return };
         let before = transport.playout.value();
-        transport.playout.update(now, outcome.loss_256, round_trip);
+        transport.playout.update(now, transport.loss.in_256(now), round_trip);
         let value = transport.playout.value();
         if value != before {
             for &copy in &transport.subscriptions {
@@ -79,6 +133,37 @@ impl Worker {
         self.stats.held_packets += u64::from(!is_heard);
     }
 
+    /// Takes the greatest loss of those who listen on another worker.
+    pub(super) fn loss_there_came(&mut self, id: LinkId, track: TrackId, lost_256: u8) {
+        let key = self.links.get(id).and_then(|link| link.announced.get(&track));
+        let track = key.and_then(|&key| self.tracks.get_mut(key));
+        let mirrors = track.map(|track| track.mirrors.iter_mut());
+        if let Some(mirror) = mirrors.into_iter().flatten().find(|mirror| mirror.link == id) {
+            mirror.lost_256 = lost_256;
+        }
+    }
+
+    /// Tells the worker on which a track of sound is published the greatest loss of those who listen here, if that is news. False if
+    /// there is no room in the link.
+    pub(super) fn tell_loss(&mut self, id: LinkId, key: TrackKey) -> bool {
+        let Some(track) = self.tracks.get(key) else { return true };
+        let lost_256 = loss_of_listeners(track, &self.subscriptions);
+        let is_news = track.told_loss.is_none_or(|told| is_another(told, lost_256));
+        let message = LinkMessage::Loss {
+            track: track.id,
+            lost_256,
+        };
+        if is_news && !self.links.get_mut(id).is_some_and(|link| link.send(message)) {
+            return false;
+        }
+        let track = &mut self.tracks[key];
+        track.is_wish_unsent = false;
+        if is_news {
+            track.told_loss = Some(lost_256);
+        }
+        true
+    }
+
     /// Adds to `stats` the copies that repeat earlier sound.
     pub(super) fn count_repeating(&self, stats: &mut Stats) {
         let repeats = self.subscriptions.values().filter(|copy| copy.distance() > 0);
@@ -86,13 +171,20 @@ impl Worker {
     }
 }
 
-/// The greatest loss, in 1/256, of those who get a track of sound and cannot read earlier sound beside it. An encoder of Opus that is
-/// told of loss adds a coarse copy of the last packet (in-band FEC, RFC 6716 §2.1.7). What publishers are told as lost since the
+/// Whether a loss is so far from what was told that it is told.
+fn is_another(told: u8, lost_256: u8) -> bool {
+    told.abs_diff(lost_256) > told / 4
+}
+
+/// The greatest loss, in 1/256, of those who get a track of sound and no earlier sound with it. An encoder of Opus that is told of
+/// loss adds a coarse copy of the last packet (in-band FEC, RFC 6716 §2.1.7). What publishers are told as lost since the
 /// last report has no part in their estimate of the path, which counts the packets that were lost in all.
 pub(super) fn loss_of_listeners(track: &Track, subscriptions: &SlotMap<SubscriptionKey, Subscription>) -> u8 {
     if track.kind == Kind::Video {
         return 0;
     }
     let listeners = track.subscribers.iter().filter_map(|&key| subscriptions.get(key));
-    listeners.map(Subscription::loss_without_red).max().unwrap_or(0)
+    let here = listeners.map(Subscription::loss_without_repeats);
+    let there = track.mirrors.iter().map(|mirror| mirror.lost_256);
+    here.chain(there).max().unwrap_or(0)
 }

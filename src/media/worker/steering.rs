@@ -204,12 +204,13 @@ impl Worker {
         }
     }
 
-    /// Lets it be settled anew soon what is wanted of a video: somebody has come or gone, or wants something else.
+    /// Lets it be settled anew soon what is wanted of a video, or what listeners lose of a sound: somebody has come or gone, or wants or
+    /// loses something else.
     pub(super) fn wish_changed(&mut self, now: Instant, key: TrackKey) {
-        let Some(track) = self.tracks.get_mut(key).filter(|track| track.kind == Kind::Video) else {
-            return;
-        };
+        let Some(track) = self.tracks.get_mut(key) else { return };
         match track.origin {
+            // The next report to the publisher has the loss.
+            Origin::Transport(_) if track.kind == Kind::Audio => {}
             Origin::Transport(transport) => {
                 let publisher = self
                     .transports
@@ -258,7 +259,7 @@ impl Worker {
     /// Tells the other end of a video's link what is wanted here, whatever it was told before.
     pub(super) fn tell_wish_anew(&mut self, now: Instant, key: TrackKey) {
         if let Some(track) = self.tracks.get_mut(key) {
-            track.told_wish = None;
+            (track.told_wish, track.told_loss) = (None, None);
             self.wish_changed(now, key);
         }
     }
@@ -272,10 +273,21 @@ impl Worker {
         }
     }
 
-    /// Sends what is wanted of the videos of one link, as far as there is room. The next tick sends the rest.
+    /// Sends what is wanted of the videos of one link, and what is lost of the sounds, as far as there is room. The next tick sends
+    /// the rest.
     pub(super) fn send_wishes(&mut self, now: Instant, id: LinkId) {
         while let Some(key) = self.links.get_mut(id).and_then(|link| link.wishes.pop_front()) {
             let Some(track) = self.tracks.get(key) else { continue };
+            if track.kind == Kind::Audio {
+                if self.tell_loss(id, key) {
+                    continue;
+                }
+                self.links
+                    .get_mut(id)
+                    .into_iter()
+                    .for_each(|link| link.wishes.push_front(key));
+                return;
+            }
             let (track_id, wish) = (track.id, Wish::of(self.wishes_here(now, track)));
             let is_news = track.told_wish.is_none_or(|(_, told)| wish.differs_from(&told));
             let Some(link) = self.links.get_mut(id) else { return };

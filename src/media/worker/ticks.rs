@@ -102,7 +102,7 @@ impl Worker {
         self.flush_dtls(key, None);
         self.look_after_sound(now, key);
         self.look_after_estimate(now, key);
-        self.look_after_playout(now, key);
+        self.look_after_losses(now, key);
         self.allocate(now, key);
         self.begin_probe(now, key);
         self.report_to_subscriber(now, key);

@@ -47,12 +47,12 @@ impl Stage {
     }
 }
 
-fn numbered(section: MediaSection) -> MediaSection {
+pub(super) fn numbered(section: MediaSection) -> MediaSection {
     let number_id = Some(NUMBER);
     MediaSection { number_id, ..section }
 }
 
-fn number(packet: &[u8]) -> Option<u16> {
+pub(super) fn number(packet: &[u8]) -> Option<u16> {
     let header = Header::parse(packet).unwrap();
     let (_, value) = header.elements(packet).find(|(id, _)| *id == NUMBER)?;
     Some(u16::from_be_bytes(value.try_into().unwrap()))
@@ -60,7 +60,7 @@ fn number(packet: &[u8]) -> Option<u16> {
 
 /// Transport-wide feedback of statuses from `base` on. The first that came did so at `millis` of the viewer's clock, each other one
 /// 250 µs after the one before.
-fn feedback(base: u16, came: &[bool], millis: u32) -> Vec<u8> {
+pub(super) fn feedback(base: u16, came: &[bool], millis: u32) -> Vec<u8> {
     let mut arrived = u64::from(millis) * 1_000;
     let arrivals = came.iter().map(|came| {
         let at = came.then_some(arrived);

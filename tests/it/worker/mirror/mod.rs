@@ -6,6 +6,7 @@ mod flow;
 mod lost;
 mod mesh;
 mod recorder;
+mod sound;
 mod steering;
 
 use super::*;
