@@ -89,6 +89,29 @@ fn allocates_nothing(mut broadcast: Broadcast) {
 }
 
 #[test]
+fn looking_after_a_hundred_subscribers_whose_paths_are_known_allocates_nothing() {
+    let _alone = ALONE.lock();
+    let mut broadcast = Broadcast::estimated(start(), 100);
+    let mut seconds = |count: u64| {
+        let (mut made, mut visits) = (0, 0);
+        let worker = &mut broadcast.worker;
+        broadcast.now += Duration::from_secs(count);
+        while let Some(due) = worker.poll_timeout().filter(|&due| due <= broadcast.now) {
+            let before = counting::allocations();
+            worker.handle_timeout(due);
+            made += counting::allocations() - before;
+            visits += 1;
+            worker.egress().clear();
+        }
+        (made, visits)
+    };
+    seconds(2);
+    let (made, visits) = seconds(3);
+    assert!(visits > 10, "only {visits} visits");
+    assert_eq!(made, 0, "{made} allocations in three seconds");
+}
+
+#[test]
 fn forwarding_what_a_player_feeds_to_twenty_subscribers_allocates_nothing() {
     let _alone = ALONE.lock();
     let now = start();

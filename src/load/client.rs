@@ -221,8 +221,7 @@ impl Client {
         let reception = &mut self.receptions[at];
         let may_be_padding = header.padding && bytes <= MAX_PADDING_PACKET;
         // Numbers close up over what was left out, so that only its mark tells which packet this is.
-        let of_some = reception.source().and_then(|source| sources.get(source as usize));
-        let of_some = of_some.is_some_and(Source::may_be_left_out);
+        let of_some = is_of_some(reception, sources);
         let verified = may_be_padding || of_some || u64::from(header.sequence).is_multiple_of(*verify_every);
         if !verified {
             let extended = reception.received(now, header.sequence)?;
@@ -343,6 +342,12 @@ impl Client {
         outbound.seal_rtcp(&mut self.report);
         Some(&self.report)
     }
+}
+
+/// Whether a server may leave out parts of what a stream brings.
+fn is_of_some(reception: &Reception, sources: &[Source]) -> bool {
+    let source = reception.source().and_then(|source| sources.get(source as usize));
+    source.is_some_and(Source::may_be_left_out)
 }
 
 /// The NTP time: 32.32 fixed point seconds since 1900 (RFC 5905 §6), from microseconds since 1970.

@@ -29,24 +29,7 @@ pub(crate) async fn take_part(
     stop: &CancellationToken,
 ) -> Result<(), LoadError> {
     let mut socket = Socket::connect(&context.target, "patchbay", "/groupcall", None, &me.name).await?;
-    let mut join = json!({"id": "joinRoom", "name": me.name, "room": me.room_name});
-    if let Some(password) = &context.options.password {
-        join["pw"] = json!(password);
-    }
-    if context.options.tile_height.is_some() {
-        join["features"] = json!(["sendLayers"]);
-    }
-    socket.send(join.to_string()).await?;
-    let others = loop {
-        let message = message(socket.expect("joinRoom").await?);
-        if message["id"] == "existingParticipants" {
-            break message["data"].as_array().cloned().unwrap_or_default();
-        }
-    };
-    if let Some(height) = context.options.tile_height {
-        let wants = json!({"id": "videoWants", "heights": {"*": height}});
-        socket.send(wants.to_string()).await?;
-    }
+    let others = enter(context, me, &mut socket).await?;
     let mut pending = HashMap::new();
     let mut wanted: Vec<String> = others.iter().filter_map(Value::as_str).map(str::to_owned).collect();
     wanted.retain(|name| name != &me.name && context.plan.publisher(me.room, name).is_some());
@@ -104,6 +87,29 @@ pub(crate) async fn take_part(
     context.leave(me).await;
     socket.close().await;
     Ok(())
+}
+
+/// Enters the room, and says what is wanted of its videos. Returns who is there already.
+async fn enter(context: &Context, me: &Participant, socket: &mut Socket) -> Result<Vec<Value>, LoadError> {
+    let mut join = json!({"id": "joinRoom", "name": me.name, "room": me.room_name});
+    if let Some(password) = &context.options.password {
+        join["pw"] = json!(password);
+    }
+    if context.options.tile_height.is_some() {
+        join["features"] = json!(["sendLayers"]);
+    }
+    socket.send(join.to_string()).await?;
+    let others = loop {
+        let message = message(socket.expect("joinRoom").await?);
+        if message["id"] == "existingParticipants" {
+            break message["data"].as_array().cloned().unwrap_or_default();
+        }
+    };
+    if let Some(height) = context.options.tile_height {
+        let wants = json!({"id": "videoWants", "heights": {"*": height}});
+        socket.send(wants.to_string()).await?;
+    }
+    Ok(others)
 }
 
 /// Offers to publish, or to watch `name`.

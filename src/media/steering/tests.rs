@@ -17,7 +17,7 @@ fn wish(height: u16, paths: &[u64]) -> Wish {
         viewers: 1,
         path: path.saturating_mul(KBIT),
     });
-    Wish::of(viewers)
+    Wish::of(viewers, &mut Vec::new())
 }
 
 /// Wish of so many viewers of whose paths nothing is known.

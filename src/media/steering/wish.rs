@@ -1,10 +1,5 @@
 //! What the viewers of a video want of it.
 
-use smallvec::SmallVec;
-
-/// Viewers whose paths have room without memory of their own.
-const FEW: usize = 16;
-
 /// What the viewers of one video want of it together. It does not depend on what their paths carry: a layer that nobody was ever
 /// sent could never prove that it fits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,9 +32,9 @@ impl Wish {
     };
 
     /// What several want together: viewers, or all viewers of a worker. Whoever comes together counts as often as there are
-    /// viewers, each with the same path.
-    pub(crate) fn of(wishes: impl Iterator<Item = Wish>) -> Wish {
-        let mut paths: SmallVec<[(u64, u32); FEW]> = SmallVec::new();
+    /// viewers, each with the same path. `paths` is room for the paths of all, which is used again and again.
+    pub(crate) fn of(wishes: impl Iterator<Item = Wish>, paths: &mut Vec<(u64, u32)>) -> Wish {
+        paths.clear();
         let mut all = Wish::NOTHING;
         for wish in wishes.filter(|wish| wish.viewers > 0 && wish.height > 0) {
             all.height = all.height.max(wish.height);
@@ -48,7 +43,7 @@ impl Wish {
         }
         paths.sort_unstable();
         let mut slower = all.viewers.saturating_sub(1) / 4;
-        for (path, viewers) in paths {
+        for &(path, viewers) in paths.iter() {
             if slower < viewers {
                 all.path = path;
                 break;
@@ -69,6 +64,10 @@ impl Wish {
 mod tests {
     use super::*;
 
+    fn of(wishes: impl Iterator<Item = Wish>) -> Wish {
+        Wish::of(wishes, &mut Vec::new())
+    }
+
     fn viewer(height: u16, path: u64) -> Wish {
         Wish {
             height,
@@ -79,23 +78,23 @@ mod tests {
 
     #[test]
     fn the_largest_picture_counts_and_all_viewers() {
-        assert_eq!(Wish::of([].into_iter()), Wish::NOTHING);
+        assert_eq!(of([].into_iter()), Wish::NOTHING);
         let wishes = [viewer(180, 900), viewer(720, 800), viewer(360, 700)];
-        let all = Wish::of(wishes.into_iter());
+        let all = of(wishes.into_iter());
         assert_eq!((all.height, all.viewers, all.path), (720, 3, 700));
-        let all = Wish::of([all, Wish::EVERYTHING].into_iter());
+        let all = of([all, Wish::EVERYTHING].into_iter());
         assert_eq!((all.height, all.viewers), (Wish::ANY, 4));
     }
 
     #[test]
     fn who_is_shown_nothing_is_no_viewer() {
-        let all = Wish::of([viewer(0, 10), viewer(180, 500), Wish::NOTHING].into_iter());
+        let all = of([viewer(0, 10), viewer(180, 500), Wish::NOTHING].into_iter());
         assert_eq!((all.height, all.viewers, all.path), (180, 1, 500));
     }
 
     #[test]
     fn the_slowest_quarter_does_not_hold_back_the_others() {
-        let path = |paths: &[u64]| Wish::of(paths.iter().map(|&path| viewer(1, path))).path;
+        let path = |paths: &[u64]| of(paths.iter().map(|&path| viewer(1, path))).path;
         assert_eq!(path(&[5]), 5);
         assert_eq!(path(&[9, 1]), 1, "of two, both count");
         assert_eq!(path(&[4, 3, 2, 1]), 1);
@@ -108,12 +107,12 @@ mod tests {
             viewers: 10,
             ..viewer(1, 2_000)
         };
-        assert_eq!(Wish::of([viewer(1, 300), there].into_iter()).path, 2_000);
+        assert_eq!(of([viewer(1, 300), there].into_iter()).path, 2_000);
         assert_eq!(
-            Wish::of([viewer(1, 300), viewer(1, 310), viewer(1, 290), there].into_iter()).path,
+            of([viewer(1, 300), viewer(1, 310), viewer(1, 290), there].into_iter()).path,
             2_000
         );
-        assert_eq!(Wish::of([viewer(1, 3_000), there].into_iter()).path, 2_000);
+        assert_eq!(of([viewer(1, 3_000), there].into_iter()).path, 2_000);
     }
 
     #[test]

@@ -152,6 +152,8 @@ pub struct Worker {
     reports: Vec<Report>,
     /// Videos of one connection while its bandwidth is divided.
     videos: Vec<Video>,
+    /// Rates of the paths of a video's viewers, and their numbers, while it is settled what they want together.
+    paths: Vec<(u64, u32)>,
 }
 
 impl Worker {
@@ -186,6 +188,7 @@ impl Worker {
             sequences: Vec::with_capacity(512),
             reports: Vec::with_capacity(REMEMBERED as usize),
             videos: Vec::new(),
+            paths: Vec::new(),
         }
     }
 

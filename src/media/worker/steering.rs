@@ -54,6 +54,7 @@ impl Worker {
         if now < publisher.next_report && publisher.next_steering.is_none_or(|due| now < due) {
             return;
         }
+        let mut paths = std::mem::take(&mut self.paths);
         let mut published: SmallVec<[Published; 2]> = SmallVec::new();
         let mut sound: Option<u64> = None;
         for &track in &transport.tracks {
@@ -62,12 +63,13 @@ impl Worker {
                 Kind::Audio => sound = Some(sound.unwrap_or(0).saturating_add(track.sound_bps(now))),
                 Kind::Video => published.push(Published {
                     id: track.id,
-                    wish: self.wish_of_all(now, track),
+                    wish: self.wish_of_all(now, track, &mut paths),
                     encodings: encodings(now, track),
                     negotiated: section_of(transport, track).map_or(1, negotiated),
                 }),
             }
         }
+        self.paths = paths;
         let Some(publisher) = self.transports.get_mut(key).and_then(|one| one.publisher.as_mut()) else {
             return;
         };
@@ -79,13 +81,13 @@ impl Worker {
     }
 
     /// What all viewers want of a video. Nobody sees one that is muted here.
-    fn wish_of_all(&self, now: Instant, track: &Track) -> Wish {
+    fn wish_of_all(&self, now: Instant, track: &Track, paths: &mut Vec<(u64, u32)>) -> Wish {
         if track.muted {
             return Wish::NOTHING;
         }
         let mirrors = track.mirrors.iter();
         let there = mirrors.map(|mirror| mirror.wish.unwrap_or(Wish::EVERYTHING));
-        Wish::of(self.wishes_here(now, track).chain(there))
+        Wish::of(self.wishes_here(now, track).chain(there), paths)
     }
 
     /// Tells the client which of its encodings are wanted, where it understands that.
@@ -288,7 +290,9 @@ impl Worker {
                     .for_each(|link| link.wishes.push_front(key));
                 return;
             }
-            let (track_id, wish) = (track.id, Wish::of(self.wishes_here(now, track)));
+            let mut paths = std::mem::take(&mut self.paths);
+            let (track_id, wish) = (track.id, Wish::of(self.wishes_here(now, track), &mut paths));
+            self.paths = paths;
             let is_news = track.told_wish.is_none_or(|(_, told)| wish.differs_from(&told));
             let Some(link) = self.links.get_mut(id) else { return };
             let message = LinkMessage::Wish { track: track_id, wish };
