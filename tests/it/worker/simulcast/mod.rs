@@ -2,6 +2,7 @@
 
 mod allocation;
 mod replay;
+mod spatial;
 mod steering;
 mod switching;
 mod temporal;
