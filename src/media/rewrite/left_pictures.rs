@@ -13,7 +13,7 @@ pub(super) struct LeftPictures {
     kept: [u8; REMEMBERED],
     /// Number of pictures so far: the newest is at this place less one, modulo the table.
     count: usize,
-    /// Newest place that was left out.
+    /// Newest place that was left out of the newest picture. 0 if there is none: no place is.
     newest_place: u64,
 }
 
@@ -50,6 +50,7 @@ impl LeftPictures {
     fn begin(&mut self, timestamp: u32) {
         self.timestamps[self.count % REMEMBERED] = timestamp;
         self.kept[self.count % REMEMBERED] = 0;
+        self.newest_place = 0;
         self.count += 1;
     }
 
@@ -89,5 +90,10 @@ mod tests {
         assert_eq!(pictures.kept(7), Some(2));
         pictures.push(8, 101);
         assert_eq!((pictures.kept(7), pictures.kept(8)), (Some(2), Some(0)));
+        pictures.keep(9, 1);
+        assert!(
+            !pictures.goes_on(9, 101),
+            "what is missing since then may be of its lower layers"
+        );
     }
 }

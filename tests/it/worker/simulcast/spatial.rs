@@ -116,6 +116,8 @@ struct Scene {
     requests: usize,
     sequence: u64,
     outbox: Vec<(u64, u64, Vec<u8>)>,
+    /// Steps by which a packet comes late to the worker.
+    upstream: Box<dyn FnMut() -> u64>,
     steps: u64,
 }
 
@@ -150,6 +152,7 @@ impl Scene {
             requests: 0,
             sequence: 65_000,
             outbox: Vec::new(),
+            upstream: Box::new(|| 0),
             steps: 0,
         }
     }
@@ -255,7 +258,8 @@ impl Scene {
             let timestamp = 77_000_u32.wrapping_add(self.picture * 2_970);
             let marker = ends && spatial == 2;
             let packet = rtp(VIDEO_PT, marker, self.sequence as u16, timestamp, SSRC, &payload);
-            self.outbox.push((self.steps, self.sequence, packet));
+            let late = (self.upstream)();
+            self.outbox.push((self.steps + late, self.sequence, packet));
             self.sequence += 1;
         }
     }
@@ -369,6 +373,46 @@ fn dice(seed: u64) -> impl FnMut() -> u64 {
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) % 100
+    }
+}
+
+#[test]
+fn loss_and_lateness_on_both_ways_are_mended_whatever_is_left_out() {
+    for (seed, is_full, late, lost) in [
+        (1, false, 5, 0),
+        (2, true, 5, 0),
+        (3, false, 0, 5),
+        (4, true, 0, 5),
+        (5, false, 5, 5),
+        (6, true, 5, 5),
+    ] {
+        let mut scene = Scene::new(is_full, 1);
+        let (mut up, mut down) = (dice(seed), dice(seed + 100));
+        scene.upstream = Box::new(move || if up() < late { 1 + up() % 6 } else { 0 });
+        scene.viewers[0].0.fate = Box::new(move |_| match down() {
+            drawn if drawn < lost => Fate::IsLost,
+            drawn if drawn < lost * 3 => Fate::IsLate(1 + down() % 4),
+            _ => Fate::Comes,
+        });
+        for target in [5_000, 900, 250, 5_000, 120, 600, 5_000] {
+            scene.path(0, target, 5_000);
+            scene.run(if target == 5_000 { 4_500 } else { 1_500 });
+        }
+        let (viewer, decoder) = &scene.viewers[0];
+        let parts = (
+            decoder.torn,
+            decoder.undecodable,
+            decoder.repeated,
+            viewer.given_up.len(),
+        );
+        let shown = decoder.shown.len();
+        println!("seed {seed}: {parts:?} of {shown}");
+        assert!(shown > 400, "seed {seed}: {shown}");
+        assert!(
+            (decoder.torn + decoder.undecodable) * 50 < shown,
+            "seed {seed}: {parts:?} of {shown}"
+        );
+        assert_agrees(&scene.worker);
     }
 }
 
