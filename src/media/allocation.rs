@@ -1,7 +1,8 @@
 //! Divides the bandwidth of one connection among the videos that it carries. Pure: it is told the time, what the path carries,
 //! and which layers each video has; it answers which layer each video gets, and which get none.
 //!
-//! A step is a layer with some of its temporal layers, or all: fewer pictures a second take less. Videos are served in an order:
+//! A step is a layer with some of its spatial and temporal layers, or all: smaller pictures, and fewer of them a second, take less.
+//! Videos are served in an order:
 //! those on stage, those who speak, the others. Each first gets its lowest step. Then they get one step more in turn, until each has
 //! the height that its viewer wants, or nothing more fits. A video falls at once when its
 //! layer does not fit. It rises only where there is room to spare, and after a fall only where the path has shown that it carries
@@ -17,7 +18,7 @@ use smallvec::SmallVec;
 pub(crate) use self::limits::Budget;
 use self::limits::Limits;
 use super::layers::MAX_LAYERS;
-use super::temporal::WHOLE;
+use super::scalability::WHOLE;
 use crate::video::{Cause, Quality, State};
 
 /// Time between two divisions while nothing special happens.
@@ -56,15 +57,16 @@ pub(crate) enum Place {
     Other,
 }
 
-/// Steps of one video: each of its layers, with one, two or all of its temporal layers. Layers that have more than three need a
-/// place elsewhere.
+/// Steps of one video: each of its layers, with one, two or all of its temporal layers; or one layer with three spatial ones. More
+/// need a place elsewhere.
 pub(crate) const MAX_STEPS: usize = 3 * MAX_LAYERS;
 
-/// One layer that a video can be sent in, with its temporal layers up to one.
+/// One layer that a video can be sent in, with its spatial and temporal layers up to one of each.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Step {
     pub layer: u8,
-    /// Highest temporal layer, or [`WHOLE`].
+    /// Highest spatial and temporal layer, or [`WHOLE`].
+    pub spatial: u8,
     pub temporal: u8,
     /// Rate that it takes, with all headers, in bits per second: now, if the video has it; else the most of the last seconds. So a
     /// key frame neither ends a layer, nor lets a video rise to one that will not fit.
@@ -127,7 +129,8 @@ pub(crate) struct Video {
     pub steps: SmallVec<[Step; MAX_STEPS]>,
     /// Layer that it has, or waits for.
     pub current: Option<u8>,
-    /// Highest temporal layer that it has; and, as a result, that it gets.
+    /// Highest spatial and temporal layer that it has; and, as a result, that it gets.
+    pub spatial: u8,
     pub temporal: u8,
     pub history: History,
     /// Result: what it gets.
@@ -156,6 +159,7 @@ impl Video {
             place,
             steps: SmallVec::new(),
             current,
+            spatial: WHOLE,
             temporal: WHOLE,
             history,
             grant: Grant::NoLayer,
@@ -193,7 +197,8 @@ impl Video {
 
     /// Writes down what it gets.
     fn conclude(&mut self, now: Instant) {
-        self.temporal = self.at.map_or(WHOLE, |at| self.ladder[at].temporal);
+        let given = self.at.map(|at| &self.ladder[at]);
+        (self.spatial, self.temporal) = given.map_or((WHOLE, WHOLE), |step| (step.spatial, step.temporal));
         let Some(at) = self.at else {
             self.grant = match () {
                 () if self.wanted_height == Some(0) => Grant::Unwanted,

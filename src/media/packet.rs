@@ -1,6 +1,6 @@
 //! A packet of media between its arrival and its copies.
 
-use super::codec::{Codec, Temporal, vp8};
+use super::codec::{Codec, FrameMark, vp8};
 use super::pictures::EntryPoint;
 use super::rewrite::SourceId;
 use super::rtp::Header;
@@ -20,8 +20,8 @@ pub struct BatchPacket {
     /// Subscribers that can begin to decode here.
     pub entry: EntryPoint,
     pub vp8: Option<vp8::Descriptor>,
-    /// The temporal layer of its picture, if the packet tells.
-    pub temporal: Option<Temporal>,
+    /// The layers of its frame, if the packet tells.
+    pub mark: Option<FrameMark>,
     /// Whether the packet was missing: newer packets of its stream have come before it.
     pub late: bool,
     /// RTP time of its layer at the beginning of the publisher's wall clock, if reports have told it.

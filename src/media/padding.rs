@@ -76,7 +76,7 @@ mod tests {
             codec: Codec::Vp8,
             entry: EntryPoint::Nobody,
             vp8: None,
-            temporal: None,
+            mark: None,
             late: false,
             origin: None,
             padding: 0,

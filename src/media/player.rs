@@ -157,7 +157,7 @@ impl Player {
             codec: Codec::Opus,
             entry: EntryPoint::Anybody(0),
             vp8: None,
-            temporal: None,
+            mark: None,
             late: false,
             origin: None,
             padding: 0,

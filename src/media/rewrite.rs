@@ -226,17 +226,28 @@ impl Rewriter {
         let is_begun = rewritten.vp8.picture_id == self.last_vp8.picture_id;
         self.left_out.push(
             place,
-            has_number && !goes_on && !is_begun && !self.has_left_out(packet.timestamp),
+            has_number && !goes_on && !is_begun && self.left_pictures.kept(packet.timestamp).is_none(),
         );
         self.left_pictures.push(packet.timestamp, place);
         self.newest = place;
         None
     }
 
-    /// Whether packets of the picture with this timestamp of its source were left out. Then the picture's number is another
-    /// one's, and what comes of it later must be left out, too.
-    pub fn has_left_out(&self, timestamp: u32) -> bool {
-        self.left_pictures.contains(timestamp)
+    /// Whether packets of a frame were left out: that of a spatial layer in the picture with this timestamp of its source. Then the
+    /// picture's number is another one's, or the layers below were sent as all of it, and what comes later must be left out, too.
+    pub fn has_left_out(&self, timestamp: u32, spatial: u8) -> bool {
+        self.left_pictures.kept(timestamp).is_some_and(|kept| spatial >= kept)
+    }
+
+    /// Notes that of the newest picture the spatial layers up to `top` are sent, and no others.
+    #[inline]
+    pub(crate) fn end_pictures_at(&mut self, timestamp: u32, top: u8) {
+        self.left_pictures.keep(timestamp, top + 1);
+    }
+
+    /// The highest spatial layer of a picture that was sent, if others may have been left out.
+    pub(crate) fn top_of(&self, timestamp: u32) -> Option<u8> {
+        self.left_pictures.kept(timestamp)?.checked_sub(1)
     }
 
     /// Whether a packet of the copy was sent without a payload, because its picture was left out.

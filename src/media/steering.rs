@@ -76,7 +76,7 @@ pub(crate) struct Published {
     pub wish: Wish,
     /// Encodings that have come so far.
     pub encodings: SmallVec<[Encoding; MAX_LAYERS]>,
-    /// Number of encodings that were negotiated.
+    /// Number of encodings that were negotiated, or of spatial layers in one.
     pub negotiated: usize,
 }
 

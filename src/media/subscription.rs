@@ -8,8 +8,8 @@ mod redundancy;
 mod replay;
 mod reports;
 mod room;
+mod scalability;
 mod sending;
-mod temporal;
 mod waiting;
 
 pub(crate) use self::room::QualityNotes;
@@ -18,7 +18,7 @@ use std::time::Instant;
 
 use smallvec::SmallVec;
 
-use self::packet::{Blocks, OutgoingPacket, RedTypes};
+use self::packet::{Blocks, OutgoingPacket, RedTypes, Verdict};
 use self::waiting::Waiting;
 use super::allocation::{History, Room};
 use super::codec::{Codec, Kind, red};
@@ -31,8 +31,8 @@ use super::pictures::EntryPoint;
 use super::redundancy::Redundancy;
 use super::rewrite::{IncomingPacket, Rewriter, Rewritten, SourceId};
 use super::rtp::{Extension, Header, MAX_EXTENSION_ID};
+use super::scalability::Filter;
 use super::session::{MediaSection, NegotiatedCodec, SentStream};
-use super::temporal::Filter;
 use super::track::Track;
 
 /// No payload type: RTP has 0 to 127.
@@ -66,7 +66,7 @@ pub struct Subscription {
     behind: Waiting,
     /// Time at which it began with pictures that had come before, or had all of them, until it asks for a key frame.
     replayed: Option<Instant>,
-    temporal: Filter,
+    filter: Filter,
     /// Parameter sets that were sent last: the decoder has these and no others.
     sets: Option<(SourceId, u32)>,
     /// Publisher's payload type → ours.
@@ -122,7 +122,7 @@ impl Subscription {
             rewriter: Rewriter::new(clock_rate, (stream.ssrc >> 3) as u16),
             behind: Waiting::default(),
             replayed: None,
-            temporal: Filter::default(),
+            filter: Filter::default(),
             sets: None,
             payload_types: [NONE; 128],
             extension_ids: [0; MAX_EXTENSION_ID as usize + 1],
@@ -196,7 +196,7 @@ impl Subscription {
         self.track = Some(key);
         self.target = None;
         (self.room, self.history) = (Room::Any, History::default());
-        self.temporal = Filter::default();
+        self.filter = Filter::default();
         self.resend_floor = self.rewriter.highest_sequence();
         self.rewriter.forget_clock();
         self.payload_types = [NONE; 128];
@@ -275,7 +275,11 @@ impl Subscription {
             vp8: arrival.vp8.as_ref(),
         };
         let is_empty = source.payload.is_empty();
-        let is_left_out = !is_empty && !self.takes_picture(arrival);
+        let verdict = match is_empty {
+            true => Verdict::Takes,
+            false => self.takes_frame(arrival),
+        };
+        let is_left_out = verdict == Verdict::LeavesOut;
         let numbers = match () {
             () if is_left_out => self.rewriter.leave_out_picture(&incoming)?,
             () if !is_empty => self.rewriter.forward(now, &incoming)?,
@@ -287,8 +291,13 @@ impl Subscription {
             padding: if self.may_pad { arrival.padding } else { 0 },
             payload: if is_empty { &[] } else { source.payload },
             vp8: arrival.vp8.as_ref().filter(|_| !is_empty),
+            is_last: verdict == Verdict::TakesAsLast,
             ..source
         };
+        if source.is_last {
+            // Sent again without RTX, it might have another marker under this number.
+            self.resend_floor = self.resend_floor.max(numbers.sequence);
+        }
         let waits = self.puts_off(now, numbers.sequence, arrival, packet.len(), sink);
         if !waits {
             let mut blocks = Blocks::default();
@@ -367,6 +376,7 @@ impl Subscription {
             payload_type,
             padding: 0,
             vp8: None,
+            is_last: false,
             repeats: None,
             after_pause: false,
         })
@@ -597,6 +607,6 @@ mod tests {
             size_of::<Subscription>(),
             size_of::<Rewriter>()
         );
-        assert!(size_of::<Subscription>() <= 1_408);
+        assert!(size_of::<Subscription>() <= 1_472);
     }
 }

@@ -26,6 +26,7 @@ use super::report::TrackReport;
 use super::retransmit::{PacketOrder, Pool};
 use super::rewrite::SourceId;
 use super::rtp::Header;
+use super::scalability::Limit;
 use super::session::{Feedback, MediaSection, NegotiatedCodec};
 use super::speaker::AudioLevel;
 use super::steering::Wish;
@@ -317,11 +318,11 @@ impl Track {
     }
 
     /// The layers that are sent now and that `may_carry` accepts, as divisions of bandwidth need them for a video that has `current`:
-    /// a layer, and its temporal layers up to one.
+    /// a layer, and its spatial and temporal layers up to one of each.
     pub(crate) fn steps(
         &self,
         now: Instant,
-        current: Option<(u8, u8)>,
+        current: Option<(u8, Limit)>,
         may_carry: impl Fn(&Layer) -> bool,
     ) -> SmallVec<[Step; MAX_STEPS]> {
         let mut steps = SmallVec::new();
@@ -330,20 +331,20 @@ impl Track {
             let Some(last) = last.filter(|&last| now.saturating_duration_since(last) < INACTIVE_AFTER) else {
                 continue;
             };
-            let has = current
-                .filter(|&(layer, _)| layer == at as u8)
-                .map(|(_, temporal)| temporal);
-            for (temporal, share) in layer.temporal.parts(now) {
-                let rate = match has >= Some(temporal) {
+            let has = current.filter(|&(layer, _)| layer == at as u8);
+            let live_since = layer.live_since.unwrap_or(last);
+            for part in layer.shares.parts(now) {
+                let rate = match has.is_some_and(|(_, limit)| limit.covers(part.limit)) {
                     true => layer.rate.bps(now),
                     false => layer.rate.peak_bps(now),
                 };
                 steps.push(Step {
                     layer: at as u8,
-                    temporal,
-                    bits_per_second: with_headers(share.of(rate)),
-                    height: layer.height,
-                    live_since: layer.live_since.unwrap_or(last),
+                    spatial: part.limit.spatial,
+                    temporal: part.limit.temporal,
+                    bits_per_second: with_headers(part.share.of(rate)),
+                    height: layer.heights.get(usize::from(part.highest)).copied().flatten(),
+                    live_since: part.since.map_or(live_since, |since| since.max(live_since)),
                 });
             }
         }
@@ -405,7 +406,7 @@ impl Track {
             codec,
             entry,
             vp8,
-            temporal: codec.temporal(payload, vp8.as_ref()),
+            mark: codec.mark(payload, vp8.as_ref()),
             late,
             origin: layer.clock.map(|clock| clock.origin),
             padding: 0,
@@ -471,8 +472,8 @@ impl Track {
         self.packets += 1;
         self.bytes += received as u64;
         layer.rate.received(now, received);
-        if let Some(temporal) = arrival.temporal {
-            layer.temporal.received(now, temporal, received);
+        if let Some(mark) = arrival.mark {
+            layer.shares.received(now, mark, received);
         }
         layer.cache.store(now, arrival.header.sequence, packet, pool);
         if self.kind == Kind::Video {

@@ -38,6 +38,7 @@ mod reach;
 mod relay;
 mod robot;
 mod room;
+mod scalable;
 mod sdk;
 mod speaking;
 mod steering;

@@ -15,6 +15,7 @@ fn layers(rates: &[u64]) -> SmallVec<[Step; MAX_STEPS]> {
     let heights = [180, 360, 720, 1_080];
     let step = |(layer, &rate): (usize, &u64)| Step {
         layer: layer as u8,
+        spatial: WHOLE,
         temporal: WHOLE,
         bits_per_second: rate * 1_000,
         height: Some(heights[layer]),

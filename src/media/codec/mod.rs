@@ -5,16 +5,17 @@ pub(crate) mod decoding;
 pub mod dependency;
 pub mod h264;
 pub(crate) mod h265;
+mod mark;
 pub mod red;
 pub(crate) mod start;
-mod temporal;
 pub mod vp8;
 pub(crate) mod vp9;
 
 use std::fmt;
 
+pub use self::mark::FrameMark;
+pub(crate) use self::mark::SPATIAL_LAYERS;
 use self::start::Start;
-pub use self::temporal::Temporal;
 
 /// Sound or pictures: the kind of a track, and of a section.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -75,11 +76,11 @@ impl Codec {
         }
     }
 
-    /// The temporal layer of the picture of which `payload` is a part, if it tells. `vp8` is its descriptor where it is VP8.
-    pub fn temporal(self, payload: &[u8], vp8: Option<&vp8::Descriptor>) -> Option<Temporal> {
+    /// The layers of the frame of which `payload` is a part, if it tells. `vp8` is its descriptor where it is VP8.
+    pub fn mark(self, payload: &[u8], vp8: Option<&vp8::Descriptor>) -> Option<FrameMark> {
         match self {
-            Codec::Vp9 { .. } => vp9::temporal(payload),
-            _ => vp8?.temporal,
+            Codec::Vp9 { .. } => vp9::mark(payload),
+            _ => vp8?.mark,
         }
     }
 

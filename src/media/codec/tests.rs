@@ -51,8 +51,10 @@ proptest! {
                 payload[0] = first;
             }
             for codec in VIDEO {
-                codec.read(&payload);
+                let (_, vp8) = codec.read(&payload);
+                codec.mark(&payload, vp8.as_ref());
             }
+            vp9::heights(&payload);
             if let Some((payload_type, block)) = red::primary(&payload) {
                 prop_assert!(payload_type < 128);
                 prop_assert!(!payload[block].is_empty());

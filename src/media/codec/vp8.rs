@@ -1,7 +1,7 @@
 //! VP8 payload descriptor (RFC 7741 §4.2): where a decoder can start, the temporal layer, and the fields that must stay continuous
 //! when a subscriber changes to another layer.
 
-use super::temporal::Temporal;
+use super::mark::FrameMark;
 
 /// The places in the payload of the fields that must stay continuous across layers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -11,7 +11,7 @@ pub struct Descriptor {
     pub(crate) tl0_pic_idx: Option<(usize, u8)>,
     /// The offset of KEYIDX and its value (five bits).
     pub(crate) key_index: Option<(usize, u8)>,
-    pub temporal: Option<Temporal>,
+    pub mark: Option<FrameMark>,
     /// Bytes of the descriptor. The VP8 payload header follows it.
     pub len: usize,
     pub(crate) starts_partition_zero: bool,
@@ -83,7 +83,7 @@ pub fn parse(payload: &[u8]) -> Option<Descriptor> {
     if present & (HAS_TEMPORAL_LAYER | HAS_KEY_INDEX) != 0 {
         let byte = *payload.get(offset)?;
         descriptor.key_index = (present & HAS_KEY_INDEX != 0).then_some((offset, byte & KEY_INDEX));
-        descriptor.temporal = (present & HAS_TEMPORAL_LAYER != 0).then(|| temporal(byte));
+        descriptor.mark = (present & HAS_TEMPORAL_LAYER != 0).then(|| mark(byte));
         offset += 1;
     }
     descriptor.len = offset;
@@ -91,11 +91,12 @@ pub fn parse(payload: &[u8]) -> Option<Descriptor> {
 }
 
 /// The temporal layer in the byte of TID and Y. A picture with Y depends on the newest picture of the lowest layer alone.
-fn temporal(byte: u8) -> Temporal {
+fn mark(byte: u8) -> FrameMark {
     let layer = byte >> 6;
-    Temporal {
-        layer,
+    FrameMark {
+        temporal: layer,
         opens: if byte & LAYER_SYNC != 0 { 1 << layer } else { 0 },
+        ..FrameMark::default()
     }
 }
 
@@ -178,7 +179,7 @@ mod tests {
                 }),
                 tl0_pic_idx: Some((4, 0x55)),
                 key_index: Some((5, 3)),
-                temporal: Some(Temporal { layer: 2, opens: 0 }),
+                mark: Some(super::mark(2 << 6)),
                 len: 6,
                 starts_partition_zero: true,
             }
@@ -203,10 +204,10 @@ mod tests {
         );
         let layer_alone = parse(&[0x90, 0x20, 0x7f, 0x00]).unwrap();
         assert_eq!((layer_alone.len, layer_alone.key_index), (3, None));
-        assert_eq!(layer_alone.temporal, Some(Temporal { layer: 1, opens: 2 }), "with Y");
+        assert_eq!(layer_alone.mark, Some(super::mark(1 << 6 | LAYER_SYNC)), "with Y");
         let index_alone = parse(&[0x90, 0x10, 0xdf, 0x00]).unwrap();
         assert_eq!(
-            (index_alone.len, index_alone.key_index, index_alone.temporal),
+            (index_alone.len, index_alone.key_index, index_alone.mark),
             (3, Some((2, 0x1f)), None)
         );
     }

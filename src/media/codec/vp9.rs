@@ -1,6 +1,6 @@
-//! VP9 payload descriptor (RFC 9628 §4.2): where a decoder can start, and the temporal layer.
+//! VP9 payload descriptor (RFC 9628 §4.2): where a decoder can start, the layers, and how large the pictures are.
 
-use super::temporal::Temporal;
+use super::mark::{FrameMark, SPATIAL_LAYERS};
 
 /// First byte: I, P, L, F, B, E, V, Z.
 const HAS_PICTURE_ID: u8 = 0x80;
@@ -8,6 +8,7 @@ const INTER_PREDICTED: u8 = 0x40;
 const HAS_LAYERS: u8 = 0x20;
 const FLEXIBLE: u8 = 0x10;
 const START_OF_FRAME: u8 = 0x08;
+const END_OF_FRAME: u8 = 0x04;
 const HAS_SCALABILITY_STRUCTURE: u8 = 0x02;
 
 /// Whether a key frame starts here: it starts a frame (B) that is not predicted from another picture (P clear), in
@@ -20,10 +21,11 @@ pub(crate) fn starts_key_frame(payload: &[u8]) -> bool {
         && parse(payload).is_some_and(|descriptor| descriptor.spatial_layer == 0 && descriptor.len < payload.len())
 }
 
-/// The temporal layer of the picture, if the payload has layer indices. At a picture with U (switching up point) the layers above its
-/// own can be begun.
-pub(crate) fn temporal(payload: &[u8]) -> Option<Temporal> {
+/// The layers of the frame, if the payload has layer indices: TID (three bits), U, SID (three bits), D. At a picture with U (switching
+/// up point) the temporal layers above its own can be begun. D says that the frame depends on that of the next lower spatial layer.
+pub(crate) fn mark(payload: &[u8]) -> Option<FrameMark> {
     const SWITCHING_UP_POINT: u8 = 0x10;
+    const INTER_LAYER_DEPENDENCY: u8 = 0x01;
     let (first, rest) = payload.split_first()?;
     if first & HAS_LAYERS == 0 {
         return None;
@@ -31,10 +33,31 @@ pub(crate) fn temporal(payload: &[u8]) -> Option<Temporal> {
     let indices = *skip_picture_id(*first, rest)?.first()?;
     let layer = indices >> 5;
     let above = u8::MAX.checked_shl(u32::from(layer) + 1).unwrap_or(0);
-    Some(Temporal {
-        layer,
+    Some(FrameMark {
+        temporal: layer,
         opens: if indices & SWITCHING_UP_POINT != 0 { above } else { 0 },
+        spatial: (indices >> 1) & 0x07,
+        is_predicted: first & INTER_PREDICTED != 0,
+        uses_lower: indices & INTER_LAYER_DEPENDENCY != 0,
+        ends: first & END_OF_FRAME != 0,
     })
+}
+
+/// The heights of the pictures, one for each spatial layer, if the payload begins a key frame and has a scalability structure that
+/// tells them (RFC 9628 §4.2.1).
+pub(crate) fn heights(payload: &[u8]) -> Option<[Option<u16>; SPATIAL_LAYERS]> {
+    const HAS_SIZES: u8 = 0x10;
+    let first = *payload.first()?;
+    if first & HAS_SCALABILITY_STRUCTURE == 0 || first & INTER_PREDICTED != 0 {
+        return None;
+    }
+    let (_, structure) = skip_layer_indices(first, payload.get(1..)?)?;
+    let (head, sizes) = structure.split_first()?;
+    let count = usize::from(head >> 5) + 1;
+    let sizes = sizes.get(..count * 4).filter(|_| head & HAS_SIZES != 0)?;
+    // Width and height of each, with 16 bits.
+    let mut heights = sizes.chunks_exact(4).map(|size| u16::from_be_bytes([size[2], size[3]]));
+    Some(std::array::from_fn(|_| heights.next().filter(|&height| height > 0)))
 }
 
 /// The bytes after the picture id, where there is one.
@@ -56,13 +79,7 @@ struct Descriptor {
 /// reference indices (P_DIFF), which are not skipped here.
 fn parse(payload: &[u8]) -> Option<Descriptor> {
     let (first, rest) = payload.split_first()?;
-    let mut rest = skip_picture_id(*first, rest)?;
-    let mut spatial_layer = 0;
-    if first & HAS_LAYERS != 0 {
-        // TID (three bits), U, SID (three bits), D; then TL0PICIDX, which the flexible mode does not have.
-        spatial_layer = (rest.first()? >> 1) & 0x07;
-        rest = rest.get(if first & FLEXIBLE != 0 { 1 } else { 2 }..)?;
-    }
+    let (spatial_layer, mut rest) = skip_layer_indices(*first, rest)?;
     if first & HAS_SCALABILITY_STRUCTURE != 0 {
         rest = skip_scalability_structure(rest)?;
     }
@@ -70,6 +87,17 @@ fn parse(payload: &[u8]) -> Option<Descriptor> {
         spatial_layer,
         len: payload.len() - rest.len(),
     })
+}
+
+/// The spatial layer, and the bytes after picture id and layer indices. Without layer indices it is 0.
+fn skip_layer_indices(first: u8, rest: &[u8]) -> Option<(u8, &[u8])> {
+    let rest = skip_picture_id(first, rest)?;
+    if first & HAS_LAYERS == 0 {
+        return Some((0, rest));
+    }
+    // TL0PICIDX follows, which the flexible mode does not have.
+    let spatial_layer = (rest.first()? >> 1) & 0x07;
+    Some((spatial_layer, rest.get(if first & FLEXIBLE != 0 { 1 } else { 2 }..)?))
 }
 
 /// The bytes after the scalability structure. RFC 9628 §4.2.1: N_S (three bits), Y, G; sizes of N_S + 1 layers if
@@ -129,16 +157,53 @@ mod tests {
 
     #[test]
     fn the_temporal_layer_is_read_and_a_switching_up_point_opens_those_above() {
-        let expected = |layer, opens| Some(Temporal { layer, opens });
-        assert_eq!(temporal(&SCALABLE_KEY_FRAME), expected(0, 0));
-        assert_eq!(temporal(&[0xac, 0x11, 0x50, 0x07]), expected(2, 0xf8), "U");
-        assert_eq!(temporal(&[0x28, 0x13, 0x07]), expected(0, 0xfe), "of any spatial layer");
-        assert_eq!(temporal(&[0x28, 0xf0, 0x07]), expected(7, 0), "there is none above");
-        assert_eq!(temporal(&[0x38, 0x20]), expected(1, 0), "flexible mode");
+        let temporal = |payload: &[u8]| mark(payload).map(|mark| (mark.temporal, mark.opens));
+        assert_eq!(temporal(&SCALABLE_KEY_FRAME), Some((0, 0)));
+        assert_eq!(temporal(&[0xac, 0x11, 0x50, 0x07]), Some((2, 0xf8)), "U");
+        assert_eq!(temporal(&[0x28, 0x13, 0x07]), Some((0, 0xfe)), "of any spatial layer");
+        assert_eq!(temporal(&[0x28, 0xf0, 0x07]), Some((7, 0)), "there is none above");
+        assert_eq!(temporal(&[0x38, 0x20]), Some((1, 0)), "flexible mode");
         assert_eq!(temporal(&[0x8c, 0x11, 0x50]), None, "no layer indices");
         for len in 0..=3 {
             assert_eq!(temporal(&SCALABLE_KEY_FRAME[..len]), None, "{len} bytes");
         }
+    }
+
+    #[test]
+    fn a_frame_tells_its_spatial_layer_and_what_it_depends_on() {
+        let spatial = |payload: &[u8]| {
+            let mark = mark(payload).unwrap();
+            (mark.spatial, mark.is_predicted, mark.uses_lower, mark.ends)
+        };
+        assert_eq!(spatial(&SCALABLE_KEY_FRAME), (0, false, false, false));
+        assert_eq!(
+            spatial(&[0x2c, 0x03, 0x07, 0x82]),
+            (1, false, true, true),
+            "of a key picture"
+        );
+        assert_eq!(
+            spatial(&[0x68, 0x04, 0x07, 0x82]),
+            (2, true, false, false),
+            "later, as K-SVC has it"
+        );
+        assert_eq!(spatial(&[0x74, 0x0f, 0x82]), (7, true, true, true), "flexible mode");
+    }
+
+    #[test]
+    fn heights_are_those_of_the_structure_of_a_key_frame() {
+        assert_eq!(heights(&SCALABLE_KEY_FRAME), Some([Some(180), Some(360), None, None]));
+        for len in 0..14 {
+            assert_eq!(heights(&SCALABLE_KEY_FRAME[..len]), None, "{len} bytes");
+        }
+        let changed = |at: usize, value: u8| {
+            let mut payload = SCALABLE_KEY_FRAME;
+            payload[at] = value;
+            heights(&payload)
+        };
+        assert_eq!(changed(0, 0xea), None, "no key frame");
+        assert_eq!(changed(5, 0x28), None, "no sizes");
+        assert_eq!(changed(5, 0xf8), None, "eight sizes, which are not there");
+        assert_eq!(changed(9, 0), Some([None, Some(360), None, None]), "no size");
     }
 
     #[test]

@@ -358,7 +358,7 @@ impl Pictures {
         let is_late = self.newest > Some(sequence);
         self.newest = self.newest.max(Some(sequence));
         let is_left_out = match is_late {
-            true => self.rewriter.has_left_out(packet.timestamp),
+            true => self.rewriter.has_left_out(packet.timestamp, 0),
             false => left_out,
         };
         let numbers = match is_left_out {

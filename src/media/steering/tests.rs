@@ -172,6 +172,28 @@ fn one_encoding_for_several_is_what_three_quarters_of_them_can_take() {
 }
 
 #[test]
+fn one_encoding_with_spatial_layers_follows_no_path_since_each_viewer_gets_those_that_fit() {
+    let scalable = |wish| {
+        let encodings = encodings(&[180], &[true]);
+        [Published {
+            encodings,
+            negotiated: 3,
+            ..single(CAMERA, wish)
+        }]
+    };
+    let mut steering = Steering::default();
+    let paths = scalable(wish(720, &[300, 5_000]));
+    assert_eq!(bound(&mut steering, 0..8_000, &paths), None);
+    let small = scalable(shown(180));
+    assert_eq!(
+        bound(&mut steering, 8_000..14_000, &small),
+        Some(230),
+        "the smallest is enough"
+    );
+    assert_eq!(bound(&mut steering, 14_000..14_200, &scalable(shown(360))), None);
+}
+
+#[test]
 fn one_encoding_keeps_its_rate_until_nobody_has_watched_for_five_seconds() {
     let mut steering = Steering::default();
     let watched = [single(CAMERA, wish(Wish::ANY, &[800]))];

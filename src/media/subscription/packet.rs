@@ -52,6 +52,15 @@ pub(super) struct Rtx {
     pub(super) repeats: bool,
 }
 
+/// What a copy does with a packet because of its frame's layers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Takes,
+    /// It takes it, as the last of its picture, which is not the last one that the publisher sends.
+    TakesAsLast,
+    LeavesOut,
+}
+
 pub(super) struct OutgoingPacket<'a> {
     pub(super) header: &'a Header,
     pub(super) packet: &'a [u8],
@@ -59,6 +68,8 @@ pub(super) struct OutgoingPacket<'a> {
     pub(super) payload_type: u8,
     pub(super) padding: u8,
     pub(super) vp8: Option<&'a vp8::Descriptor>,
+    /// Whether it is the last of what its subscriber gets of its picture, and the publisher's marker may come later.
+    pub(super) is_last: bool,
     /// Earlier sound that goes with the payload.
     pub(super) repeats: Option<Repeats<'a>>,
     /// Whether sound was left out before it.

@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::Subscription;
 use crate::media::allocation::{Grant, Place, Room, Video};
 use crate::media::codec::Kind;
+use crate::media::scalability::Limit;
 use crate::media::track::Track;
 use crate::video::Quality;
 
@@ -50,8 +51,9 @@ impl Subscription {
         let current = self.target.or_else(|| self.current_layer(track));
         let current = current.filter(|_| !begins && !self.is_paused());
         let mut video = Video::new(index, place, current, self.history);
-        video.temporal = self.temporal.highest();
-        let current = current.map(|layer| (layer, video.temporal));
+        let limit = self.filter.highest();
+        (video.spatial, video.temporal) = (limit.spatial, limit.temporal);
+        let current = current.map(|layer| (layer, limit));
         video.steps = track.steps(now, current, |layer| self.may_carry(track, layer));
         Some(video)
     }
@@ -60,7 +62,11 @@ impl Subscription {
     /// to be chosen anew.
     pub(crate) fn take(&mut self, video: &Video, track: &Track) -> bool {
         self.history = video.history;
-        let rises = self.temporal.limit(video.temporal) && self.temporal.waits();
+        let limit = Limit {
+            spatial: video.spatial,
+            temporal: video.temporal,
+        };
+        let rises = self.filter.limit(limit) && self.filter.waits();
         let room = match video.grant {
             Grant::Layer(layer) => Room::Layer(layer),
             Grant::Paused | Grant::Unwanted => Room::Nothing,

@@ -31,8 +31,8 @@ impl Subscription {
             None => (source.payload_type, self.ssrc, numbers.sequence),
         };
         let header = NewHeader {
-            // RFC 3551 §4.1: the first packet after a pause has the marker.
-            marker: source.header.marker || source.after_pause,
+            // RFC 3551 §4.1: the first packet after a pause has the marker. RFC 9628 §4.1: so has the last of a picture.
+            marker: source.header.marker || source.after_pause || source.is_last,
             payload_type,
             sequence: index as u16,
             timestamp: numbers.timestamp,
@@ -111,9 +111,11 @@ impl Subscription {
         };
         let numbers = self.rewriter.again(&origin, header.timestamp, vp8.as_ref())?;
         let padding = how.padding().filter(|_| !source.payload.is_empty());
+        let mark = codec.mark(source.payload, vp8.as_ref());
         let source = OutgoingPacket {
             padding: padding.unwrap_or(0),
             vp8: vp8.as_ref(),
+            is_last: mark.is_some_and(|mark| self.ends_picture(header.timestamp, mark)),
             ..source
         };
         match how {

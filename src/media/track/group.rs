@@ -96,7 +96,7 @@ mod tests {
                 false => EntryPoint::Nobody,
             },
             vp8: None,
-            temporal: None,
+            mark: None,
             late: false,
             origin: None,
             padding: 0,

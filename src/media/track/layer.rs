@@ -6,14 +6,14 @@ use smallvec::SmallVec;
 
 use super::group::Group;
 use crate::media::clock::{Newest, SenderClock};
-use crate::media::codec::Kind;
+use crate::media::codec::{Codec, Kind, SPATIAL_LAYERS, vp9};
 use crate::media::keyframes::KeyFrameRequests;
 use crate::media::layers::{INACTIVE_AFTER, RateMeter};
 use crate::media::packet::BatchPacket;
 use crate::media::pictures::Pictures;
 use crate::media::retransmit::{CHUNK_BYTES, LossTracker, PacketCache, SOUND_CHUNK_BYTES};
 use crate::media::rewrite::SourceId;
-use crate::media::temporal::Shares;
+use crate::media::scalability::Shares;
 
 /// Video packets kept at most: those of a second at 9 Mb/s, or of three at 3 Mb/s.
 const VIDEO_CACHE: usize = 1_024;
@@ -35,13 +35,13 @@ pub struct Layer {
     pub pictures: Pictures,
     pub requests: KeyFrameRequests,
     pub(crate) rate: RateMeter,
-    /// The part of the rate that each of its temporal layers takes.
-    pub(crate) temporal: Shares,
+    /// The part of the rate that each of its spatial and temporal layers takes.
+    pub(crate) shares: Shares,
     pub(crate) last_packet: Option<Instant>,
     /// Time since which its packets come without a pause.
     pub(crate) live_since: Option<Instant>,
-    /// Height of its pictures, where a key frame has told it.
-    pub(crate) height: Option<u16>,
+    /// Heights of its pictures, where a key frame has told them: one for each of its spatial layers.
+    pub(crate) heights: [Option<u16>; SPATIAL_LAYERS],
     pub newest: Option<Newest>,
     group: Option<Group>,
     /// Payload type of the newest packet: a late packet does not show what is sent now.
@@ -68,10 +68,10 @@ impl Layer {
             pictures: Pictures::default(),
             requests: KeyFrameRequests::default(),
             rate: RateMeter::default(),
-            temporal: Shares::default(),
+            shares: Shares::default(),
             last_packet: None,
             live_since: None,
-            height: None,
+            heights: [None; SPATIAL_LAYERS],
             newest: None,
             group: None,
             payload_type: None,
@@ -138,19 +138,24 @@ impl Layer {
         self.loss = LossTracker::new(clock_rate);
         self.cache.clear();
         self.pictures = Pictures::default();
-        self.temporal = Shares::default();
+        self.shares = Shares::default();
         self.clock = None;
         self.newest = None;
         self.group = None;
         self.last_packet = None;
-        self.height = None;
+        self.heights = [None; SPATIAL_LAYERS];
     }
 
-    /// Notes a packet at which a decoder can begin. Its beginning tells how large the pictures are, in VP8.
+    /// Notes a packet at which a decoder can begin. Its beginning tells how large the pictures are, in VP8 and VP9.
     pub(super) fn note_entry(&mut self, arrival: &BatchPacket, packet: &[u8]) {
         self.requests.arrived();
-        if let (Some(descriptor), Some(payload)) = (&arrival.vp8, packet.get(arrival.header.len..)) {
-            self.height = descriptor.height(payload).or(self.height);
+        let Some(payload) = packet.get(arrival.header.len..) else {
+            return;
+        };
+        match (arrival.codec, &arrival.vp8) {
+            (Codec::Vp8, Some(descriptor)) => self.heights[0] = descriptor.height(payload).or(self.heights[0]),
+            (Codec::Vp9 { .. }, _) => self.heights = vp9::heights(payload).unwrap_or(self.heights),
+            _ => {}
         }
     }
 }

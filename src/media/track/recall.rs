@@ -24,7 +24,7 @@ impl Track {
         let codec = self.codec(header.payload_type)?.codec;
         let payload = &packet[header.len..];
         let (_, vp8) = codec.read(payload);
-        let temporal = codec.temporal(payload, vp8.as_ref());
+        let mark = codec.mark(payload, vp8.as_ref());
         let entry = match extended == group.first {
             true => group.entry,
             false => EntryPoint::Nobody,
@@ -39,7 +39,7 @@ impl Track {
             codec,
             entry,
             vp8,
-            temporal,
+            mark,
             late: false,
             origin: layer.clock.map(|clock| clock.origin),
             padding: 0,

@@ -65,7 +65,9 @@ impl Worker {
                     id: track.id,
                     wish: self.wish_of_all(now, track, &mut paths),
                     encodings: encodings(now, track),
-                    negotiated: section_of(transport, track).map_or(1, negotiated),
+                    negotiated: section_of(transport, track)
+                        .map_or(1, negotiated)
+                        .max(spatial_layers(track)),
                 }),
             }
         }
@@ -314,7 +316,7 @@ fn encodings(now: Instant, track: &Track) -> SmallVec<[Encoding; MAX_LAYERS]> {
     let states = track.layer_states(now);
     let layers = track.layers.iter().zip(states);
     let encodings = layers.map(|(layer, state)| Encoding {
-        height: layer.height,
+        height: layer.heights[0],
         is_live: state.is_active(now),
     });
     encodings.collect()
@@ -327,6 +329,12 @@ fn is_video(section: &MediaSection) -> bool {
 /// Number of encodings that a section was negotiated with.
 fn negotiated(section: &MediaSection) -> usize {
     section.rids.len().max(section.remote_ssrcs.len())
+}
+
+/// Number of spatial layers that one encoding of a track has, as its key frames tell.
+fn spatial_layers(track: &Track) -> usize {
+    let counts = track.layers.iter().map(|layer| layer.heights.iter().flatten().count());
+    counts.max().unwrap_or(0)
 }
 
 /// Whether the encodings of a section have names, or it has only one.

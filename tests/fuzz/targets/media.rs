@@ -213,7 +213,7 @@ fn payload(input: &[u8]) {
     ];
     for codec in codecs {
         let (_, vp8) = codec.read(input);
-        let _ = codec.temporal(input, vp8.as_ref());
+        let _ = codec.mark(input, vp8.as_ref());
     }
     if let Some(descriptor) = vp8::parse(input) {
         let mut copy = input.to_vec();

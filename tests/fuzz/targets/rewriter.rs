@@ -130,7 +130,7 @@ fn copy(input: &[u8]) {
                 copy.is_sent(&packet, numbers, true);
             }
             // What is left of a picture whose number is another one's is left out, too.
-            _ if kind == LEAVE_OUT_PICTURE || copy.rewriter.has_left_out(packet.timestamp) => {
+            _ if kind == LEAVE_OUT_PICTURE || copy.rewriter.has_left_out(packet.timestamp, 0) => {
                 let numbers = copy.rewriter.leave_out_picture(&packet);
                 copy.is_sent(&packet, numbers, true);
             }

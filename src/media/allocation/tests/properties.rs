@@ -64,7 +64,7 @@ proptest! {
             for (layer, &(rate, live, height)) in any.layers.iter().enumerate() {
                 let live_since = at(live);
                 let bits_per_second = rate * 1_000;
-                video.steps.push(Step { layer: layer as u8, temporal: WHOLE, bits_per_second, height, live_since });
+                video.steps.push(Step { layer: layer as u8, spatial: WHOLE, temporal: WHOLE, bits_per_second, height, live_since });
             }
             scene.videos.push(video);
         }

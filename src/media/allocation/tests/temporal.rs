@@ -158,3 +158,67 @@ proptest::proptest! {
         }
     }
 }
+
+/// One layer with three spatial layers, each with those below, and with temporal layers.
+fn scalable() -> SmallVec<[Step; MAX_STEPS]> {
+    let mut steps = in_thirds(&SIMULCAST);
+    for step in &mut steps {
+        step.spatial = [0, 1, WHOLE][usize::from(step.layer)];
+        step.layer = 0;
+    }
+    steps
+}
+
+/// Divides, and returns the highest spatial and temporal layer of the first video.
+fn divide_one(scene: &mut Scene, millis: u64, budget: Budget) -> (Grant, u8, u8) {
+    let grants = scene.divide(millis, budget);
+    (grants[0], scene.videos[0].spatial, scene.videos[0].temporal)
+}
+
+#[test]
+fn spatial_layers_of_one_encoding_are_steps_as_encodings_are() {
+    let mut scene = Scene::new(&[&SIMULCAST]);
+    scene.video(0).steps = scalable();
+    for (at, (target, spatial, temporal)) in [
+        (5_000, WHOLE, WHOLE),
+        (1_999, 1, WHOLE),
+        (499, 1, 1),
+        (299, 0, WHOLE),
+        (149, 0, 1),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let got = divide_one(&mut scene, at as u64 * 50, budget(target));
+        assert_eq!(got, (Layer(0), spatial, temporal), "{target}");
+    }
+    // As another encoding, a larger size needs a key frame: it waits after a fall, and for proof.
+    assert_eq!(divide_one(&mut scene, 300, proven(5_000)), (Layer(0), 0, WHOLE));
+    assert_eq!(divide_one(&mut scene, 4_000, budget(5_000)), (Layer(0), 0, WHOLE));
+    assert_eq!(divide_one(&mut scene, 5_000, proven(5_000)), (Layer(0), WHOLE, WHOLE));
+}
+
+#[test]
+fn a_viewer_of_a_small_picture_gets_the_spatial_layers_that_are_high_enough() {
+    let mut scene = Scene::new(&[&SIMULCAST]);
+    scene.video(0).steps = scalable();
+    scene.video(0).wanted_height = Some(180);
+    assert_eq!(divide_one(&mut scene, 0, budget(5_000)), (Layer(0), 0, WHOLE));
+    scene.video(0).wanted_height = Some(360);
+    assert_eq!(divide_one(&mut scene, 1_000, budget(5_000)), (Layer(0), 1, WHOLE));
+    scene.video(0).wanted_height = None;
+    assert_eq!(divide_one(&mut scene, 2_000, proven(5_000)), (Layer(0), WHOLE, WHOLE));
+}
+
+#[test]
+fn a_spatial_layer_that_has_only_just_begun_is_not_risen_to() {
+    let mut scene = Scene::new(&[&SIMULCAST]);
+    scene.video(0).steps = scalable();
+    divide_one(&mut scene, 0, budget(300));
+    let now = at(4_000);
+    for step in scene.video(0).steps.iter_mut().filter(|step| step.spatial != 0) {
+        step.live_since = now;
+    }
+    assert_eq!(divide_one(&mut scene, 5_900, proven(5_000)), (Layer(0), 0, WHOLE));
+    assert_eq!(divide_one(&mut scene, 6_950, proven(5_000)), (Layer(0), WHOLE, WHOLE));
+}

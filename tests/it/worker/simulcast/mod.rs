@@ -1,7 +1,9 @@
 //! A publisher of three layers, which sends key frames when it is asked for them, and viewers that check what a decoder would show.
 
 mod allocation;
+mod codecs;
 mod replay;
+mod spatial;
 mod steering;
 mod switching;
 mod temporal;

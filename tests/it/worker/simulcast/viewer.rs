@@ -35,10 +35,10 @@ pub struct Picture {
     pub frame: u32,
 }
 
-struct Kept {
-    timestamp: u32,
-    marker: bool,
-    payload: Vec<u8>,
+pub struct Kept {
+    pub timestamp: u32,
+    pub marker: bool,
+    pub payload: Vec<u8>,
 }
 
 pub struct Viewer {
@@ -57,6 +57,8 @@ pub struct Viewer {
     /// Missing packets: the step in which each was found to be missing, and in which it was asked for last.
     missing: BTreeMap<u64, (u64, u64)>,
     frame: Vec<Kept>,
+    /// Packets in their order, for another decoder than that of this viewer.
+    pub in_order: Option<Vec<Kept>>,
     /// Frames since the last key frame that were decoded.
     decoded: BTreeSet<u32>,
     /// Pictures that were shown.
@@ -85,6 +87,7 @@ impl Viewer {
             newest: 0,
             missing: BTreeMap::new(),
             frame: Vec::new(),
+            in_order: None,
             decoded: BTreeSet::new(),
             shown: Vec::new(),
             given_up: Vec::new(),
@@ -211,6 +214,10 @@ impl Viewer {
             if packet.payload.is_empty() {
                 continue;
             }
+            if let Some(in_order) = &mut self.in_order {
+                in_order.push(packet);
+                continue;
+            }
             if packet.payload[0] & 0x10 != 0 && !std::mem::take(&mut self.frame).is_empty() {
                 self.torn += 1;
             }
@@ -246,9 +253,7 @@ impl Viewer {
             picture_id: u16::from_be_bytes([packets[0].payload[2], packets[0].payload[3]]) & 0x7fff,
             taken: number(8),
             frame: number(4),
-            temporal: descriptor
-                .temporal
-                .map(|_| (packets[0].payload[4], packets[0].payload[5])),
+            temporal: descriptor.mark.map(|_| (packets[0].payload[4], packets[0].payload[5])),
         };
         let same_layer = self.shown.last().is_some_and(|last| last.layer == picture.layer);
         let mut needed = [number(12), number(16), number(20)].into_iter();

@@ -1,0 +1,32 @@
+//! What packets say of the layers of their frames, in words of no codec.
+//!
+//! A picture has a frame for each spatial layer of its stream, from the smallest to the largest; most streams have one. All frames
+//! of a picture have one timestamp.
+
+/// Spatial layers of a stream that are told apart. VP9 can say eight; browsers send three at most.
+pub(crate) const SPATIAL_LAYERS: usize = 4;
+
+/// The layers of a packet's frame, and what the frame depends on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct FrameMark {
+    /// Temporal layer of the picture, 0 for the lowest. Pictures of higher layers can be left out: those of lower ones never depend
+    /// on them.
+    pub temporal: u8,
+    /// Temporal layers, as bits, of which a decoder that had none of them before can decode all pictures from this one on.
+    pub opens: u8,
+    /// Spatial layer of the frame, 0 for the smallest. Frames of higher layers can be left out, too.
+    pub spatial: u8,
+    /// Whether the frame depends on earlier pictures of its spatial layer.
+    pub is_predicted: bool,
+    /// Whether it depends on the frame of the next lower spatial layer in its picture.
+    pub uses_lower: bool,
+    /// Whether this is the frame's last packet.
+    pub ends: bool,
+}
+
+impl FrameMark {
+    /// The spatial layer as a bit.
+    pub(crate) fn spatial_bit(self) -> u8 {
+        1 << (self.spatial & 7)
+    }
+}

@@ -1,0 +1,82 @@
+// A publisher of one stream with several layers in it, over one socket, and a viewer who says how high its picture is, over
+// another.
+globalThis.scalable = (() => {
+  const MOST_BITS_PER_SECOND = 1_500_000;
+
+  // Enters the room; returns how to make a connection there, and to say something.
+  const enter = async (name) => {
+    const socket = new WebSocket(`wss://${location.host}/groupcall`);
+    await new Promise((opened) => socket.addEventListener('open', opened));
+    const answers = new Map();
+    socket.addEventListener('message', ({ data }) => {
+      const message = JSON.parse(data);
+      if (message.id === 'receiveVideoAnswer') answers.get(message.name)(message.sdpAnswer);
+    });
+    const say = (message) => socket.send(JSON.stringify(message));
+    say({ id: 'joinRoom', name, room: 'scalable' });
+    const offer = async (pc, sender) => {
+      await pc.setLocalDescription();
+      const answered = new Promise((done) => answers.set(sender, done));
+      say({ id: 'receiveVideoFrom', sender, sdpOffer: pc.localDescription.sdp });
+      await pc.setRemoteDescription({ type: 'answer', sdp: await answered });
+    };
+    return { offer, say };
+  };
+
+  const of = async (pc, type) => [...(await pc.getStats()).values()].find((report) => report.type === type) ?? {};
+
+  let sending;
+  let receiving;
+  let viewer;
+  return {
+    async publish(mimeType, scalabilityMode) {
+      const media = await navigator.mediaDevices.getUserMedia({ video: { width: 1280, height: 720 } });
+      const { offer } = await enter('1');
+      sending = new RTCPeerConnection();
+      const transceiver = sending.addTransceiver(media.getVideoTracks()[0], {
+        direction: 'sendonly',
+        sendEncodings: [{ scalabilityMode, maxBitrate: MOST_BITS_PER_SECOND }],
+      });
+      const { codecs } = RTCRtpSender.getCapabilities('video');
+      transceiver.setCodecPreferences(codecs.filter((codec) => [mimeType, 'video/rtx'].includes(codec.mimeType)));
+      await offer(sending, '1');
+    },
+
+    // What is sent: the height of the pictures and the layers, as the encoder says.
+    async sent() {
+      const { frameHeight, scalabilityMode, codecId, bytesSent } = await of(sending, 'outbound-rtp');
+      return { frameHeight, scalabilityMode, codecId, bytesSent };
+    },
+
+    async watch(height) {
+      viewer = await enter('2');
+      viewer.say({ id: 'videoWants', heights: { '*': height } });
+      receiving = new RTCPeerConnection();
+      const { receiver } = receiving.addTransceiver('video', { direction: 'recvonly' });
+      const video = Object.assign(document.createElement('video'), { muted: true, autoplay: true });
+      video.srcObject = new MediaStream([receiver.track]);
+      document.documentElement.append(video);
+      await viewer.offer(receiving, '1');
+    },
+
+    want(height) {
+      viewer.say({ id: 'videoWants', heights: { '*': height } });
+    },
+
+    async received() {
+      const { frameHeight, framesDecoded, framesReceived, freezeCount, totalFreezesDuration, bytesReceived, pliCount } =
+        await of(receiving, 'inbound-rtp');
+      return { frameHeight, framesDecoded, framesReceived, freezeCount, totalFreezesDuration, bytesReceived, pliCount };
+    },
+
+    // The time in milliseconds until pictures of this height are shown.
+    async until(height, most) {
+      const began = performance.now();
+      while (performance.now() - began < most) {
+        if ((await this.received()).frameHeight === height) return performance.now() - began;
+        await new Promise((later) => setTimeout(later, 20));
+      }
+      return -1;
+    },
+  };
+})();
