@@ -125,6 +125,12 @@ impl World {
         self.set_link(self.seats[id.0].client.address, link);
     }
 
+    /// Changes the way from the engine to somebody.
+    pub fn relink_down(&mut self, id: Id, link: Link) {
+        self.network
+            .set_link(engine_address(), self.seats[id.0].client.address, link);
+    }
+
     /// Packets that were sent again only to learn what paths carry.
     pub fn probe_packets(&self) -> usize {
         self.worker.stats().probe_packets as usize
