@@ -3,6 +3,7 @@
 mod group;
 mod layer;
 mod muting;
+mod rates;
 mod recall;
 
 use std::time::{Duration, Instant};
@@ -11,12 +12,11 @@ use smallvec::SmallVec;
 
 pub(crate) use self::group::Group;
 pub use self::layer::Layer;
-use super::allocation::{MAX_STEPS, Step};
 use super::clock::Newest;
 use super::codec::Kind;
 use super::extension_ids::ExtensionIds;
 use super::keys::{LinkId, SubscriptionKey, TransportKey};
-use super::layers::{INACTIVE_AFTER, LayerState, MAX_LAYERS, RateMeter};
+use super::layers::{INACTIVE_AFTER, MAX_LAYERS, RateMeter};
 use super::link::{LayerNotice, TrackNotice};
 use super::loudest::Voice;
 use super::names::TrackRef;
@@ -26,17 +26,11 @@ use super::report::TrackReport;
 use super::retransmit::{PacketOrder, Pool};
 use super::rewrite::SourceId;
 use super::rtp::Header;
-use super::scalability::Limit;
 use super::session::{Feedback, MediaSection, NegotiatedCodec};
 use super::speaker::AudioLevel;
 use super::steering::Wish;
 use crate::ids::{PeerId, RoomId, TrackId};
 use crate::media::packet::BatchPacket;
-
-/// A rate of video with the headers of its packets, of which most are large: a twentieth more.
-fn with_headers(bps: u64) -> u64 {
-    bps + bps / 20
-}
 
 /// Time after which a silent sender has stopped: it is muted. A screen that stands still makes a packet a second.
 const SENDS_AGAIN_WITHIN: Duration = Duration::from_secs(5);
@@ -298,57 +292,6 @@ impl Track {
             changes |= std::mem::replace(&mut layer.settled, layer.payload_type) != layer.payload_type;
         }
         changes
-    }
-
-    /// The states of the layers, as the choice of a layer needs them.
-    pub(crate) fn layer_states(&self, now: Instant) -> SmallVec<[LayerState; MAX_LAYERS]> {
-        self.layers
-            .iter()
-            .map(|layer| LayerState {
-                bitrate_bps: layer.rate.bps(now),
-                last_packet: layer.last_packet,
-            })
-            .collect()
-    }
-
-    /// The rate that the track takes if it is sound, in bits per second. Its packets are small, so headers are a third of it.
-    pub(crate) fn sound_bps(&self, now: Instant) -> u64 {
-        let rates = self.layers.iter().map(|layer| layer.rate.peak_bps(now));
-        rates.max().unwrap_or(0) / 2 * 3
-    }
-
-    /// The layers that are sent now and that `may_carry` accepts, as divisions of bandwidth need them for a video that has `current`:
-    /// a layer, and its spatial and temporal layers up to one of each.
-    pub(crate) fn steps(
-        &self,
-        now: Instant,
-        current: Option<(u8, Limit)>,
-        may_carry: impl Fn(&Layer) -> bool,
-    ) -> SmallVec<[Step; MAX_STEPS]> {
-        let mut steps = SmallVec::new();
-        for (at, layer) in self.layers.iter().take(MAX_LAYERS).enumerate() {
-            let last = layer.last_packet.filter(|_| may_carry(layer));
-            let Some(last) = last.filter(|&last| now.saturating_duration_since(last) < INACTIVE_AFTER) else {
-                continue;
-            };
-            let has = current.filter(|&(layer, _)| layer == at as u8);
-            let live_since = layer.live_since.unwrap_or(last);
-            for part in layer.shares.parts(now) {
-                let rate = match has.is_some_and(|(_, limit)| limit.covers(part.limit)) {
-                    true => layer.rate.bps(now),
-                    false => layer.rate.peak_bps(now),
-                };
-                steps.push(Step {
-                    layer: at as u8,
-                    spatial: part.limit.spatial,
-                    temporal: part.limit.temporal,
-                    bits_per_second: with_headers(part.share.of(rate)),
-                    height: layer.heights.get(usize::from(part.highest)).copied().flatten(),
-                    live_since: part.since.map_or(live_since, |since| since.max(live_since)),
-                });
-            }
-        }
-        steps
     }
 
     /// Takes note of an unprotected packet `buffer[start..end]` of a layer, and queues it for the subscribers unless it is a

@@ -39,6 +39,9 @@ const LEFT_AT_LEAST: Micros = 5_000;
 /// Packets that wait to be sent again: as many as one subscription may ask for at once.
 const AGAIN_MAX: usize = 128;
 
+/// Packets of which it is remembered when they were sent again.
+const RESENT_KEPT: usize = 32;
+
 /// Debts and rates are counted in these fractions of a byte, so that a rate is a whole number for each microsecond.
 const FRACTION_BITS: u32 = 20;
 
@@ -71,6 +74,8 @@ pub(crate) struct Pacer {
     /// Packets of copies that are to be sent again, by their numbers.
     again: VecDeque<(SubscriptionKey, u16)>,
     is_planned: bool,
+    /// Packets that were sent again, and when.
+    resent: VecDeque<(SubscriptionKey, u16, Micros)>,
 }
 
 impl Pacer {
@@ -89,6 +94,7 @@ impl Pacer {
             // Reserved, because packets are put off without allocating.
             again: VecDeque::with_capacity(AGAIN_MAX),
             is_planned: false,
+            resent: VecDeque::with_capacity(RESENT_KEPT),
         }
     }
 
@@ -172,6 +178,27 @@ impl Pacer {
     pub fn put_off(&mut self, now: Micros, bytes: usize) {
         self.waiting += bytes as u64;
         self.until.get_or_insert(now + WAITS_AT_MOST);
+    }
+
+    /// Whether a packet was sent again so lately that it may still be in a queue, if there is one: then to send it once more would
+    /// only lengthen that. If not, it is taken to be sent now.
+    pub fn is_on_its_way(
+        &mut self,
+        now: Micros,
+        subscription: SubscriptionKey,
+        sequence: u16,
+        round_trip: Option<Micros>,
+    ) -> bool {
+        let since = round_trip.map_or(now, |time| now.saturating_sub(time));
+        let is_same = |sent: &(SubscriptionKey, u16, Micros)| (sent.0, sent.1) == (subscription, sequence);
+        if self.resent.iter().any(|sent| is_same(sent) && sent.2 > since) {
+            return true;
+        }
+        if self.resent.len() == RESENT_KEPT {
+            self.resent.pop_front();
+        }
+        self.resent.push_back((subscription, sequence, now));
+        false
     }
 
     /// Puts off a packet that is to be sent again, if it has to wait. False if it is to be sent now.
@@ -407,5 +434,19 @@ mod tests {
         let later = BEGIN + 1_000_000;
         pacer.begin_slice(later);
         assert_eq!(pacer.next_again(later), Some((key, 0)), "in order");
+    }
+
+    #[test]
+    fn a_packet_that_may_still_be_in_a_queue_is_not_sent_once_more() {
+        let (mut pacer, key) = (Pacer::new(), SubscriptionKey::default());
+        let mut is_on_its_way =
+            |at: Micros, sequence, round_trip| pacer.is_on_its_way(BEGIN + at, key, sequence, round_trip);
+        assert!(!is_on_its_way(0, 7, Some(300_000)), "it was not sent again yet");
+        assert!(is_on_its_way(299_000, 7, Some(300_000)));
+        assert!(!is_on_its_way(299_000, 8, Some(300_000)), "another one");
+        assert!(!is_on_its_way(299_500, 7, None), "there is no queue");
+        assert!(!is_on_its_way(700_000, 7, Some(300_000)), "that one was lost, too");
+        (0..1_000).for_each(|sequence| _ = is_on_its_way(700_000, sequence, None));
+        assert!(pacer.resent.len() <= RESENT_KEPT);
     }
 }

@@ -5,12 +5,16 @@ use crate::media::bandwidth::outgoing::Micros;
 /// Time over which the least round trip is taken for the true one: twice.
 const ROUND_TRIP_WINDOW: Micros = 1_000_000;
 
+/// Above the least time by more than this, packets wait in a queue.
+const QUEUE: Micros = 60_000;
+
 /// The least time between a packet and its feedback. What the client waits before it sends feedback is in it.
 #[derive(Clone, Copy, Default)]
 pub(super) struct RoundTrip {
     window: Micros,
     before: Option<Micros>,
     least: Option<Micros>,
+    newest: Micros,
 }
 
 impl RoundTrip {
@@ -19,7 +23,14 @@ impl RoundTrip {
         if window != self.window {
             (self.window, self.before, self.least) = (window, self.least, None);
         }
+        self.newest = time;
         self.least = Some(self.least.map_or(time, |least| least.min(time)));
+    }
+
+    /// The newest round trip, if packets wait in a queue.
+    pub(super) fn with_queue(&self) -> Option<Micros> {
+        let least = self.get()?;
+        (self.newest > least + QUEUE).then_some(self.newest)
     }
 
     pub(super) fn get(&self) -> Option<Micros> {
@@ -39,6 +50,9 @@ mod tests {
             round_trip.note(now, time);
             assert_eq!(round_trip.get(), Some(expected));
         }
+        assert_eq!(round_trip.with_queue(), None);
+        round_trip.note(250, 60_100);
+        assert_eq!(round_trip.with_queue(), Some(60_100));
         round_trip.note(ROUND_TRIP_WINDOW + 1, 80);
         assert_eq!(round_trip.get(), Some(50));
         round_trip.note(2 * ROUND_TRIP_WINDOW + 1, 85);

@@ -317,7 +317,9 @@ impl Sender {
     pub(crate) fn put_off_again(&mut self, now: Instant, subscription: SubscriptionKey, sequence: u16) -> bool {
         self.outgoing.as_mut().is_some_and(|outgoing| {
             let now = outgoing.micros(now);
-            outgoing.pacer.put_off_again(now, subscription, sequence)
+            let on_its_way = outgoing.round_trip.with_queue();
+            outgoing.pacer.is_on_its_way(now, subscription, sequence, on_its_way)
+                || outgoing.pacer.put_off_again(now, subscription, sequence)
         })
     }
 

@@ -6,4 +6,5 @@ mod media;
 pub mod network;
 mod received;
 mod scenarios;
+mod slow_link;
 mod world;

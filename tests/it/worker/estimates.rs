@@ -4,9 +4,6 @@ mod losses;
 
 use super::*;
 
-#[path = "../../support/transport_feedback.rs"]
-mod transport_feedback;
-
 /// The id under which viewers read numbers here.
 const NUMBER: u8 = 3;
 

@@ -2,6 +2,8 @@
 
 #[path = "../../support/media_client.rs"]
 pub mod media_client;
+#[path = "../../support/transport_feedback.rs"]
+pub mod transport_feedback;
 #[allow(dead_code, reason = "each binary uses its own part of the common support")]
 #[path = "../../support/wide.rs"]
 mod wide;

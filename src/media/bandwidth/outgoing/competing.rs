@@ -36,6 +36,11 @@ impl Competing {
         self.falls > 0
     }
 
+    /// The rate that arrived at the first fall since the queue was empty.
+    pub(super) fn before(&self) -> Option<u64> {
+        (self.falls > 0).then_some(self.arriving)
+    }
+
     /// Notes that the target was lowered because of the queue, and says whether the queue has now shown to be somebody else's: then it is
     /// the rate that arrived before all the falls.
     pub(super) fn fall(&mut self, now: Micros, arriving: u64) -> Option<u64> {

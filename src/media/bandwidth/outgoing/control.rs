@@ -78,10 +78,14 @@ impl Control {
     }
 
     /// Falls below what arrives, the further the longer the queue will be, so that it empties.
-    /// `share` is the part of the path that is ours, in thousandths.
-    pub(super) fn fall(&mut self, now: Micros, round_trip: Micros, queue: Micros, arriving: u64, share: Option<u64>) {
+    pub(super) fn fall(&mut self, now: Micros, round_trip: Micros, queue: Micros, rates: Rates) {
+        let Rates {
+            sending,
+            arriving,
+            share,
+        } = rates;
         // Until now more was sent than arrives. What is under way lengthens the queue further.
-        let excess = self.target.saturating_sub(arriving);
+        let excess = sending.saturating_sub(arriving);
         let coming = excess.saturating_mul(round_trip) / arriving.max(1);
         let queue = queue.saturating_add(coming).min(DRAIN);
         let thousandths = 1_000 - queue.saturating_sub(10_000) * 1_000 / DRAIN;
@@ -93,6 +97,12 @@ impl Control {
         self.set(below.min(self.target / 100 * 95));
         self.returning = kept < RETURN;
         self.hold(now.saturating_add(round_trip).saturating_add(HOLD));
+    }
+
+    /// The path was not full when the target fell: this rate arrived.
+    pub(super) fn was_not_full(&mut self, rate: u64) {
+        (self.link, self.returning) = (None, false);
+        self.raise(rate);
     }
 
     /// Corrects the rate at which the path is full, while the queue is long after a fall.
@@ -141,6 +151,14 @@ impl Control {
         };
         self.set((self.target + step).min(most.max(self.target)));
     }
+}
+
+/// The rates at the time of a fall, in bits per second.
+pub(super) struct Rates {
+    pub sending: u64,
+    pub arriving: u64,
+    /// The part of the path that is ours, in thousandths, if others use it.
+    pub share: Option<u64>,
 }
 
 /// How the target may grow.

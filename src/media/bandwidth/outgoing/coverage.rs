@@ -69,6 +69,20 @@ impl Coverage {
         (all, covered)
     }
 
+    /// The rate at which packets were sent lately, in bits per second.
+    pub(super) fn sending(&self, now: Micros) -> u64 {
+        let newest = now / BUCKET;
+        let window = newest.saturating_sub(WINDOW)..newest;
+        let bytes = |number: u64| {
+            let bucket = self.buckets.get((number % BUCKETS as u64) as usize);
+            bucket
+                .filter(|bucket| bucket.number == number)
+                .map_or(0, |bucket| bucket.sent)
+        };
+        let sum: u64 = window.map(|number| u64::from(bytes(number))).sum();
+        sum * 8_000_000 / (WINDOW * BUCKET)
+    }
+
     /// Whether for most of the last time nothing was sent, since we or the sender stood still. Then little has arrived, whatever the
     /// path carries.
     pub(super) fn has_pause(&self) -> bool {

@@ -1,6 +1,7 @@
 //! The estimator's inputs and its outcome. What the inputs mean for the target is in `rules`.
 
 use super::burst::{BURST, Bursts};
+use super::busy::Busy;
 use super::ceiling::Ceiling;
 use super::competing::Competing;
 use super::control::{Control, TARGET_MAX, TARGET_MIN};
@@ -29,6 +30,7 @@ pub(crate) struct Estimator {
     /// The rates of all that arrives, and of media alone.
     pub(super) rate: ArrivalRate,
     pub(super) media: ArrivalRate,
+    pub(super) busy: Busy,
     pub(super) coverage: Coverage,
     pub(super) trend: Trend,
     pub(super) queue: QueueDelay,
@@ -65,6 +67,7 @@ impl Estimator {
         Estimator {
             rate: ArrivalRate::new(),
             media: ArrivalRate::new(),
+            busy: Busy::default(),
             coverage: Coverage::new(),
             trend: Trend::new(),
             queue: QueueDelay::new(),
@@ -130,6 +133,8 @@ impl Estimator {
             let bytes = if report.probe.is_none() { report.bytes } else { 0 };
             self.media.arrived(arrived, bytes);
             self.queue.packet(report.sent, arrived);
+            self.busy
+                .packet(arrived, report.bytes, self.queue.of(report.sent, arrived));
             self.trend.packet(report.sent, arrived);
             self.pairs.packet(report.sent, arrived, report.bytes);
             self.bursts.packet(report.sent, arrived, report.bytes);

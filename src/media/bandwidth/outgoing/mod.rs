@@ -3,6 +3,7 @@
 //! It is pure: it is told the time, what was sent, and what became of it. It sends nothing itself.
 
 mod burst;
+mod busy;
 mod ceiling;
 mod competing;
 mod control;

@@ -16,11 +16,18 @@ const BUCKETS: usize = 10;
 /// Buckets of the hasty value: up to 50 ms, one frame or two.
 const HASTY_BUCKETS: u64 = 2;
 
+/// A delay is steady if it has changed by no more than this for so long.
+const STEADY: Micros = 8_000;
+const STEADY_TIME: Micros = 1_000_000;
+
 pub(super) struct QueueDelay {
     base: Least<BASE_BUCKETS>,
     recent: Least<BUCKETS>,
     /// The base that is kept while somebody else's queue stands, and until when: it would be forgotten, and the queue be taken for none.
     kept: Option<(i64, Micros)>,
+    /// The least and the greatest queue since a time from which on it has hardly changed.
+    steady: (Micros, Micros),
+    steady_since: Micros,
 }
 
 impl QueueDelay {
@@ -29,6 +36,28 @@ impl QueueDelay {
             base: Least::new(BASE_BUCKET),
             recent: Least::new(BUCKET),
             kept: None,
+            steady: (0, 0),
+            steady_since: 0,
+        }
+    }
+
+    /// Takes note of the usual queue, and says whether it has hardly changed for long.
+    pub(super) fn is_steady(&mut self, now: Micros, queue: Micros) -> bool {
+        let (least, most) = (self.steady.0.min(queue), self.steady.1.max(queue));
+        if most - least > STEADY {
+            (self.steady, self.steady_since) = ((queue, queue), now);
+        } else {
+            self.steady = (least, most);
+        }
+        now.saturating_sub(self.steady_since) >= STEADY_TIME
+    }
+
+    /// Takes the present delay for that of an empty path.
+    pub(super) fn take_as_base(&mut self, now: Micros) {
+        let recent = self.recent.value();
+        (self.kept, self.base) = (None, Least::new(BASE_BUCKET));
+        if let Some(recent) = recent {
+            self.base.add(now, recent);
         }
     }
 
@@ -50,6 +79,11 @@ impl QueueDelay {
             self.kept = None;
             self.base = Least::new(BASE_BUCKET);
         }
+    }
+
+    /// The queue in which one packet has waited.
+    pub(super) fn of(&self, sent: Micros, arrived: Micros) -> Micros {
+        self.above_base(Some((arrived as i64).saturating_sub(sent as i64)))
     }
 
     /// The queue of the last 250 ms of sent packets.

@@ -1,7 +1,7 @@
 //! The rules together: what delay, loss, probes and bursts mean for the target.
 
 use super::Micros;
-use super::control::Pace;
+use super::control::{Pace, Rates};
 use super::estimator::Estimator;
 use super::flight::Shown;
 use super::loss::Verdict;
@@ -14,6 +14,10 @@ const STANDING: Micros = 15_000;
 const STANDING_TIME: Micros = 200_000;
 /// A queue of the last moments above this is overuse at once.
 const JUMP: Micros = 60_000;
+/// The most by which another route is longer.
+const ROUTES_MAX: Micros = 250_000;
+/// The short time holds too few packets of a path slower than this, in bits per second, to know its rate.
+const SLOW: u64 = 1_000_000;
 /// A path that was shared is believed to be for so long. Until then no probe can tell what is free: it only outruns the others.
 const SHARED: Micros = 10_000_000;
 /// The wait before probes after a fall.
@@ -22,7 +26,7 @@ const RECOVERY: Micros = 1_000_000;
 impl Estimator {
     /// Draws conclusions after each feedback.
     pub(super) fn decide(&mut self, now: Micros) {
-        let queue = self.queue.usual();
+        let queue = self.look_for_another_route(now);
         self.competing.queue(queue);
         self.queue.keep_base(now, self.competing.is_suspected());
         self.probes.queue(self.queue.hasty());
@@ -40,6 +44,24 @@ impl Estimator {
         self.grow(now, queue);
     }
 
+    /// The queue. A delay that stays the same for long, though much less is sent than before, is none, but another route's.
+    fn look_for_another_route(&mut self, now: Micros) -> Micros {
+        let queue = self.queue.usual();
+        let is_steady = self.queue.is_steady(now, queue) && (STANDING..ROUTES_MAX).contains(&queue);
+        let Some(before) = self.competing.before().filter(|_| is_steady) else {
+            return queue;
+        };
+        let is_less = self.rate.over(rate::SECOND).is_some_and(|rate| rate < before / 5 * 4);
+        let lasts = now.saturating_sub(self.changed_at) >= rate::BUCKET * rate::SECOND + self.round_trip;
+        if !is_less || !lasts || self.control.is_held(now) {
+            return queue;
+        }
+        self.queue.take_as_base(now);
+        self.control.was_not_full(before.min(self.limit()));
+        self.probes.plan(now, before.saturating_mul(2));
+        self.queue.usual()
+    }
+
     pub(super) fn may_probe(&self, now: Micros) -> bool {
         let is_busy = self.control.is_held(now) || self.loss.is_on_trial() || self.competing.is_active();
         // Media that do not fill the target leave room, whoever else is there.
@@ -52,6 +74,13 @@ impl Estimator {
     /// The rate that arrives, as far as reports that were lost allow to know.
     fn arriving(&self) -> Option<u64> {
         self.rate.over(rate::USUAL).map(|rate| self.coverage.fill(rate))
+    }
+
+    /// The rate at which packets leave the queue in which they wait, on a path so slow that it is known no better.
+    fn slow_rate(&self) -> Option<u64> {
+        self.busy
+            .rate()
+            .filter(|rate| *rate < SLOW && !self.coverage.has_hole())
     }
 
     /// The rate at which media arrive, without probes.
@@ -109,6 +138,7 @@ impl Estimator {
         let stands = now.saturating_sub(since) >= STANDING_TIME;
         let grows = self.trend.is_growing() && queue > QUEUE_MIN;
         let jumped = hasty > JUMP;
+        let slow = self.slow_rate();
         let may_fall = !self.control.is_held(now) && !self.competing.is_active() && !self.coverage.has_pause();
         if !(grows || stands || jumped) || !may_fall {
             return;
@@ -119,7 +149,7 @@ impl Estimator {
         // is not needed: of a slow path it holds few packets.
         let may_be_short = jumped && queue <= JUMP && !self.coverage.has_hole();
         let short = self.rate.over(rate::SHORT).filter(|_| may_be_short);
-        let arriving = usual.min(short.unwrap_or(usual));
+        let arriving = slow.filter(|_| jumped).unwrap_or(usual.min(short.unwrap_or(usual)));
         if target < arriving / 10 * 8 {
             // The queue is being emptied already.
             return;
@@ -129,8 +159,12 @@ impl Estimator {
             self.share = share;
             self.shared_until = now.saturating_add(SHARED);
         }
-        self.control
-            .fall(now, self.round_trip, queue.max(hasty), arriving, share);
+        let rates = Rates {
+            sending: self.coverage.sending(now),
+            arriving,
+            share,
+        };
+        self.control.fall(now, self.round_trip, queue.max(hasty), rates);
         self.after_fall(now, target, arriving);
     }
 
@@ -220,7 +254,10 @@ impl Estimator {
         let arrived = self.arriving().unwrap_or(0);
         self.probes.filled(arrived >= self.control.target() / 10 * 8);
         let arrived = if self.is_used() { arrived } else { self.media() };
-        self.summary.arrived(now, arrived.min(self.control.target()));
+        // A probe, or one key frame, may have been no more than a shaper lets pass at once.
+        let lasting = self.media.over(rate::SECOND).unwrap_or(0);
+        self.summary
+            .arrived(now, lasting.min(arrived).min(self.control.target()));
         self.loss.settle(now);
         let pace = if self.competing.is_active() {
             Pace::Competing

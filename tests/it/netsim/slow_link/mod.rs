@@ -1,0 +1,137 @@
+//! A viewer whose link becomes slow, and fast again, with the whole server in virtual time. Somebody else's sound comes over the
+//! same link, on a connection of its own.
+
+mod camera;
+mod path;
+mod scene;
+mod watcher;
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use self::path::{FREE, Shape};
+use self::scene::Scene;
+
+const SEEDS: RangeInclusive<u64> = 1..=7;
+const PHASE: Duration = Duration::from_secs(10);
+/// Time in which everybody gets the full picture.
+const BEGINNING: Duration = Duration::from_secs(8);
+/// The highest layer.
+const FULL: usize = 2;
+
+/// What a viewer saw in one phase.
+#[derive(Clone, Debug)]
+struct Seen {
+    frozen: Duration,
+    /// The time until the last change of the layer. `None` if that was not to the one that was to come.
+    settled: Option<Duration>,
+    pictures: usize,
+    /// The layers that were shown, and when each began.
+    layers: Vec<(Duration, usize)>,
+}
+
+/// Changes the path of the first of two viewers. Returns what both see from then on; `layer` is to come for the first.
+fn phase(scene: &mut Scene, shape: Shape, layer: usize) -> [Seen; 2] {
+    let since = scene.now;
+    scene.watchers[0].path.shape = shape;
+    scene.run(PHASE);
+    [(0, layer), (1, FULL)].map(|(viewer, layer)| {
+        let watcher = &scene.watchers[viewer];
+        let layers = watcher.layers(since);
+        let last = layers.last().filter(|(_, last)| *last == layer);
+        let is_first = layers.len() == 1;
+        Seen {
+            frozen: watcher.frozen(since, scene.now),
+            settled: last.map(|(at, _)| if is_first { Duration::ZERO } else { *at }),
+            pictures: watcher.pictures(since),
+            layers,
+        }
+    })
+}
+
+fn scene(seed: u64) -> Scene {
+    let mut scene = Scene::new(seed, 2);
+    scene.run(BEGINNING);
+    scene
+}
+
+fn link(kbps: u64) -> Shape {
+    Shape { kbps, ..FREE }
+}
+
+/// Runs the phases with each seed, and compares what the first viewer sees with bars: milliseconds for which the picture stands
+/// still at most, and until the layer has come. The other viewer, whose link is free, notices nothing.
+fn assert_phases(phases: &[(Shape, usize, u128, u128)]) {
+    for seed in SEEDS {
+        let mut scene = scene(seed);
+        for &(shape, layer, frozen, settled) in phases {
+            let [slow, other] = phase(&mut scene, shape, layer);
+            let is_right = slow.settled.is_some_and(|time| time.as_millis() <= settled);
+            assert!(
+                is_right && slow.frozen.as_millis() <= frozen,
+                "seed {seed}: {shape:?} {slow:?}"
+            );
+            let is_calm = other.settled == Some(Duration::ZERO) && other.frozen == Duration::ZERO;
+            assert!(is_calm, "seed {seed}, the other, beside {shape:?}: {other:?}");
+        }
+    }
+}
+
+/// Wanted are half a second and four seconds in all phases. What is more is not reached yet, with the worst seed.
+#[test]
+fn a_viewer_sees_what_a_slow_link_carries_at_once_and_everything_when_it_is_fast_again() {
+    assert_phases(&[
+        (link(700), 1, 500, 1_500),
+        (link(5_000), FULL, 500, 4_000),
+        (link(300), 0, 900, 1_500),
+        (link(5_000), FULL, 500, 6_000),
+    ]);
+}
+
+/// Before, no seed had the full picture again after ten seconds. Half a second and four seconds would be better.
+#[test]
+fn a_route_that_becomes_longer_is_no_queue() {
+    let longer = Shape {
+        delay: Duration::from_millis(68),
+        ..FREE
+    };
+    assert_phases(&[(longer, FULL, 2_500, 8_500)]);
+}
+
+/// Each part of the variable is a phase: kb/s, delay in ms, parts lost, jitter in ms, and the layer that is to come.
+#[test]
+#[ignore = "it prints what viewers see in the phases of PATCHBAY_TEST_PHASES"]
+fn phases_are_printed() {
+    let phases = std::env::var("PATCHBAY_TEST_PHASES").unwrap_or_default();
+    for seed in SEEDS {
+        let mut scene = scene(seed);
+        for part in phases.split(',').filter(|part| !part.is_empty()) {
+            let numbers: Vec<f64> = part.split(':').map(|number| number.parse().unwrap()).collect();
+            let millis = |number: f64| Duration::from_secs_f64(number / 1_000.0);
+            let shape = Shape {
+                kbps: numbers[0] as u64,
+                delay: millis(numbers[1]),
+                loss: numbers[2],
+                jitter: millis(numbers[3]),
+                ..FREE
+            };
+            let dropped = scene.watchers[0].path.dropped;
+            let [seen, _] = phase(&mut scene, shape, numbers[4] as usize);
+            let watcher = &scene.watchers[0];
+            println!(
+                "seed {seed} {part}: frozen {:?}, settled {:?}, {} pictures, layers {:?}, {} dropped",
+                seen.frozen,
+                seen.settled,
+                seen.pictures,
+                seen.layers,
+                watcher.path.dropped - dropped
+            );
+            for (at, stood) in watcher.freezes.iter().filter(|(at, _)| *at + PHASE >= scene.now) {
+                println!(
+                    "    stood still for {stood:?} until {:?}",
+                    (*at + *stood + PHASE) - scene.now
+                );
+            }
+        }
+    }
+}
