@@ -21,7 +21,7 @@ use smallvec::SmallVec;
 use self::packet::{Blocks, OutgoingPacket, RedTypes, Verdict};
 use self::waiting::Waiting;
 use super::allocation::{History, Room};
-use super::codec::{Codec, Kind, red};
+use super::codec::Kind;
 use super::keys::{TrackKey, TransportKey};
 use super::layers::LayerSet;
 use super::names::{Down, TrackRef};
@@ -263,7 +263,7 @@ impl Subscription {
         if !has_place && (self.target != Some(arrival.layer) || !self.can_begin(arrival)) {
             return None;
         }
-        let mut source = self.outgoing(&arrival.header, arrival.codec, packet)?;
+        let mut source = self.outgoing(&arrival.header, packet)?;
         if track.is_held {
             source.payload = &[];
         }
@@ -355,19 +355,10 @@ impl Subscription {
 
     /// The part of a publisher's packet that goes to this subscriber, and its payload type. The payload is empty if the
     /// subscriber has no codec in common with the packet. The same packet always gives the same bytes (see `resend_floor`).
-    fn outgoing<'a>(&self, header: &'a Header, codec: Codec, packet: &'a [u8]) -> Option<OutgoingPacket<'a>> {
-        let ours = |published: u8| self.payload_types[usize::from(published & 0x7f)];
-        let whole = &packet[header.len..];
-        let (payload_type, payload) = match ours(header.payload_type) {
-            // A subscriber without RED gets the primary encoding out of it.
-            NONE if codec == Codec::Red => red::primary(whole)
-                .and_then(|(primary, range)| Some((ours(primary), whole.get(range)?)))
-                .unwrap_or((NONE, &[])),
-            ours => (ours, whole),
-        };
-        let (payload_type, payload) = match payload_type {
+    fn outgoing<'a>(&self, header: &'a Header, packet: &'a [u8]) -> Option<OutgoingPacket<'a>> {
+        let (payload_type, payload) = match self.payload_types[usize::from(header.payload_type & 0x7f)] {
             NONE => (self.codecs.first()?.payload_type, &[][..]),
-            ours => (ours, payload),
+            ours => (ours, &packet[header.len..]),
         };
         Some(OutgoingPacket {
             header,
@@ -389,6 +380,7 @@ mod tests {
 
     use super::*;
     use crate::ids::{Feed, ParticipantId, PeerId, RoomId, TrackId};
+    use crate::media::codec::Codec;
     use crate::media::egress::Egress;
     use crate::media::names::TrackName;
     use crate::media::peer::ice::Path;

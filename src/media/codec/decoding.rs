@@ -53,7 +53,7 @@ pub(crate) const EVERYBODY: [Codec; 5] = [
 /// The best fit of these `decoders` to a published format; `None` if none decodes it.
 pub(crate) fn best(decoders: impl IntoIterator<Item = Codec>, published: Codec) -> Option<Fit> {
     let fit = |decoder: Codec| match (decoder, published) {
-        // The worker extracts the primary encoding from RED (RFC 2198 §3).
+        // The worker takes RED apart where it arrives (RFC 2198 §3).
         (Codec::Opus, Codec::Red) => Some(Fit::Surely(1)),
         _ => decoder.decodes(published),
     };

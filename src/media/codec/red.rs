@@ -1,5 +1,5 @@
-//! RED, redundant audio (RFC 2198): a packet repeats the audio of packets before it. For subscribers that did not negotiate it,
-//! the primary encoding is taken out; for subscribers that lose packets, earlier audio is put in.
+//! RED, redundant audio (RFC 2198): a packet repeats the audio of packets before it. What publishers send is taken apart; for
+//! subscribers that lose packets, earlier audio is put in.
 
 use std::ops::Range;
 

@@ -96,7 +96,7 @@ impl Subscription {
         let Some(types) = self.red.filter(|_| self.distance > 0 && !source.payload.is_empty()) else {
             return source;
         };
-        let Some(primary) = self.sound(&arrival.header, arrival.codec, source.packet, types) else {
+        let Some(primary) = self.sound(&arrival.header, source.packet, types) else {
             return source;
         };
         let layer = track.layers.get(usize::from(arrival.layer));
@@ -108,7 +108,7 @@ impl Subscription {
             let Some(packet) = layer.kept(arrival.extended.wrapping_sub(back)) else {
                 continue;
             };
-            let Some(earlier) = self.earlier(packet, arrival, track, types) else {
+            let Some(earlier) = self.earlier(packet, arrival, types) else {
                 continue;
             };
             len += 4 + earlier.audio.len();
@@ -134,31 +134,18 @@ impl Subscription {
     }
 
     /// The sound of an earlier packet, if it can stand beside that of `arrival`.
-    fn earlier<'a>(
-        &self,
-        packet: &'a [u8],
-        arrival: &BatchPacket,
-        track: &Track,
-        types: RedTypes,
-    ) -> Option<Earlier<'a>> {
+    fn earlier<'a>(&self, packet: &'a [u8], arrival: &BatchPacket, types: RedTypes) -> Option<Earlier<'a>> {
         let header = Header::parse(packet)?;
-        let audio = self.sound(&header, track.codec(header.payload_type)?.codec, packet, types)?;
+        let audio = self.sound(&header, packet, types)?;
         let age = arrival.header.timestamp.wrapping_sub(header.timestamp);
         let fits = (1..=red::AGE_MAX).contains(&age) && audio.len() <= red::BLOCK_BYTES_MAX;
         fits.then_some(Earlier { age, audio })
     }
 
-    /// The Opus in a packet: the whole payload, or the newest block of RED.
-    fn sound<'a>(&self, header: &Header, codec: Codec, packet: &'a [u8], types: RedTypes) -> Option<&'a [u8]> {
-        let whole = packet.get(header.len..)?;
-        let (payload_type, audio) = match codec {
-            Codec::Red => {
-                let (payload_type, range) = red::primary(whole)?;
-                (payload_type, whole.get(range)?)
-            }
-            _ => (header.payload_type, whole),
-        };
-        let ours = self.payload_types[usize::from(payload_type & 0x7f)];
+    /// The Opus in a packet.
+    fn sound<'a>(&self, header: &Header, packet: &'a [u8], types: RedTypes) -> Option<&'a [u8]> {
+        let audio = packet.get(header.len..)?;
+        let ours = self.payload_types[usize::from(header.payload_type & 0x7f)];
         (ours == types.opus && !audio.is_empty()).then_some(audio)
     }
 }

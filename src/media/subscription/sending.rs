@@ -100,7 +100,7 @@ impl Subscription {
         let packet = layer.kept(origin.sequence).filter(|packet| how.takes(packet))?;
         let header = Header::parse(packet)?;
         let codec = track.codec(header.payload_type)?.codec;
-        let mut source = self.outgoing(&header, codec, packet)?;
+        let mut source = self.outgoing(&header, packet)?;
         if self.rewriter.is_empty(&origin) {
             source.payload = &[];
         }
