@@ -313,7 +313,8 @@ impl Sender {
         }
     }
 
-    /// Puts off a packet that is to be sent again, if it has to wait. False if it is to be sent now.
+    /// Puts off a packet that is to be sent again, if it has to wait, and forgets it if it is on its way already. False if it is to be
+    /// sent now.
     pub(crate) fn put_off_again(&mut self, now: Instant, subscription: SubscriptionKey, sequence: u16) -> bool {
         self.outgoing.as_mut().is_some_and(|outgoing| {
             let now = outgoing.micros(now);

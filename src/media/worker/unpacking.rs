@@ -8,7 +8,7 @@ use std::time::Instant;
 use smallvec::SmallVec;
 
 use super::Worker;
-use crate::media::codec::{Codec, red};
+use crate::media::codec::{Codec, Kind, red};
 use crate::media::peer::IncomingStream;
 use crate::media::rtp::{FIXED_HEADER_LEN, Header, MAX_EXTENSION_ID, NewHeader, write_header};
 use crate::media::track::Track;
@@ -31,7 +31,7 @@ impl Worker {
         (place, room): (Range<usize>, Range<usize>),
     ) -> Option<()> {
         let track = self.tracks.get(stream.track)?;
-        if track.codec(header.payload_type)?.codec != Codec::Red {
+        if track.kind == Kind::Video || track.codec(header.payload_type)?.codec != Codec::Red {
             return None;
         }
         let layer = track.layers.get(usize::from(stream.layer))?;
