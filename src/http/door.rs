@@ -34,7 +34,7 @@ struct Silent {
 /// A connection that has a place.
 pub(super) struct AdmittedConnection {
     door: Door,
-    place: Option<Place>,
+    place: Mutex<Option<Place>>,
     client: ClientAddress,
     number: u64,
     gives_way: CancellationToken,
@@ -81,7 +81,7 @@ impl Door {
         let gives_way = CancellationToken::new();
         AdmittedConnection {
             door: self.clone(),
-            place: Some(place),
+            place: Mutex::new(Some(place)),
             client,
             number: self.silent().add(client, gives_way.clone()),
             gives_way,
@@ -99,6 +99,15 @@ impl AdmittedConnection {
         self.door.silent().remove(self.client, self.number);
     }
 
+    /// Gives its place to the next connection, while this one goes on.
+    pub(super) fn give_place_back(&self) {
+        let place = self.place.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if place.is_some() {
+            drop(place);
+            self.door.0.freed.notify_waiters();
+        }
+    }
+
     /// Returns when it must be ended.
     pub(super) async fn gives_way(&self) {
         self.gives_way.cancelled().await;
@@ -112,8 +121,7 @@ impl AdmittedConnection {
 impl Drop for AdmittedConnection {
     fn drop(&mut self) {
         self.heard();
-        self.place = None;
-        self.door.0.freed.notify_waiters();
+        self.give_place_back();
     }
 }
 

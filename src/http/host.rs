@@ -86,18 +86,21 @@ fn hsts(config: &Config, certificate: Option<&Certificate>) -> Option<HeaderValu
 
 /// The host that the client wants, from the request's target or its Host header (RFC 9112 §3.2, §3.2.2).
 pub fn of<B>(request: &axum::http::Request<B>) -> Option<Authority> {
-    named(request.uri(), request.headers())
+    named(request.version(), request.uri(), request.headers())
 }
 
 pub(super) fn of_parts(parts: &Parts) -> Option<Authority> {
-    named(&parts.uri, &parts.headers)
+    named(parts.version, &parts.uri, &parts.headers)
 }
 
-fn named(target: &Uri, headers: &HeaderMap) -> Option<Authority> {
-    if let Some(authority) = target.authority() {
-        return Some(authority.clone());
-    }
+fn named(version: Version, target: &Uri, headers: &HeaderMap) -> Option<Authority> {
     let mut hosts = headers.get_all(header::HOST).iter();
+    if let Some(authority) = target.authority() {
+        // In HTTP/2 another name in the Host header makes the request malformed: RFC 9113 §8.3.1.
+        let is_same = |host: &HeaderValue| host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes());
+        let is_clear = version != Version::HTTP_2 || hosts.all(is_same);
+        return is_clear.then(|| authority.clone());
+    }
     let host = hosts.next()?;
     let authority: Authority = host.to_str().ok()?.parse().ok()?;
     (hosts.next().is_none() && !authority.as_str().contains('@')).then_some(authority)
@@ -259,13 +262,14 @@ mod tests {
 
     #[test]
     fn the_host_is_the_targets_or_the_headers_and_never_two() {
-        let request = |target: &str, hosts: &[&str]| {
-            let mut request = axum::http::Request::get(target);
+        let by = |version, target: &str, hosts: &[&str]| {
+            let mut request = axum::http::Request::get(target).version(version);
             for host in hosts {
                 request = request.header(header::HOST, *host);
             }
             of(&request.body(()).unwrap()).map(|host| host.to_string())
         };
+        let request = |target: &str, hosts: &[&str]| by(Version::HTTP_11, target, hosts);
         assert_eq!(request("/", &["a.example:1"]).as_deref(), Some("a.example:1"));
         assert_eq!(
             request("http://b.example/", &["a.example"]).as_deref(),
@@ -273,6 +277,15 @@ mod tests {
         );
         for hosts in [&[][..], &[""], &["a b"], &["a", "b"], &["x@a"], &["a/b"]] {
             assert_eq!(request("/", hosts), None, "{hosts:?}");
+        }
+        for (hosts, is_clear) in [
+            (&[][..], true),
+            (&["B.example"], true),
+            (&["a.example"], false),
+            (&["b.example", "a.example"], false),
+        ] {
+            let host = by(Version::HTTP_2, "https://b.example/", hosts);
+            assert_eq!(host.is_some(), is_clear, "{hosts:?}");
         }
     }
 }

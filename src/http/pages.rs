@@ -1,28 +1,29 @@
 //! The pages: everything under `static/`, embedded in the program (read from disk in development builds).
 //!
-//! Names have no version, so browsers must ask each time; the ETag keeps the answer short.
+//! Browsers ask for documents each time; an ETag keeps the answer short. Documents name files by addresses with a version,
+//! which browsers keep for good. Text is compressed where the client takes that.
 
-use std::borrow::Cow;
+mod coding;
+mod embedded;
+mod version;
+
 use std::convert::Infallible;
-use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
-use axum::body::Body;
+use axum::body::Bytes;
 use axum::extract::{FromRequestParts, Path, RawQuery};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{AppendHeaders, IntoResponse, Response};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-use utoipa_swagger_ui::SwaggerFile;
+
+use coding::Coding;
+use embedded::{Static, swagger_ui_file};
 
 use super::arrival::Arrivals;
 use super::host;
 use super::openapi::answers::{Page, PageFile};
-
-#[derive(rust_embed::RustEmbed)]
-#[folder = "static/"]
-struct Static;
 
 /// What the document of a page says at its root, for this request or this server.
 #[derive(Clone, Copy)]
@@ -156,7 +157,12 @@ async fn icon(visit: Visit) -> Response {
     responses(PageFile)
 )]
 async fn file(Path(path): Path<String>, visit: Visit) -> Response {
-    page(&path, visit).await
+    let (path, version) = version::split(&path);
+    let is_for_good = version.is_some_and(|version| version == version::current());
+    match path.strip_prefix("swagger-ui/") {
+        Some(name) => swagger_ui_answer(name, &visit, is_for_good).await,
+        None => answer(path, visit, is_for_good).await,
+    }
 }
 
 /// A file of Swagger UI
@@ -170,28 +176,22 @@ async fn file(Path(path): Path<String>, visit: Visit) -> Response {
     responses(PageFile)
 )]
 async fn swagger_ui(Path(name): Path<String>, visit: Visit) -> Response {
-    let Some(file) = swagger_ui_file(&name) else {
+    swagger_ui_answer(&name, &visit, false).await
+}
+
+async fn swagger_ui_answer(name: &str, visit: &Visit, is_for_good: bool) -> Response {
+    let Some(file) = swagger_ui_file(name) else {
         return not_found().await;
     };
     let hash = digest(&SHA256, &file.bytes);
     let etag = format!("\"{}\"", hex::encode(hash.as_ref()));
-    let cached = cached(&etag);
+    let cached = cached(&etag, is_for_good);
     if knows(&visit.headers, &etag) {
         return (StatusCode::NOT_MODIFIED, cached).into_response();
     }
     let kind = [(header::CONTENT_TYPE, content_type(&file.content_type))];
     let coding = file.gzpipped.then_some([(header::CONTENT_ENCODING, "gzip")]);
     (cached, kind, coding.map(AppendHeaders), file.bytes.into_owned()).into_response()
-}
-
-/// The two files of the crate that the page needs; there are more.
-fn swagger_ui_file(name: &str) -> Option<SwaggerFile<'static>> {
-    if !["swagger-ui.css", "swagger-ui-bundle.js"].contains(&name) {
-        return None;
-    }
-    // The configuration is for a file that is not served.
-    let config = Arc::new(utoipa_swagger_ui::Config::from("/openapi.json"));
-    utoipa_swagger_ui::serve(name, config).ok().flatten()
 }
 
 /// The page for the address without a path: a call from one to another where both are named, otherwise the start page.
@@ -221,35 +221,71 @@ pub(crate) async fn not_found() -> Response {
         .into_response()
 }
 
+/// A document, or a file whose address has no version.
 async fn page(path: &str, visit: Visit) -> Response {
+    answer(path, visit, false).await
+}
+
+/// `is_for_good`: the address stands for these bytes alone.
+async fn answer(path: &str, visit: Visit, is_for_good: bool) -> Response {
     let Some(file) = Static::get(path) else {
         return not_found().await;
     };
     let kind = content_type(file.metadata.mimetype());
-    let marks = match kind.starts_with("text/html") {
-        true => visit.marks,
-        false => Vec::new(),
-    };
-    // Each of the documents has a tag of its own, so that a browser that keeps one does not show it instead of another.
-    let variant: String = marks.iter().map(|mark| mark.tag).collect();
-    let etag = format!("\"{}{variant}\"", hex::encode(&file.metadata.sha256_hash()[..16]));
-    let cached = cached(&etag);
+    let coding = Coding::negotiate(&visit.headers, &kind);
+    let document = kind.starts_with("text/html").then(|| Document {
+        marks: visit.marks,
+        version: version::current(),
+    });
+    // Each form has a tag of its own, so that a browser that keeps one does not show it instead of another.
+    let mut tag = hex::encode(&file.metadata.sha256_hash()[..16]);
+    tag.extend(document.iter().map(Document::tag));
+    tag.extend(coding.map(|coding| format!("-{}", coding.name())));
+    let etag = format!("\"{tag}\"");
+    let varies = [(header::VARY, "Accept-Encoding")];
+    let cached = cached(&etag, is_for_good && document.is_none());
     if knows(&visit.headers, &etag) {
-        return (StatusCode::NOT_MODIFIED, cached).into_response();
+        return (StatusCode::NOT_MODIFIED, cached, varies).into_response();
     }
-    let body = match file.data {
-        bytes if !marks.is_empty() => Body::from(marked(&bytes, &marks)),
-        Cow::Borrowed(bytes) => Body::from(bytes),
-        Cow::Owned(bytes) => Body::from(bytes),
+    let bytes = match &document {
+        Some(document) => Bytes::from(document.of(&file.data)),
+        None => Bytes::from_owner(file.data),
     };
-    (cached, [(header::CONTENT_TYPE, kind)], body).into_response()
+    let body = match coding {
+        Some(coding) => coding.of(&etag, &bytes),
+        None => bytes,
+    };
+    let coding = coding.map(|coding| AppendHeaders([(header::CONTENT_ENCODING, coding.name())]));
+    (cached, varies, [(header::CONTENT_TYPE, kind)], coding, body).into_response()
 }
 
-fn cached(etag: &str) -> [(HeaderName, String); 2] {
+fn cached(etag: &str, is_for_good: bool) -> [(HeaderName, String); 2] {
+    let kept = match is_for_good {
+        // RFC 8246.
+        true => "public, max-age=31536000, immutable",
+        false => "no-cache",
+    };
     [
-        (header::CACHE_CONTROL, "no-cache".to_owned()),
+        (header::CACHE_CONTROL, kept.to_owned()),
         (header::ETAG, etag.to_owned()),
     ]
+}
+
+/// What makes a document of a file.
+struct Document {
+    marks: Vec<Mark>,
+    version: String,
+}
+
+impl Document {
+    fn tag(&self) -> String {
+        let marks: String = self.marks.iter().map(|mark| mark.tag).collect();
+        format!("-{}{marks}", self.version)
+    }
+
+    fn of(&self, file: &[u8]) -> String {
+        version::in_addresses(&marked(file, &self.marks), &self.version)
+    }
 }
 
 /// The document with these marks at its root.

@@ -1,16 +1,12 @@
 //! The watch over one connection, which ends it when it has held its place for too long. The client has to send something within
 //! some time, which is shorter the fewer places are free, and to read at a least speed.
 
-use std::io;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::task::{Context, Poll, ready};
+mod activity;
+
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use axum::body::{Body, Bytes};
-use hyper::body::{Frame, SizeHint};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+pub(super) use activity::{Activity, InProgress, Watched, WatchedRequest};
 use tokio::time::MissedTickBehavior;
 
 use super::door::Door;
@@ -29,109 +25,9 @@ pub(super) const TRANSFER_PATIENCE: Duration = Duration::from_secs(15);
 /// reader waits, so that the client gets the reader's answer.
 const BODY_PATIENCE: Duration = Duration::from_secs(30);
 
-/// The activity of a connection, recorded by the code that serves it.
-#[derive(Default)]
-pub(super) struct Activity {
-    /// Number of requests' heads, and of pieces of their bodies.
-    received: AtomicU64,
-    /// Number of requests whose answer is not complete.
-    in_progress: AtomicU64,
-    /// Whether somebody waits for the next piece of a request's body.
-    expects_body: AtomicBool,
-    written: AtomicU64,
-    /// Whether the client does not read what it is sent.
-    is_stuck: AtomicBool,
-}
-
-/// A request that counts until its answer is complete.
-pub(super) struct InProgress(Arc<Activity>);
-
-impl InProgress {
-    pub(super) fn begin(activity: &Arc<Activity>) -> InProgress {
-        activity.received.fetch_add(1, Ordering::Relaxed);
-        activity.in_progress.fetch_add(1, Ordering::Relaxed);
-        InProgress(Arc::clone(activity))
-    }
-
-    /// Keeps the request counted as long as the body of its answer lasts.
-    pub(super) fn until_sent(self, body: Body) -> Body {
-        Body::new(WatchedResponse { body, _request: self })
-    }
-}
-
-impl Drop for InProgress {
-    fn drop(&mut self) {
-        self.0.in_progress.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// A request's body that records what arrives, and whether somebody waits for more.
-pub(super) struct WatchedRequest {
-    body: Body,
-    activity: Arc<Activity>,
-}
-
-impl WatchedRequest {
-    pub(super) fn noted(body: Body, activity: &Arc<Activity>) -> Body {
-        let activity = Arc::clone(activity);
-        Body::new(WatchedRequest { body, activity })
-    }
-}
-
-impl hyper::body::Body for WatchedRequest {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let frame = Pin::new(&mut self.body).poll_frame(context);
-        self.activity.expects_body.store(frame.is_pending(), Ordering::Relaxed);
-        let came = matches!(frame, Poll::Ready(Some(Ok(_))));
-        self.activity.received.fetch_add(u64::from(came), Ordering::Relaxed);
-        frame
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-impl Drop for WatchedRequest {
-    fn drop(&mut self) {
-        self.activity.expects_body.store(false, Ordering::Relaxed);
-    }
-}
-
-struct WatchedResponse {
-    body: Body,
-    _request: InProgress,
-}
-
-impl hyper::body::Body for WatchedResponse {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
+/// Answers that a client may leave untaken beside a WebSocket. A browser stops reading a film that somebody pauses, and must not
+/// lose its call for that.
+const RESTING_BESIDE_SOCKET: u64 = 2;
 
 /// Returns when the connection must be ended.
 pub(super) async fn until_given_up(activity: &Activity, door: &Door, limits: WatchLimits) -> GivenUp {
@@ -141,11 +37,13 @@ pub(super) async fn until_given_up(activity: &Activity, door: &Door, limits: Wat
     loop {
         let now = ticks.tick().await.into_std();
         let look = Look {
-            received: activity.received.load(Ordering::Relaxed),
-            is_waiting: activity.in_progress.load(Ordering::Relaxed) == 0,
-            expects_body: activity.expects_body.load(Ordering::Relaxed),
-            written: activity.written.load(Ordering::Relaxed),
-            is_stuck: activity.is_stuck.load(Ordering::Relaxed),
+            received: activity.received.load(Relaxed),
+            is_waiting: activity.in_progress.load(Relaxed) == 0 && activity.open_sockets.load(Relaxed) == 0,
+            expects_body: activity.expected.load(Relaxed) > 0,
+            untaken: activity.untaken.load(Relaxed),
+            has_socket: activity.open_sockets.load(Relaxed) > 0,
+            written: activity.written.load(Relaxed),
+            is_stuck: activity.is_stuck.load(Relaxed),
             free: door.free(),
         };
         if let Some(given_up) = watch.look(look, now) {
@@ -179,6 +77,10 @@ struct Look {
     is_waiting: bool,
     /// Whether the request in progress lacks the rest of its body.
     expects_body: bool,
+    /// Number of answers of which the client has not taken the last piece.
+    untaken: u64,
+    /// Whether a WebSocket is open.
+    has_socket: bool,
     written: u64,
     is_stuck: bool,
     /// The free part of all places.
@@ -208,13 +110,15 @@ impl Watch {
     fn look(&mut self, look: Look, now: Instant) -> Option<GivenUp> {
         let written = look.written.saturating_sub(self.written);
         self.written = look.written;
-        if look.is_stuck {
-            self.pace.moved(written, now);
+        let resting = if look.has_socket { RESTING_BESIDE_SOCKET } else { 0 };
+        let slow = look.untaken.saturating_sub(resting).max(u64::from(look.is_stuck));
+        if let Some(each) = written.checked_div(slow) {
+            self.pace.moved(each, now);
         } else {
             self.pace.excuse(now);
         }
         let is_its_turn = look.is_waiting || look.expects_body;
-        if !is_its_turn || look.is_stuck || look.received != self.received {
+        if !is_its_turn || slow > 0 || look.received != self.received {
             self.received = look.received;
             self.silent_since = now;
         }
@@ -234,62 +138,6 @@ impl Watch {
 fn patience(free: f64, longest: Duration) -> Duration {
     let shortest = SHORTEST_PATIENCE.min(longest);
     shortest + (longest - shortest).mul_f64((2.0 * free).clamp(0.0, 1.0))
-}
-
-/// A socket whose progress is recorded.
-pub(super) struct Watched<S> {
-    pub socket: S,
-    pub(crate) activity: Arc<Activity>,
-}
-
-impl<S> Watched<S> {
-    fn note(&self, written: &Poll<io::Result<usize>>) {
-        if let Poll::Ready(Ok(bytes)) = written {
-            self.activity.written.fetch_add(*bytes as u64, Ordering::Relaxed);
-        }
-        self.activity.is_stuck.store(written.is_pending(), Ordering::Relaxed);
-    }
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_read(context, buffer)
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.socket).poll_write(context, bytes);
-        self.note(&written);
-        written
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffers: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.socket).poll_write_vectored(context, buffers);
-        self.note(&written);
-        written
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.socket.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(Pin::new(&mut self.socket).poll_flush(context))?;
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_shutdown(context)
-    }
 }
 
 #[cfg(test)]
@@ -317,6 +165,8 @@ mod tests {
             received: 0,
             is_waiting: true,
             expects_body: false,
+            untaken: 0,
+            has_socket: false,
             written: 0,
             is_stuck: false,
             free,
@@ -368,24 +218,26 @@ mod tests {
         assert_eq!(lasts(comes), None);
     }
 
-    #[tokio::test]
-    async fn of_a_requests_body_is_noted_what_comes_and_that_more_is_waited_for() {
-        use futures_util::{FutureExt, StreamExt};
-
-        let activity = Arc::new(Activity::default());
-        let pieces = futures_util::stream::iter([Ok::<_, io::Error>("piece")]).chain(futures_util::stream::pending());
-        let mut body = WatchedRequest::noted(Body::from_stream(pieces), &activity).into_data_stream();
-        let noted = || {
-            let received = activity.received.load(Ordering::Relaxed);
-            (received, activity.expects_body.load(Ordering::Relaxed))
+    #[test]
+    fn each_answer_of_a_connection_has_to_be_taken_at_the_least_speed() {
+        let untaken = |untaken: u64, has_socket: bool, bytes_per_s: u64| {
+            move |second: u64| Look {
+                is_waiting: false,
+                untaken,
+                has_socket,
+                written: second * bytes_per_s,
+                ..silent(1.0)
+            }
         };
-        assert_eq!(noted(), (0, false));
-        assert!(body.next().now_or_never().is_some());
-        assert_eq!(noted(), (1, false), "nobody has asked for more");
-        assert!(body.next().now_or_never().is_none());
-        assert_eq!(noted(), (1, true));
-        drop(body);
-        assert_eq!(noted(), (1, false));
+        assert_eq!(lasts(untaken(1, false, 8_000)), None);
+        assert_eq!(lasts(untaken(10, false, 80_000)), None);
+        assert!(
+            lasts(untaken(10, false, 8_000)).is_some(),
+            "one that is taken excuses no others"
+        );
+        assert_eq!(lasts(untaken(1, false, 0)), Some((15, GivenUp::TooSlow)));
+        assert_eq!(lasts(untaken(2, true, 0)), None, "paused beside a socket");
+        assert_eq!(lasts(untaken(3, true, 0)), Some((15, GivenUp::TooSlow)));
     }
 
     #[test]

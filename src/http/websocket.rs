@@ -9,8 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::rejection::QueryRejection;
-use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::extract::ws::{CloseFrame, Message, WebSocketUpgrade};
+use axum::extract::ws::{CloseFrame, Message};
 use axum::extract::{FromRequestParts, Query, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -23,6 +22,7 @@ use utoipa_axum::routes;
 
 use super::client::Client;
 use super::errors::HttpError;
+use super::open_sockets::{ReadyUpgrade, Upgrade, with_connect};
 use super::openapi::answers::{ErrorBody, Socket};
 use super::state::AppState;
 use crate::accounts::InUse;
@@ -60,17 +60,14 @@ const BURST_TOKENS: u32 = 8_000;
 /// greatest length read each second, in its own task, or ask the hub 200 short things.
 const TOKENS_PER_SECOND: u32 = 200;
 
-/// Bytes read at once from a socket. The library's default of 128 KiB would be held by every idle connection.
-pub(super) const READ_BUFFER_BYTES: usize = 8 * 1024;
-
 /// The routes of all WebSockets.
 pub fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
-        .routes(routes!(call))
-        .routes(routes!(direct))
-        .routes(routes!(groupcall))
-        .routes(routes!(messages))
-        .routes(routes!(enter_as_device))
+        .routes(with_connect(routes!(call), call))
+        .routes(with_connect(routes!(direct), direct))
+        .routes(with_connect(routes!(groupcall), groupcall))
+        .routes(with_connect(routes!(messages), messages))
+        .routes(with_connect(routes!(enter_as_device), enter_as_device))
 }
 
 /// The socket of calls from one to another
@@ -122,7 +119,7 @@ impl FromRequestParts<AppState> for Entering {
         Ok(Entering {
             token: token_of(credentials, &parts.headers),
             client,
-            upgrade: WebSocketUpgrade::from_request_parts(parts, state).await,
+            upgrade: Upgrade::from_request_parts(parts, state).await?,
             state: state.clone(),
         })
     }
@@ -130,18 +127,9 @@ impl FromRequestParts<AppState> for Entering {
 
 impl Entering {
     async fn by(self, entrance: Entrance) -> Result<Response, HttpError> {
-        let upgrade = ready(self.upgrade)?;
+        let upgrade = self.upgrade.ready()?;
         enter(entrance, self.state, self.client, self.token, upgrade, None).await
     }
-}
-
-/// A request for a WebSocket, or for something else.
-pub(super) type Upgrade = Result<WebSocketUpgrade, WebSocketUpgradeRejection>;
-
-/// Checks that the request is for a WebSocket: RFC 9110 §15.5.22, RFC 6455 §4.4.
-pub(super) fn ready(upgrade: Upgrade) -> Result<WebSocketUpgrade, HttpError> {
-    let sentence = "this address speaks WebSocket only (version 13); connect to it with ws:// or wss://";
-    upgrade.map_err(|_| HttpError::new(StatusCode::UPGRADE_REQUIRED, sentence))
 }
 
 #[derive(serde::Deserialize, utoipa::IntoParams)]
@@ -184,7 +172,7 @@ async fn enter_as_device(
     Client(client): Client,
     upgrade: Upgrade,
 ) -> Result<Response, HttpError> {
-    let upgrade = ready(upgrade)?;
+    let upgrade = upgrade.ready()?;
     let token = credentials.ok().and_then(|Query(credentials)| credentials.token);
     let device = state.accounts.verify(&token.unwrap_or_default()).await;
     let device = device.map_err(|e| HttpError::internal("checking the token", &e))?;
@@ -208,7 +196,7 @@ async fn enter(
     state: AppState,
     client: ClientAddress,
     token: Option<String>,
-    upgrade: WebSocketUpgrade,
+    upgrade: ReadyUpgrade,
     in_use: Option<InUse>,
 ) -> Result<Response, HttpError> {
     let connected = state.hub.connect(client).await;
@@ -220,12 +208,7 @@ async fn enter(
     let conversation = conversation
         .with_tokens(state.accounts.keys(), token)
         .with_app(state.app, state.passed);
-    let upgrade = upgrade
-        .max_message_size(longest)
-        .max_frame_size(longest)
-        .read_buffer_size(READ_BUFFER_BYTES)
-        .write_buffer_size(READ_BUFFER_BYTES);
-    Ok(upgrade.on_upgrade(move |socket| async move {
+    Ok(upgrade.serve(longest, move |socket| async move {
         converse(socket, events, conversation).await;
         drop(in_use);
     }))

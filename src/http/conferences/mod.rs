@@ -30,6 +30,7 @@ pub(crate) use self::participants::Participants;
 use self::refusals::{Refused, answer};
 use self::registrations::LASTS;
 pub(crate) use self::registrations::Registrations;
+use super::open_sockets::with_connect;
 use super::origin::{self, Origins, Sharing};
 use super::state::AppState;
 use super::whole::{self, Whole};
@@ -88,7 +89,7 @@ pub(super) fn router(origins: &Origins) -> OpenApiRouter<AppState> {
         .routes(routes!(sessions::enter))
         .routes(routes!(sessions::refresh))
         .routes(routes!(sessions::follow))
-        .routes(routes!(sessions::converse))
+        .routes(with_connect(routes!(sessions::converse), sessions::converse))
         .routes(routes!(requests::status))
         .routes(routes!(requests::list))
         .routes(routes!(requests::say))

@@ -14,9 +14,9 @@ use super::streams::{self, FRAME_BYTES_MAX};
 use crate::conferences::{Caller, Calling, Destination, NoDestination, Occasion};
 use crate::domain::{Claim, Command, Person, Role, RoomKind, Stay, WithoutHost};
 use crate::http::desk::{Arrival, NotDone, Token};
+use crate::http::open_sockets::Upgrade;
 use crate::http::openapi::answers::Socket;
 use crate::http::state::AppState;
-use crate::http::websocket::{READ_BUFFER_BYTES, Upgrade, ready};
 use crate::ids::{RoomName, UserId};
 use crate::signaling::conferences::meeting::{self, Entering, NotAdmitted, Service, Session, SessionRefreshed, View};
 use crate::signaling::conferences::{self as wire, Done, Failed};
@@ -357,20 +357,15 @@ pub(super) async fn converse(
     upgrade: Upgrade,
     asked: Asked,
 ) -> Response {
-    let upgrade = match ready(upgrade) {
+    let upgrade = match upgrade.ready() {
         Err(refused) => return refused.into_response(),
         Ok(upgrade) => upgrade,
     };
     match reader(&state, &conference, &asked) {
         Err(refused) => answer::<()>(Err(refused)),
-        Ok(reader) => {
-            let upgrade = upgrade
-                .max_message_size(FRAME_BYTES_MAX)
-                .max_frame_size(FRAME_BYTES_MAX)
-                .read_buffer_size(READ_BUFFER_BYTES)
-                .write_buffer_size(READ_BUFFER_BYTES);
-            upgrade.on_upgrade(move |socket| streams::converse(socket, reader, state.passed))
-        }
+        Ok(reader) => upgrade.serve(FRAME_BYTES_MAX, move |socket| {
+            streams::converse(socket, reader, state.passed)
+        }),
     }
 }
 

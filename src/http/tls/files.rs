@@ -9,6 +9,10 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem};
 use x509_parser::extensions::GeneralName;
 
+/// The name of HTTP/2 in TLS (RFC 7301, RFC 9113 §3.2).
+pub(in crate::http) const HTTP_2: &[u8] = b"h2";
+const HTTP_1: &[u8] = b"http/1.1";
+
 /// The contents of the files.
 pub(super) struct Loaded {
     pub(super) server_config: Arc<ServerConfig>,
@@ -75,7 +79,7 @@ impl CertificateFiles {
             .with_safe_default_protocol_versions()
             .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
             .map_err(pair)?;
-        server_config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        server_config.alpn_protocols = vec![HTTP_2.to_vec(), HTTP_1.to_vec()];
         Ok(Loaded {
             server_config: Arc::new(server_config),
             names,

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+pub(super) use files::HTTP_2;
 pub(crate) use files::TlsError;
 use files::{CertificateFiles, FileStamp, Loaded};
 use rustls::ServerConfig;

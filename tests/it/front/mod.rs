@@ -9,6 +9,7 @@ mod dapi_wire;
 mod disk;
 mod gate;
 mod health;
+mod http_2;
 mod openapi;
 mod outage;
 mod pages;

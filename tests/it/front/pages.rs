@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::running::{header, listener, start};
+use super::running::{Running, header, listener, start};
 
 #[tokio::test]
 async fn pages_are_served_with_their_types_and_modules_as_scripts() {
@@ -36,8 +36,8 @@ async fn the_first_page_is_a_call_where_both_ends_are_named() {
         ("?a&&=&userId=%zz&sendId=%00", true),
     ] {
         let text = running.get(&format!("/{query}")).await.text().await.unwrap();
-        assert_eq!(text.contains("/static/call/main.js"), is_call, "{query}");
-        assert_eq!(text.contains("/static/start/start.js"), !is_call, "{query}");
+        assert_eq!(text.contains("/call/main.js"), is_call, "{query}");
+        assert_eq!(text.contains("/start/start.js"), !is_call, "{query}");
     }
 }
 
@@ -103,6 +103,71 @@ async fn an_unchanged_page_is_not_sent_again() {
         assert_eq!(header(&again, "etag"), etag);
         assert_eq!(again.bytes().await.unwrap().is_empty(), status == 304);
     }
+}
+
+/// The address of a file that the start page names.
+async fn named_file(running: &Running) -> String {
+    let document = running.get("/").await.text().await.unwrap();
+    let (_, after) = document.split_once("<script type=\"module\" src=\"").unwrap();
+    after.split_once('"').unwrap().0.to_owned()
+}
+
+#[tokio::test]
+async fn files_that_a_document_names_are_kept_for_good_and_others_are_asked_for() {
+    let running = start(|_| {}).await;
+    let address = named_file(&running).await;
+    let version = address.split('/').nth(3).unwrap();
+    assert_eq!(version.len(), 16, "{address}");
+    let plain = address.replace(&format!("v/{version}/"), "");
+    let of_another_version = address.replace(version, "0123456789abcdef");
+    for (address, cached) in [
+        (&address, "public, max-age=31536000, immutable"),
+        (&plain, "no-cache"),
+        (&of_another_version, "no-cache"),
+    ] {
+        let response = running.get(address).await;
+        assert_eq!(response.status().as_u16(), 200, "{address}");
+        assert_eq!(header(&response, "cache-control"), cached, "{address}");
+        assert_eq!(header(&response, "content-type"), "text/javascript; charset=utf-8");
+    }
+    let document = running.get(&format!("/static/v/{version}/start/index.html")).await;
+    assert_eq!(header(&document, "cache-control"), "no-cache", "a document");
+    let swagger = running
+        .get(&format!("/static/v/{version}/swagger-ui/swagger-ui.css"))
+        .await;
+    assert!(header(&swagger, "cache-control").ends_with("immutable"));
+    for address in [format!("/static/v/{version}"), format!("/static/v/{version}/nope.js")] {
+        assert_eq!(running.get(&address).await.status().as_u16(), 404, "{address}");
+    }
+}
+
+#[tokio::test]
+async fn text_is_compressed_for_clients_that_take_it_and_each_form_has_its_tag() {
+    let running = start(|_| {}).await;
+    let asked = async |path: &str, accepted: &str| {
+        let request = running.http.get(running.url(path)).header("accept-encoding", accepted);
+        request.send().await.unwrap()
+    };
+    let mut tags = std::collections::BTreeSet::new();
+    let whole = running.get("/room").await.bytes().await.unwrap().len();
+    for (accepted, coding) in [("gzip, deflate, br", "br"), ("gzip", "gzip"), ("identity", "")] {
+        let response = asked("/room", accepted).await;
+        assert_eq!(header(&response, "content-encoding"), coding);
+        assert_eq!(header(&response, "vary"), "Accept-Encoding");
+        let tag = header(&response, "etag").to_owned();
+        let bytes = response.bytes().await.unwrap().len();
+        assert_eq!(bytes < whole / 2, !coding.is_empty(), "{coding}: {bytes} of {whole}");
+        let again = running
+            .http
+            .get(running.url("/room"))
+            .header("accept-encoding", accepted);
+        let again = again.header("if-none-match", &tag).send().await.unwrap();
+        assert_eq!(again.status().as_u16(), 304, "{coding}");
+        tags.insert(tag);
+    }
+    assert_eq!(tags.len(), 3, "{tags:?}");
+    let picture = asked("/favicon.ico", "br").await;
+    assert_eq!(header(&picture, "content-encoding"), "");
 }
 
 #[tokio::test]

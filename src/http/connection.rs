@@ -1,0 +1,347 @@
+//! One connection of the front door: TLS, then HTTP/2 where the client chose it there, otherwise HTTP/1.1. WebSockets leave
+//! HTTP/1.1 by upgrade; over HTTP/2 each is a stream of its own (RFC 8441), beside requests of the same page.
+//!
+//! A client that connects and sends nothing, sends its headers very slowly, or reads nothing loses its connection
+//! within seconds, so that descriptors are left for others.
+
+use std::convert::Infallible;
+use std::io::ErrorKind;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use axum::http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::Service;
+
+use super::door::{AdmittedConnection, Door};
+use super::host::OverTls;
+use super::open_sockets::OpenSockets;
+use super::tls::{Certificate, HTTP_2};
+use super::watch::{self, Activity, InProgress, Watched, WatchedRequest};
+use crate::shares::ClientAddress;
+
+/// Bytes of the longest request line and headers together. Ours are below 2 KiB; cookies of a shared domain may add
+/// some.
+const MAX_HEADER_BYTES: usize = 16 * 1024;
+/// Read buffer of one connection, which is also the largest piece of an upload. Over HTTP/2 also what waits of one answer.
+const MAX_BUFFER_BYTES: usize = 64 * 1024;
+/// Requests in progress of one connection by HTTP/2. A page fetches about 80 files at once.
+const MAX_STREAMS: u32 = 100;
+/// Bytes of uploads that a client may send by HTTP/2 before they are read, in one request and in all of a connection
+/// together. So an upload has 10 Mb/s at a round trip of 100 ms, and a connection cannot fill more of the memory.
+const WINDOW_BYTES: u32 = 128 * 1024;
+/// Requests that a client has cancelled, and that have not been ended here yet. A browser cancels some when a page is left;
+/// whoever has more loses the connection (CVE-2023-44487).
+const MAX_CANCELLED: usize = 20;
+/// Time for which sent data may stay unacknowledged, or a reader may keep its window shut, before the connection is
+/// ended (TCP_USER_TIMEOUT). Shorter would end calls over a short outage, which they survive otherwise.
+const UNACKNOWLEDGED_FOR: Duration = Duration::from_secs(30);
+/// Time that a request in progress has after the server was asked to stop.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Everything that serving needs beside sockets.
+#[derive(Clone)]
+pub struct Front {
+    pub router: Router,
+    pub certificate: Option<Certificate>,
+    pub limits: watch::WatchLimits,
+    /// Addresses of proxies. They have no share of the connections, because theirs belong to many clients.
+    pub(crate) trusted_proxies: Arc<[IpAddr]>,
+    pub door: Door,
+    pub stop: CancellationToken,
+    pub connections: TaskTracker,
+}
+
+impl Front {
+    pub(super) fn address_of(&self, client: SocketAddr) -> ClientAddress {
+        let ip = client.ip().to_canonical();
+        if self.trusted_proxies.iter().any(|proxy| proxy.to_canonical() == ip) {
+            return ClientAddress::THIS_MACHINE;
+        }
+        ip.into()
+    }
+}
+
+/// A connection's place and activity, and what serves it.
+struct Served {
+    guest: Arc<AdmittedConnection>,
+    activity: Arc<Activity>,
+    front: Front,
+}
+
+/// Serves a connection until it ends, is ended for another one, or has held its place for too long.
+pub(super) async fn watched(stream: TcpStream, client: SocketAddr, tls: bool, guest: AdmittedConnection, front: Front) {
+    let _open = super::metrics::OpenConnection::new();
+    let (guest, activity) = (Arc::new(guest), Arc::new(Activity::default()));
+    let (limits, door) = (front.limits, guest.door().clone());
+    let served = Served {
+        guest: Arc::clone(&guest),
+        activity: Arc::clone(&activity),
+        front,
+    };
+    tokio::select! {
+        () = connection(stream, client, tls, served) => {}
+        () = guest.gives_way() => tracing::debug!(%client, "ended for another connection, as it had sent nothing"),
+        why = watch::until_given_up(&activity, &door, limits) => tracing::debug!(%client, ?why, "connection given up"),
+    }
+}
+
+async fn connection(mut stream: TcpStream, client: SocketAddr, tls: bool, served: Served) {
+    let socket = socket2::SockRef::from(&stream);
+    // Best effort: the connection works without these options, too.
+    let _ = socket.set_tcp_nodelay(true);
+    let _ = socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED_FOR));
+    let activity = Arc::clone(&served.activity);
+    let Some(certificate) = served.front.certificate.as_ref().filter(|_| tls) else {
+        let socket = stream;
+        return http(Watched { socket, activity }, client, Protocol::PLAIN, served).await;
+    };
+    let acceptor = TlsAcceptor::from(certificate.current());
+    let handshake = async {
+        let mut first = [0];
+        stream.peek(&mut first).await?;
+        if first[0].is_ascii_uppercase() {
+            answer_without_https(&mut stream).await?;
+            return Err(ErrorKind::InvalidData.into());
+        }
+        let socket = stream;
+        acceptor.accept(Watched { socket, activity }).await
+    };
+    match tokio::time::timeout(served.front.limits.silence, handshake).await {
+        Ok(Ok(stream)) => {
+            let protocol = Protocol {
+                over_tls: OverTls(true),
+                is_http_2: stream.get_ref().1.alpn_protocol() == Some(HTTP_2),
+            };
+            http(stream, client, protocol, served).await;
+        }
+        Ok(Err(error)) => tracing::debug!(%client, %error, "TLS handshake failed"),
+        Err(_) => tracing::debug!(%client, "TLS handshake did not finish in time"),
+    }
+}
+
+/// Answers a client that left out the "s" of https. A TLS record starts with a small number, an HTTP request with a
+/// capital letter.
+async fn answer_without_https(stream: &mut TcpStream) -> std::io::Result<()> {
+    const BODY: &str = r#"{"error":"this address needs https:// in front of it"}"#;
+    let answer = format!(
+        "HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{BODY}",
+        BODY.len()
+    );
+    // The request is read first: closing a socket with unread data resets it, and the answer would be lost.
+    let _some = stream.read(&mut [0; 4_096]).await?;
+    stream.write_all(answer.as_bytes()).await?;
+    stream.shutdown().await
+}
+
+/// What a client speaks on its connection.
+#[derive(Clone, Copy)]
+struct Protocol {
+    over_tls: OverTls,
+    is_http_2: bool,
+}
+
+impl Protocol {
+    /// Browsers speak HTTP/2 over TLS only.
+    const PLAIN: Protocol = Protocol {
+        over_tls: OverTls(false),
+        is_http_2: false,
+    };
+}
+
+async fn http<S>(stream: S, client: SocketAddr, protocol: Protocol, served: Served)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let Served { guest, activity, front } = served;
+    let sockets = OpenSockets::new(&guest, &activity);
+    let answering = Answering {
+        client,
+        over_tls: protocol.over_tls,
+        router: front.router.clone(),
+        guest,
+        activity,
+        sockets: sockets.clone(),
+    };
+    let service = hyper::service::service_fn(move |request| answering.answer(request));
+    let io = TokioIo::new(stream);
+    let result = if protocol.is_http_2 {
+        let serving = http_2().serve_connection(io, service);
+        tokio::pin!(serving);
+        tokio::select! {
+            result = serving.as_mut() => result,
+            () = until_ending(&front, &sockets) => {
+                serving.as_mut().graceful_shutdown();
+                until_ended(serving, &sockets).await
+            }
+        }
+    } else {
+        let serving = http_1(&front).serve_connection(io, service).with_upgrades();
+        tokio::pin!(serving);
+        tokio::select! {
+            result = serving.as_mut() => result,
+            () = front.stop.cancelled() => {
+                serving.as_mut().graceful_shutdown();
+                tokio::time::timeout(GRACE, serving).await.unwrap_or(Ok(()))
+            }
+        }
+    };
+    if let Err(error) = result {
+        tracing::debug!(%client, %error, "HTTP connection ended early");
+    }
+}
+
+fn http_1(front: &Front) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(front.limits.silence)
+        .max_header_size(MAX_HEADER_BYTES)
+        .max_buf_size(MAX_BUFFER_BYTES);
+    builder
+}
+
+fn http_2() -> http2::Builder<TokioExecutor> {
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder
+        .timer(TokioTimer::new())
+        .enable_connect_protocol()
+        .max_header_list_size(MAX_HEADER_BYTES as u32)
+        .max_concurrent_streams(MAX_STREAMS)
+        .max_pending_accept_reset_streams(MAX_CANCELLED)
+        .initial_stream_window_size(WINDOW_BYTES)
+        .initial_connection_window_size(WINDOW_BYTES)
+        .max_send_buf_size(MAX_BUFFER_BYTES);
+    builder
+}
+
+/// Returns when no more requests are to come by this connection: the server stops, or the connection was for a WebSocket
+/// that has ended.
+async fn until_ending(front: &Front, sockets: &OpenSockets) {
+    tokio::select! {
+        () = front.stop.cancelled() => {}
+        () = sockets.last_has_ended() => {}
+    }
+}
+
+/// Waits until the requests in progress are answered. WebSockets end by themselves; the rest is given up after a time.
+async fn until_ended<F>(serving: F, sockets: &OpenSockets) -> hyper::Result<()>
+where
+    F: Future<Output = hyper::Result<()>>,
+{
+    let too_long = async {
+        tokio::time::sleep(GRACE).await;
+        sockets.none_is_open().await;
+    };
+    tokio::select! {
+        result = serving => result,
+        () = too_long => Ok(()),
+    }
+}
+
+/// What answers the requests of one connection.
+struct Answering {
+    client: SocketAddr,
+    over_tls: OverTls,
+    router: Router,
+    guest: Arc<AdmittedConnection>,
+    activity: Arc<Activity>,
+    sockets: OpenSockets,
+}
+
+impl Answering {
+    fn answer(
+        &self,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Result<Response<Body>, Infallible>> + Send + use<> {
+        self.guest.heard();
+        let in_progress = InProgress::begin(&self.activity);
+        let mut request = request.map(|body| WatchedRequest::noted(Body::new(body), &self.activity));
+        let extensions = request.extensions_mut();
+        extensions.insert(ConnectInfo(self.client));
+        extensions.insert(self.over_tls);
+        extensions.insert(self.sockets.clone());
+        let mut router = self.router.clone();
+        async move {
+            let response = router.call(request).await.unwrap_or_else(|never| match never {});
+            Ok(response.map(|body| in_progress.until_sent(body)))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use tokio::time::{Instant, sleep};
+
+    use super::*;
+
+    const ANSWER_BYTES: usize = 400_000;
+
+    fn front() -> Front {
+        Front {
+            router: Router::new().route("/", get(async || "x".repeat(ANSWER_BYTES))),
+            certificate: None,
+            limits: watch::WatchLimits {
+                silence: Duration::from_secs(15),
+                bytes_per_s: 8_000,
+            },
+            trusted_proxies: Arc::new([]),
+            door: Door::new(10, 100),
+            stop: CancellationToken::new(),
+            connections: TaskTracker::new(),
+        }
+    }
+
+    /// The bytes sent to a client that reads `bytes_per_s`, and the time that its connection lasts.
+    async fn read_at(bytes_per_s: usize) -> (usize, Duration) {
+        let (front, client) = (front(), SocketAddr::from(([127, 0, 0, 1], 1)));
+        let guest = Arc::new(front.door.admit(client.ip().into()).await.unwrap());
+        let (activity, door) = (Arc::new(Activity::default()), front.door.clone());
+        let (socket, mut other) = tokio::io::duplex(1_024);
+        let limits = front.limits;
+        let served = Served {
+            guest,
+            activity: Arc::clone(&activity),
+            front,
+        };
+        let serving = tokio::spawn(async move {
+            let activity_too = Arc::clone(&activity);
+            tokio::select! {
+                () = http(Watched { socket, activity }, client, Protocol::PLAIN, served) => {}
+                _ = watch::until_given_up(&activity_too, &door, limits) => {}
+            }
+        });
+        let since = Instant::now();
+        other.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        let (mut got, mut buffer) = (0, vec![0; bytes_per_s]);
+        while let Ok(bytes @ 1..) = other.read(&mut buffer).await {
+            got += bytes;
+            sleep(Duration::from_secs(1).mul_f64(bytes as f64 / bytes_per_s as f64)).await;
+        }
+        serving.await.unwrap();
+        (got, since.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_is_taken_too_slowly_is_ended_and_one_at_the_least_speed_is_not() {
+        let (got, lasted) = read_at(100).await;
+        assert!(got < ANSWER_BYTES / 10, "{got}");
+        assert!(lasted < Duration::from_secs(40), "{lasted:?}");
+        let (got, lasted) = read_at(10_000).await;
+        assert!(got > ANSWER_BYTES, "{got}");
+        // The idle connection is ended, too.
+        assert!(lasted < Duration::from_secs(70), "{lasted:?}");
+    }
+}
