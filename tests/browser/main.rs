@@ -30,6 +30,7 @@ mod losses;
 mod media;
 mod meet;
 mod messages;
+mod one_connection;
 mod outage;
 mod page_logic;
 mod quality;
