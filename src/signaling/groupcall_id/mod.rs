@@ -196,7 +196,9 @@ impl GroupcallIdDialogue {
             "receiveVideoFrom" => receive_video_from(client, &message).await,
             "onIceCandidate" => on_ice_candidate(client, &message),
             "videoWants" => {
-                let outcome = client.request(Command::Want(video_wants(&message))).await;
+                let outcome = client
+                    .request(Command::Want(video_wants(|name| message.get(name))))
+                    .await;
                 client.silent(outcome)
             }
             "leaveRoom" => leave_room(client).await,

@@ -210,7 +210,9 @@ impl GroupcallTypeDialogue {
             "onIceCandidate" => on_ice_candidate(&message),
             "receiveVideoFrom" => receive_video_from(client, &message).await,
             "videoWants" => {
-                let outcome = client.request(Command::Want(video_wants(&message))).await;
+                let outcome = client
+                    .request(Command::Want(video_wants(|name| message.get(name))))
+                    .await;
                 Ok(client.silent(outcome))
             }
             "leave" => leave(client).await,
