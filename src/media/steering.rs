@@ -3,17 +3,17 @@
 //! rate that all may take together.
 //!
 //! Whoever wants more gets it at once. Less is asked for only after nobody has wanted more for some seconds: people look back.
-//! Clients that understand it are told the encodings by name. Others are held to a rate (REMB), at which libwebrtc leaves out its
+//! Clients that understand it are sent orders, which name the encodings. Others are held to a rate (REMB), at which libwebrtc leaves out its
 //! higher encodings by itself. A video in one encoding has nothing to leave out: its rate follows the paths of those who watch it.
 
-mod told;
+mod orders;
 mod wish;
 
 use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
 
-pub(crate) use self::told::{Order, Told};
+pub(crate) use self::orders::{Order, SentOrders};
 pub use self::wish::Wish;
 use super::layers::{LayerSet, MAX_LAYERS};
 use crate::ids::TrackId;
@@ -261,9 +261,9 @@ impl Margin {
 }
 
 impl Steering {
-    /// Settles what is wanted. `sound` is what the connection's sound takes, or `None` where it brings none. `is_told` says
-    /// whether the client is told its encodings by name.
-    pub(crate) fn decide(&mut self, now: Instant, published: &[Published], sound: Option<u64>, is_told: bool) {
+    /// Settles what is wanted. `sound` is what the connection's sound takes, or `None` where it brings none. `takes_orders`
+    /// says whether the client understands orders that name its encodings.
+    pub(crate) fn decide(&mut self, now: Instant, published: &[Published], sound: Option<u64>, takes_orders: bool) {
         self.videos
             .retain(|video| published.iter().any(|one| one.id == video.id));
         let (mut total, mut is_bound) = (0_u64, !published.is_empty());
@@ -283,10 +283,10 @@ impl Steering {
             video.settle(one);
             changes |= video.share != before;
             let rate = match video.share {
-                Share::None if is_told => None,
+                Share::None if takes_orders => None,
                 Share::None => Some(UNWATCHED_BPS),
                 Share::All if one.is_single() => video.rate_of_paths(),
-                Share::UpTo(top) if !is_told => {
+                Share::UpTo(top) if !takes_orders => {
                     is_excess |= one.has(true, |at| !video.wanted.contains(at));
                     is_lack |= one.has(false, |at| video.wanted.contains(at));
                     Some(video.usual_rate(one, top) / 100 * self.margin.hundredths)

@@ -82,10 +82,10 @@ async fn what_nobody_watches_stops_and_is_there_again_when_somebody_comes() {
     println!("a picture after {waited:.0} ms; m and h are sent again after {resumed:?} ms");
     assert!(waited < 1_500.0, "a picture after {waited} ms");
     assert!(resumed.iter().all(|millis| *millis < 2_000.0), "{resumed:?}");
-    let told: Vec<String> = page.eval("steering.told").await;
+    let received: Vec<String> = page.eval("steering.received").await;
     assert!(
-        !told.contains(&"sendLayers".to_owned()),
-        "nobody asked for it: {told:?}"
+        !received.contains(&"sendLayers".to_owned()),
+        "nobody asked for it: {received:?}"
     );
 }
 

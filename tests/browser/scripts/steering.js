@@ -7,7 +7,7 @@ globalThis.steering = (() => {
     { rid: 'h', scaleResolutionDownBy: 1, maxBitrate: 1_700_000 },
   ];
   const samples = [];
-  const told = [];
+  const received = [];
   let connection;
 
   // Enters the room; returns how to make a connection there.
@@ -17,7 +17,7 @@ globalThis.steering = (() => {
     const answers = new Map();
     socket.addEventListener('message', ({ data }) => {
       const message = JSON.parse(data);
-      told.push(message.id);
+      received.push(message.id);
       if (message.id === 'receiveVideoAnswer') answers.get(message.name)(message.sdpAnswer);
     });
     socket.send(JSON.stringify({ id: 'joinRoom', name, room: 'steering', ...also }));
@@ -41,7 +41,7 @@ globalThis.steering = (() => {
   };
 
   return {
-    told,
+    received,
     samples,
 
     async publish(simulcast) {
