@@ -25,6 +25,8 @@ pub(crate) const INTERVAL: Duration = Duration::from_secs(1);
 pub(crate) const SOON: Duration = Duration::from_millis(100);
 /// Time for which nobody must want something before it is no longer asked for.
 const QUIET: Duration = Duration::from_secs(5);
+/// Heights that are remembered of those that were wanted in that time. Windows are dragged through many.
+const LESS_MAX: usize = 4;
 /// Rate of the videos that nobody watches, each: enough for a small picture, so that the first viewer waits for a key frame alone.
 const UNWATCHED_BPS: u64 = 50_000;
 /// Least rate for the sound of a connection, so that no bound on pictures ever starves it: twice what browsers send.
@@ -115,8 +117,8 @@ struct Video {
     id: TrackId,
     /// Height that counts.
     height: u16,
-    /// Time since which less is wanted, and the most that was wanted since then.
-    less: Option<(Instant, u16)>,
+    /// Lower heights, the highest first: the time since which no more than each was wanted.
+    less: SmallVec<[(Instant, u16); LESS_MAX]>,
     /// The wish of those who watched it last.
     last: Wish,
     share: Share,
@@ -128,7 +130,7 @@ impl Video {
         Video {
             id,
             height: Wish::ANY,
-            less: None,
+            less: SmallVec::new(),
             last: Wish::EVERYTHING,
             share: Share::All,
             wanted: LayerSet::ALL,
@@ -141,15 +143,24 @@ impl Video {
             self.last = wish;
         }
         if wish.height >= self.height {
-            (self.height, self.less) = (wish.height, None);
+            self.height = wish.height;
+            self.less.clear();
             return;
         }
-        let (since, most) = self.less.unwrap_or((now, 0));
-        let most = most.max(wish.height);
-        self.less = Some((since, most));
-        if now.saturating_duration_since(since) >= QUIET {
-            self.height = most;
-            self.less = (wish.height < most).then_some((now, wish.height));
+        let mut since = now;
+        while let Some(&(before, height)) = self.less.last()
+            && height <= wish.height
+        {
+            since = before;
+            self.less.pop();
+        }
+        // Without the steps before, the height falls a little later, and then as far.
+        self.less.truncate(LESS_MAX - 1);
+        self.less.push((since, wish.height));
+        let is_due = |(since, _): &&(Instant, u16)| now.saturating_duration_since(*since) >= QUIET;
+        let due = self.less.iter().take_while(is_due).count();
+        if let Some((_, height)) = self.less.drain(..due).last() {
+            self.height = height;
         }
     }
 

@@ -338,3 +338,53 @@ async fn the_server_sends_what_the_tile_shows_and_only_sound_to_a_tab_that_nobod
         no_errors(page).await;
     }
 }
+
+/// Expression: frames that were sent of the middle and of the highest layer so far.
+const UPPER_SENT: &str = "(await probe.outbound('video')).filter(({ rid }) => rid === 'h' || rid === 'f')
+    .reduce((sum, { framesSent }) => sum + (framesSent ?? 0), 0)";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tile_of_180_lines_stops_the_upper_layers_of_a_page_within_eight_seconds_until_it_grows() {
+    let _turn = turn().await;
+    let server = Server::start().await;
+    let chromium = Chromium::start();
+    let camera = Options {
+        camera: "fps=30",
+        ..Options::default()
+    };
+    let sender = enter_with(&chromium, &server, 1, camera).await;
+    let viewer = enter(&chromium, &server, 2).await;
+    viewer.sees_and_hears(1).await;
+    let highest = "(await probe.inbound('video'))[0].frameHeight === 720";
+    viewer.until("the highest layer comes", MEDIA_PATIENCE, highest).await;
+    let upper = format!(
+        "(await (async () => {{
+            const before = {UPPER_SENT};
+            await new Promise((resolve) => setTimeout(resolve, 1000));
+            return ({UPPER_SENT}) - before;
+        }})())"
+    );
+    sender
+        .until("an upper layer is sent", MEDIA_PATIENCE, &format!("{upper} > 10"))
+        .await;
+    let area = "Object.assign(document.getElementById('stage').style, { flex: 'none', width: args[0], height: args[1] }); return null;";
+    viewer.run::<()>(area, &["400px".into(), "150px".into()]).await;
+    let within = Duration::from_secs(8 + 1);
+    sender
+        .until("the upper layers stand still", within, &format!("{upper} === 0"))
+        .await;
+    let lowest = "(await probe.inbound('video'))[0].frameHeight === 180";
+    viewer.until("the lowest layer comes", MEDIA_PATIENCE, lowest).await;
+    assert_eq!(sender.eval::<f64>(&upper).await, 0.0, "they stay as they are");
+    viewer.run::<()>(area, &["".into(), "".into()]).await;
+    sender
+        .until(
+            "an upper layer is sent again",
+            SIGNAL_PATIENCE,
+            &format!("{upper} > 10"),
+        )
+        .await;
+    for page in [&sender, &viewer] {
+        no_errors(page).await;
+    }
+}

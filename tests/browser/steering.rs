@@ -89,6 +89,45 @@ async fn what_nobody_watches_stops_and_is_there_again_when_somebody_comes() {
     );
 }
 
+/// Waits until the upper encodings have stood still for two seconds. Returns the longest time after `since` in which one was sent.
+async fn upper_stop(page: &Page, since: f64) -> f64 {
+    let still = "['m', 'h'].every((rid) => \
+                 (steering.rates(performance.now() - 2000, performance.now())[rid] ?? 0) === 0)";
+    page.until("the upper encodings stand still", MEDIA_PATIENCE, still)
+        .await;
+    let mut longest = 0.0;
+    for rid in ["m", "h"] {
+        let body = "return steering.stopped(args[0], args[1]);";
+        longest = page.run::<f64>(body, &[rid.into(), since.into()]).await.max(longest);
+    }
+    longest
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_the_only_viewer_shows_180_lines_the_upper_encodings_stop_and_come_back_when_they_show_more() {
+    let _turn = turn().await;
+    let server = Server::start().await;
+    let chromium = Chromium::start();
+    let page = publisher(&chromium, &server, true).await;
+    watch(&page).await;
+    sends_everything(&page).await;
+    let since: f64 = page.eval("(steering.viewer.want(180), performance.now())").await;
+    let stopped = upper_stop(&page, since).await;
+    println!("the upper encodings stop after {stopped:.0} ms");
+    assert!((4_000.0..8_000.0).contains(&stopped), "after {stopped} ms");
+    let small = rates(&page, Duration::from_secs(2)).await;
+    let lowest = small.get("l").copied().unwrap_or(0.0);
+    assert!(lowest > 50.0, "the lowest goes on: {small:?}");
+    let since: f64 = page.eval("(steering.viewer.want(720), performance.now())").await;
+    sends_everything(&page).await;
+    for rid in ["m", "h"] {
+        let body = "return steering.resumed(args[0], args[1]);";
+        let resumed: f64 = page.run(body, &[rid.into(), since.into()]).await;
+        println!("{rid} is sent again after {resumed:.0} ms");
+        assert!((0.0..3_000.0).contains(&resumed), "after {resumed} ms");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn one_encoding_between_two_is_not_held_back_on_a_fast_path_and_nearly_stops_unwatched() {
     let _turn = turn().await;
