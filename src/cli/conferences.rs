@@ -5,7 +5,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use super::output::{CommandError, print, table};
 use super::password;
 use crate::ids::RoomName;
-use crate::storage::{Conference, ConferenceChange, Guests, NewConference, NewGuests, Records};
+use crate::storage::{ConferenceChange, ConferenceRecord, Guests, NewConference, NewGuests, Records};
 
 #[derive(Subcommand)]
 pub(super) enum Command {
@@ -146,7 +146,7 @@ async fn list(records: &Records) -> Result<(), CommandError> {
     print(&table(&rows))
 }
 
-fn row(conference: Conference) -> Vec<String> {
+fn row(conference: ConferenceRecord) -> Vec<String> {
     let hosts = if conference.has_host_pin { "pin" } else { "anybody" };
     let guests = match conference.guests {
         Guests::Nobody => "nobody",

@@ -3,17 +3,17 @@
 //! rate that all may take together.
 //!
 //! Whoever wants more gets it at once. Less is asked for only after nobody has wanted more for some seconds: people look back.
-//! Clients that understand it are told the encodings by name. Others are held to a rate (REMB), at which libwebrtc leaves out its
+//! Clients that understand it are sent orders, which name the encodings. Others are held to a rate (REMB), at which libwebrtc leaves out its
 //! higher encodings by itself. A video in one encoding has nothing to leave out: its rate follows the paths of those who watch it.
 
-mod told;
+mod orders;
 mod wish;
 
 use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
 
-pub(crate) use self::told::{Order, Told};
+pub(crate) use self::orders::{Order, SentOrders};
 pub use self::wish::Wish;
 use super::layers::{LayerSet, MAX_LAYERS};
 use crate::ids::TrackId;
@@ -25,6 +25,8 @@ pub(crate) const INTERVAL: Duration = Duration::from_secs(1);
 pub(crate) const SOON: Duration = Duration::from_millis(100);
 /// Time for which nobody must want something before it is no longer asked for.
 const QUIET: Duration = Duration::from_secs(5);
+/// Heights that are remembered of those that were wanted in that time. Windows are dragged through many.
+const LESS_MAX: usize = 4;
 /// Rate of the videos that nobody watches, each: enough for a small picture, so that the first viewer waits for a key frame alone.
 const UNWATCHED_BPS: u64 = 50_000;
 /// Least rate for the sound of a connection, so that no bound on pictures ever starves it: twice what browsers send.
@@ -115,8 +117,8 @@ struct Video {
     id: TrackId,
     /// Height that counts.
     height: u16,
-    /// Time since which less is wanted, and the most that was wanted since then.
-    less: Option<(Instant, u16)>,
+    /// Lower heights, the highest first: the time since which no more than each was wanted.
+    less: SmallVec<[(Instant, u16); LESS_MAX]>,
     /// The wish of those who watched it last.
     last: Wish,
     share: Share,
@@ -128,7 +130,7 @@ impl Video {
         Video {
             id,
             height: Wish::ANY,
-            less: None,
+            less: SmallVec::new(),
             last: Wish::EVERYTHING,
             share: Share::All,
             wanted: LayerSet::ALL,
@@ -141,15 +143,24 @@ impl Video {
             self.last = wish;
         }
         if wish.height >= self.height {
-            (self.height, self.less) = (wish.height, None);
+            self.height = wish.height;
+            self.less.clear();
             return;
         }
-        let (since, most) = self.less.unwrap_or((now, 0));
-        let most = most.max(wish.height);
-        self.less = Some((since, most));
-        if now.saturating_duration_since(since) >= QUIET {
-            self.height = most;
-            self.less = (wish.height < most).then_some((now, wish.height));
+        let mut since = now;
+        while let Some(&(before, height)) = self.less.last()
+            && height <= wish.height
+        {
+            since = before;
+            self.less.pop();
+        }
+        // Without the steps before, the height falls a little later, and then as far.
+        self.less.truncate(LESS_MAX - 1);
+        self.less.push((since, wish.height));
+        let is_due = |(since, _): &&(Instant, u16)| now.saturating_duration_since(*since) >= QUIET;
+        let due = self.less.iter().take_while(is_due).count();
+        if let Some((_, height)) = self.less.drain(..due).last() {
+            self.height = height;
         }
     }
 
@@ -261,9 +272,9 @@ impl Margin {
 }
 
 impl Steering {
-    /// Settles what is wanted. `sound` is what the connection's sound takes, or `None` where it brings none. `is_told` says
-    /// whether the client is told its encodings by name.
-    pub(crate) fn decide(&mut self, now: Instant, published: &[Published], sound: Option<u64>, is_told: bool) {
+    /// Settles what is wanted. `sound` is what the connection's sound takes, or `None` where it brings none. `takes_orders`
+    /// says whether the client understands orders that name its encodings.
+    pub(crate) fn decide(&mut self, now: Instant, published: &[Published], sound: Option<u64>, takes_orders: bool) {
         self.videos
             .retain(|video| published.iter().any(|one| one.id == video.id));
         let (mut total, mut is_bound) = (0_u64, !published.is_empty());
@@ -283,10 +294,10 @@ impl Steering {
             video.settle(one);
             changes |= video.share != before;
             let rate = match video.share {
-                Share::None if is_told => None,
+                Share::None if takes_orders => None,
                 Share::None => Some(UNWATCHED_BPS),
                 Share::All if one.is_single() => video.rate_of_paths(),
-                Share::UpTo(top) if !is_told => {
+                Share::UpTo(top) if !takes_orders => {
                     is_excess |= one.has(true, |at| !video.wanted.contains(at));
                     is_lack |= one.has(false, |at| video.wanted.contains(at));
                     Some(video.usual_rate(one, top) / 100 * self.margin.hundredths)

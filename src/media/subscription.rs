@@ -496,8 +496,8 @@ mod tests {
             })
         }
 
-        /// Tells the sender that a packet has come. Returns the bytes for which it takes it.
-        fn told(&mut self, number: u16) -> Option<u32> {
+        /// Reports to the sender that a packet has come. Returns the bytes for which it takes it.
+        fn reported(&mut self, number: u16) -> Option<u32> {
             let [high, low] = number.to_be_bytes();
             let mut reports = Vec::new();
             let body = [high, low, 0, 1, 0, 0, 0, 0, 0x20, 1, 4, 0];
@@ -566,12 +566,12 @@ mod tests {
             let requested = [sequence(&packets[0]), sequence(&packets[1])];
             for packet in packets.into_iter().chain(scene.nack(&requested)) {
                 assert_eq!(number(&packet), Some(expected));
-                assert_eq!(scene.told(expected), Some(packet.len() as u32 + 28));
+                assert_eq!(scene.reported(expected), Some(packet.len() as u32 + 28));
                 expected += 1;
             }
         }
         assert_eq!(expected, 40);
-        assert_eq!(scene.told(expected), None);
+        assert_eq!(scene.reported(expected), None);
     }
 
     #[test]

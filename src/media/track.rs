@@ -90,11 +90,11 @@ pub struct Track {
     pub layers: SmallVec<[Layer; 1]>,
     pub subscribers: Vec<SubscriptionKey>,
     pub mirrors: SmallVec<[Mirror; 1]>,
-    /// What the worker on which it is published was told last of the viewers here, and when.
-    pub(crate) told_wish: Option<(Instant, Wish)>,
-    /// What it was told last that listeners here lose.
-    pub(crate) told_loss: Option<u8>,
-    /// Whether that is to be told anew.
+    /// What the worker on which it is published was sent last about the viewers here, and when.
+    pub(crate) sent_wish: Option<(Instant, Wish)>,
+    /// Loss of the listeners here that it was sent last.
+    pub(crate) sent_loss: Option<u8>,
+    /// Whether that is to be sent anew.
     pub(crate) is_wish_unsent: bool,
     /// Loudness of the track, if it is sound.
     pub(crate) audio_level: AudioLevel,
@@ -150,8 +150,8 @@ impl Track {
             layers: SmallVec::new(),
             subscribers: Vec::new(),
             mirrors: SmallVec::new(),
-            told_wish: None,
-            told_loss: None,
+            sent_wish: None,
+            sent_loss: None,
             is_wish_unsent: false,
             audio_level: AudioLevel::default(),
             arrivals: Vec::new(),

@@ -1,4 +1,4 @@
-//! What a client wants of videos, as both families of the group call say it, and the words for what it gets.
+//! What a client wants of videos, as the families of the group call and of conferences say it, and the words for what it gets.
 //!
 //! `lastN`, `onStage`, `heights` and `screens` are read each for itself, and one that is not what it should be counts as missing.
 //! Of each list the first 64 names are read. A name may be of somebody who is not there.
@@ -22,17 +22,18 @@ const HEIGHT_MAX: u16 = 16_384;
 /// The name that stands for everybody who is not named.
 const OTHERS: &str = "*";
 
-pub(crate) fn video_wants(message: &Value) -> Box<VideoWants> {
-    let last_n = message.get("lastN").and_then(number);
-    let on_stage = message.get("onStage").and_then(Value::as_array);
+/// `field` gives the value of a field of the message.
+pub(crate) fn video_wants<'a>(field: impl Fn(&str) -> Option<&'a Value>) -> Box<VideoWants> {
+    let last_n = field("lastN").and_then(number);
+    let on_stage = field("onStage").and_then(Value::as_array);
     let on_stage = on_stage.into_iter().flatten().take(NAMES_MAX);
     Box::new(VideoWants {
         last_n: last_n.map_or(LAST_N, usize::from),
         on_stage: on_stage
             .filter_map(|name| Name::deserialize(name).ok()?.user().ok())
             .collect(),
-        cameras: heights(message.get("heights")),
-        screens: heights(message.get("screens")),
+        cameras: heights(field("heights")),
+        screens: heights(field("screens")),
     })
 }
 
@@ -120,6 +121,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    fn video_wants(message: &Value) -> Box<VideoWants> {
+        super::video_wants(|name| message.get(name))
+    }
 
     #[test]
     fn what_is_wanted_is_read_and_whatever_is_not_what_it_should_be_counts_as_missing() {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::checks::{Lock, PasswordAttempt};
 use super::database::{LockKey, alone, reading, writing};
-use super::entry::{Conference, Guests, ShownPin, Verdict, check_pin};
+use super::entry::{ConferenceRecord, Guests, ShownPin, Verdict, check_pin};
 use super::errors::AdmitError;
 use super::{RecordError, Records, check_id, local_part, passwords, storable};
 use crate::clock::MonotonicClock;
@@ -48,7 +48,7 @@ pub struct ConferenceChange {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     pub role: Role,
-    pub conference: Conference,
+    pub conference: ConferenceRecord,
 }
 
 /// The reason why somebody may not enter a conference.
@@ -69,7 +69,7 @@ pub enum NoEntry {
 
 /// A conference with the hashes of its PINs.
 pub(super) struct ConferenceRow {
-    pub(super) conference: Conference,
+    pub(super) conference: ConferenceRecord,
     host_pin_hash: Option<String>,
     guest_pin_hash: Option<String>,
 }
@@ -81,7 +81,7 @@ const SELECT: &str =
 
 impl ConferenceRow {
     fn of((alias, name, host_pin_hash, guest_pin_hash, guests_allowed, waits_for_host): Row) -> Self {
-        let conference = Conference {
+        let conference = ConferenceRecord {
             alias: RoomName::from(alias.as_str()),
             name,
             has_host_pin: host_pin_hash.is_some(),
@@ -109,7 +109,7 @@ impl ConferenceRow {
 
 impl Records {
     /// All conferences, by alias.
-    pub async fn conferences(&self) -> Result<Vec<Conference>, sqlx::Error> {
+    pub async fn conferences(&self) -> Result<Vec<ConferenceRecord>, sqlx::Error> {
         let sql = format!("{SELECT} ORDER BY alias");
         let rows: Vec<Row> =
             reading!(&self.database, pool => sqlx::query_as(sqlx::AssertSqlSafe(sql)).fetch_all(pool).await)?;

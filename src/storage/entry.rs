@@ -18,9 +18,9 @@ pub enum Guests {
     Anybody,
 }
 
-/// A conference: a room that is entered with PINs. They are not part of it.
+/// The record of a conference: a room that is entered with PINs. They are not part of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Conference {
+pub struct ConferenceRecord {
     /// Name of its room, which people dial.
     pub alias: RoomName,
     /// Name that people are shown.
@@ -58,7 +58,7 @@ pub enum Verdict {
     Wrong,
 }
 
-impl Conference {
+impl ConferenceRecord {
     /// What becomes of somebody who shows this.
     pub fn judge(&self, shown: ShownPin<'_>) -> Verdict {
         let asks = Verdict::AsksForPin {
@@ -97,8 +97,8 @@ pub(super) fn check_pin(pin: &str) -> Result<(), RecordError> {
 mod tests {
     use super::*;
 
-    fn conference(has_host_pin: bool, guests: Guests) -> Conference {
-        Conference {
+    fn conference(has_host_pin: bool, guests: Guests) -> ConferenceRecord {
+        ConferenceRecord {
             alias: RoomName::from("board"),
             name: "Board".to_owned(),
             has_host_pin,

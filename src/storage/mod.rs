@@ -37,7 +37,7 @@ pub use channels::{Begun, CallRecord, Ending, KeptReports, Member, MemberStatus,
 pub use common_clock::CommonClock;
 pub use conferences::{ConferenceChange, Entry, NewConference, NewGuests, NoEntry};
 use database::{Database, writing};
-pub use entry::{Conference, Guests, ShownPin, Verdict};
+pub use entry::{ConferenceRecord, Guests, ShownPin, Verdict};
 pub use errors::{AdmitError, OpenError, RecordError};
 pub use files::FileRecord;
 pub use logins::NotLoggedIn;

@@ -28,6 +28,7 @@ import { ConferenceEvents } from './conference-events.js';
 import { ConferencePeer } from './conference-peer.js';
 import { People } from './conference-people.js';
 import { PinRequired, Refused, ask, pathOf } from './conference-requests.js';
+import { ConferenceWants } from './conference-wants.js';
 import { REACH_PATIENCE_MS, reachProblem } from './reach.js';
 
 /**
@@ -99,6 +100,7 @@ export class ConferenceClient extends EventTarget {
   #tracks = { audio: null, video: null };
   /** @type {Record<'main' | 'send' | 'receive', ConferencePeer | null>} */
   #peers = { main: null, send: null, receive: null };
+  #wants = new ConferenceWants((fields) => this.#about(this.id, 'wants', fields), () => this.presenter);
   #handlers = {
     participant_sync_begin: () => this.people.beginSync(),
     participant_sync_end: () => this.people.endSync().forEach((person) => this.#emit('left', { person })),
@@ -194,6 +196,15 @@ export class ConferenceClient extends EventTarget {
   /** @param {MediaStreamTrack | null} track null shows nothing */
   setVideo(track) {
     this.#setTrack('video', track);
+  }
+
+  /**
+   * What the page wants of the pictures that come; the newest replaces the one before. VideoWants (video-wants.js) finds it out from
+   * the page. The tile of somebody's screen has the id `screen`.
+   * @param {import('./video-wants.js').Wants} wants
+   */
+  wantVideos(wants) {
+    this.#wants.set(wants);
   }
 
   /** @param {MediaStreamTrack | null} track null ends sharing */
@@ -304,6 +315,7 @@ export class ConferenceClient extends EventTarget {
     if (use !== 'main') return;
     this.#emit('layout', {});
     this.#report();
+    this.#wants.beginAnew();
     this.#reachTimer = setTimeout(() => peer === this.#peers.main && this.#setProblem(reachProblem(peer.pc)), REACH_PATIENCE_MS);
   }
 
@@ -423,6 +435,7 @@ export class ConferenceClient extends EventTarget {
 
   #presented(id) {
     this.presenter = id;
+    this.#wants.send();
     if (id === this.id || this.#isMany) return;
     if (id === null) this.#close('receive');
     else this.#open('receive').catch((error) => console.warn('patchbay: the screen is not shown', error));

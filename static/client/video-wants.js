@@ -1,5 +1,5 @@
 /**
- * Measures the tiles in which a page shows videos, and tells the room client what the page wants of each: as many pixels
+ * Measures the tiles in which a page shows videos, and gives the client what the page wants of each: as many pixels
  * as its tile has, none where it is not to be seen. Nothing is sent that nobody looks at.
  *
  * ```js
@@ -81,7 +81,7 @@ export class VideoWants {
   setLowData(lowData) {
     if (lowData === this.#lowData) return;
     this.#lowData = lowData;
-    this.#tell();
+    this.#send();
   }
 
   /** @param {boolean} isCovered whether something lies over all tiles */
@@ -89,7 +89,7 @@ export class VideoWants {
     if (isCovered === this.#isCovered) return;
     this.#isCovered = isCovered;
     if (isCovered) this.#soon();
-    else this.#tell();
+    else this.#send();
   }
 
   /** Forgets all tiles, and listens no more. */
@@ -107,7 +107,7 @@ export class VideoWants {
     if (!tile) return;
     tile.floating = type === 'enterpictureinpicture' ? (pictureInPictureWindow ?? null) : null;
     tile.floating?.addEventListener?.('resize', () => this.#soon());
-    this.#tell();
+    this.#send();
   };
 
   #viewsChanged(entries) {
@@ -121,7 +121,7 @@ export class VideoWants {
   /** Whoever comes back to the page is waiting for the pictures. */
   #visibilityChanged() {
     if (document.visibilityState === 'hidden') this.#soon();
-    else this.#tell();
+    else this.#send();
   }
 
   #soon() {
@@ -129,10 +129,10 @@ export class VideoWants {
     if (!this.#timer) this.#movingSince = now;
     clearTimeout(this.#timer);
     const wait = Math.min(QUIET_MS, this.#movingSince + MOVING_MS - now);
-    this.#timer = setTimeout(() => this.#tell(), Math.max(0, wait));
+    this.#timer = setTimeout(() => this.#send(), Math.max(0, wait));
   }
 
-  #tell() {
+  #send() {
     clearTimeout(this.#timer);
     this.#timer = 0;
     this.#client.wantVideos(this.#wants());

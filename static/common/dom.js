@@ -34,3 +34,9 @@ export function byId(id) {
 export function showOnly(shown, all) {
   for (const element of all) element.hidden = element !== shown;
 }
+
+/** @param {Element} front @param {Element} back @returns {boolean} whether nothing of one is to be seen behind the other */
+export function covers(front, back) {
+  const [over, under] = [front.getBoundingClientRect(), back.getBoundingClientRect()];
+  return over.left <= under.left && over.top <= under.top && over.right >= under.right && over.bottom >= under.bottom;
+}

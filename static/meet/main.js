@@ -86,7 +86,7 @@ async function call(callee) {
   showProblem('call-problem', null);
   try {
     const ending = await go(newClient(callee), { title: callee });
-    told(ending.hasMet ? 'calling.over' : calledInVain(ending), callee);
+    showNews(ending.hasMet ? 'calling.over' : calledInVain(ending), callee);
   } catch (error) {
     // It is the number of a meeting.
     if (error instanceof PinRequired) byId('number').value = callee;
@@ -100,7 +100,7 @@ async function enterMeeting(number, pin) {
   try {
     const ending = await go(pinAsked ?? newClient(number), { title: number, pin });
     askPin(null);
-    told(SENTENCES[ending.sentence] ?? { left: 'meet.left', lost: 'meet.lost', over: 'meet.over' }[ending.reason], number);
+    showNews(SENTENCES[ending.sentence] ?? { left: 'meet.left', lost: 'meet.lost', over: 'meet.over' }[ending.reason], number);
   } catch (error) {
     showProblem('enter-problem', sentenceFor(error, 'meet.unknownMeeting'), error);
   }
@@ -114,16 +114,16 @@ async function answered(ringing, answer) {
     await visit;
     try {
       await go(newClient(conference, token), { title: name, isAnswer: true });
-      told('calling.over', name);
+      showNews('calling.over', name);
     } catch (error) {
-      told('meet.notAnswered', name);
+      showNews('meet.notAnswered', name);
       console.warn('patchbay: not answered', error);
     }
   } else if (answer === 'refuse') {
-    told('messages.youRefused', name);
+    showNews('messages.youRefused', name);
     await account.registration?.refuse(ringing).catch((error) => console.warn('patchbay: not refused', error));
   } else {
-    told('messages.missed', name);
+    showNews('messages.missed', name);
   }
 }
 
@@ -175,7 +175,7 @@ function askPin(asking, required) {
 }
 
 /** Says what has become of a call or a meeting, here and in the list. */
-function told(key, name) {
+function showNews(key, name) {
   history.add(key, { name });
   byId('news').hidden = false;
   say(byId('news'), key, { name });

@@ -1,10 +1,9 @@
 /**
  * Shows the events of a conference: people, what they send, messages, and the state of the connection.
  */
+import { SCREEN } from '../client/conference-wants.js';
 import { t } from '../common/i18n.js';
 
-/** The tile of a screen that somebody shares. */
-export const SCREEN = 'screen';
 const TOAST_TEXT = 120;
 
 export class MeetingEvents {
@@ -72,6 +71,7 @@ export class MeetingEvents {
     const { stage, notices } = this.#meeting;
     if (person.id !== this.#client.id) {
       stage.remove(person.id);
+      this.#meeting.wants.unwatch(person.id);
       if (!person.isWaiting && !this.#client.isCall) notices.toast('toast.left', { name: person.name });
     }
     this.#meeting.stateChanged();
@@ -80,6 +80,7 @@ export class MeetingEvents {
   #addTile(person) {
     const tile = this.#meeting.stage.add({ id: person.id, name: person.name });
     tile.setMuted(person.isMuted || person.isQuiet);
+    this.#meeting.wants.watch(person.id, tile.video);
     this.#spotlight();
     this.#meeting.picturesChanged();
   }
@@ -117,8 +118,10 @@ export class MeetingEvents {
       tile.setStream(screen);
       tile.setContained(true);
       tile.video.play().catch(() => {});
+      this.#meeting.wants.watch(SCREEN, tile.video);
     } else if (stage.tiles.has(SCREEN)) {
       stage.remove(SCREEN);
+      this.#meeting.wants.unwatch(SCREEN);
     }
     this.#spotlight();
   }

@@ -2,7 +2,9 @@
  * A meeting, or a call, on the screen: puts the conference client, the devices and the parts of the screen together, and
  * carries out what the person asks for. MeetingEvents shows the events of the conference.
  */
-import { byId } from '../common/dom.js';
+import { SCREEN } from '../client/conference-wants.js';
+import { VideoWants } from '../client/video-wants.js';
+import { byId, covers } from '../common/dom.js';
 import { label, onLanguageChange } from '../common/i18n.js';
 import { Chat } from '../room/chat.js';
 import { copyText } from '../room/clipboard.js';
@@ -16,7 +18,7 @@ import { Stage } from '../room/stage.js';
 import { Toolbar } from '../room/toolbar.js';
 import { keepAwake } from '../room/wake-lock.js';
 import { showCalling, showMeeting, showWaiting } from './screens.js';
-import { MeetingEvents, SCREEN } from './meeting-events.js';
+import { MeetingEvents } from './meeting-events.js';
 import { PeopleList } from './people-list.js';
 
 const PANELS = ['chat', 'people', 'settings'];
@@ -32,6 +34,8 @@ export class Meeting {
   chat;
   panels;
   people;
+  /** @type {VideoWants | null} */
+  wants = null;
 
   #toolbar;
   #menu;
@@ -47,7 +51,8 @@ export class Meeting {
   /** @param {import('../client/local-media.js').LocalMedia} media */
   constructor(media) {
     this.media = media;
-    this.stage = new Stage(byId('stage'), { onPinned: () => {} });
+    const onLarge = (id) => this.wants?.setOnStage(id === null ? [] : [id]);
+    this.stage = new Stage(byId('stage'), { onPinned: () => {}, onLarge });
     this.stage.setView('speaker');
     this.people = new PeopleList((ask) => this.attempt(ask));
     this.#toolbar = new Toolbar(byId('call'), (action, button) => this.act(action, button));
@@ -73,6 +78,7 @@ export class Meeting {
     [this.#title, this.#isOutgoing, this.#hasMet] = [title, isOutgoing, false];
     byId('room-name').textContent = title;
     this.people.follow(client);
+    this.wants = new VideoWants(client, { list: byId('stage') });
     new MeetingEvents(this);
     this.#timer = setInterval(() => this.#look(), LOOK_MS);
     keepAwake(true);
@@ -95,6 +101,8 @@ export class Meeting {
     byId('toasts').replaceChildren();
     this.chat.clear();
     this.stage.clear();
+    this.wants.close();
+    this.wants = null;
     this.#self = { id: '', track: null, stream: null };
     this.#sound.srcObject = null;
     this.media.close();
@@ -291,6 +299,8 @@ export class Meeting {
   #panelChanged(open) {
     this.#toolbar.setPanel(open);
     this.chat.setOpen(open === 'chat');
+    // On a phone the panel lies over everybody.
+    this.wants?.setCovered(open !== null && covers(byId('panel'), byId('stage')));
   }
 
   #unreadChanged(count) {

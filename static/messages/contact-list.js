@@ -59,7 +59,7 @@ export class ContactList {
     this.#list.replaceChildren(...sorted.map(([id, person]) => this.#row(id, person)));
     if (focused) this.#list.querySelector(`[data-focus="${CSS.escape(focused)}"]`)?.focus();
     byId('empty').hidden = sorted.length > 0;
-    this.#tellChosen();
+    this.#chosenChanged();
   }
 
   #row(id, { name, isOnline }) {
@@ -67,7 +67,7 @@ export class ContactList {
     box.addEventListener('change', () => {
       if (box.checked) this.#chosen.add(id);
       else this.#chosen.delete(id);
-      this.#tellChosen();
+      this.#chosenChanged();
     });
     const dot = h('span.dot');
     if (isOnline) dot.dataset.on = '';
@@ -82,7 +82,7 @@ export class ContactList {
     return label(button, kind === 'audio' ? 'calling.audio' : 'calling.video', { name });
   }
 
-  #tellChosen() {
+  #chosenChanged() {
     this.#onChosen([...this.#chosen]);
   }
 }

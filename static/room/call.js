@@ -4,7 +4,7 @@
  */
 import { StatsMonitor } from '../client/stats-monitor.js';
 import { VideoWants } from '../client/video-wants.js';
-import { byId } from '../common/dom.js';
+import { byId, covers } from '../common/dom.js';
 import { onLanguageChange } from '../common/i18n.js';
 import { Activity } from './activity.js';
 import { CallEvents } from './call-events.js';
@@ -285,9 +285,4 @@ export class Call {
   #title() {
     return this.#entry.roomTitle || this.client.room;
   }
-}
-
-function covers(front, back) {
-  const [over, under] = [front.getBoundingClientRect(), back.getBoundingClientRect()];
-  return over.left <= under.left && over.top <= under.top && over.right >= under.right && over.bottom >= under.bottom;
 }

@@ -2,7 +2,7 @@
  * The reason why a camera or a microphone is missing, and what to do about it in this browser.
  */
 import { permissionGuide } from '../client/media-errors.js';
-import { byId, h } from '../common/dom.js';
+import { h } from '../common/dom.js';
 import { say } from '../common/i18n.js';
 
 const WITH_STEPS = { denied: permissionGuide, deniedBySystem: () => 'system' };
@@ -13,18 +13,30 @@ const STEPS_PER_GUIDE = 3;
  * @param {() => void} onRetry
  */
 export function explainProblem(problem, onRetry) {
-  const dialog = byId('help');
-  say(byId('help-title'), `help.${problem}.title`);
-  say(byId('help-text'), `help.${problem}.text`, { host: location.hostname, port: location.port || '443' });
-  const guide = WITH_STEPS[problem]?.();
-  const steps = guide ? Array.from({ length: STEPS_PER_GUIDE }, (_, index) => say(h('li'), `guide.${guide}.${index + 1}`)) : [];
-  byId('help-steps').replaceChildren(...steps);
-  byId('help-steps').hidden = steps.length === 0;
-  byId('help-retry').hidden = problem === 'insecure' || problem === 'unsupported';
-  byId('help-retry').onclick = () => {
-    dialog.close();
+  document.getElementById('help')?.remove();
+  const dialog = dialogAbout(problem, onRetry);
+  document.body.append(dialog);
+  dialog.showModal();
+}
+
+function dialogAbout(problem, onRetry) {
+  const close = () => dialog.close();
+  const button = (look, key, onclick) => say(h(`button.button.${look}`, { type: 'button', onclick }), key);
+  const retry = button('primary', 'help.retry', () => {
+    close();
     onRetry();
-  };
-  byId('help-close').onclick = () => dialog.close();
-  if (!dialog.open) dialog.showModal();
+  });
+  const without = button('plain', 'help.without', close);
+  const canRetry = problem !== 'insecure' && problem !== 'unsupported';
+  const guide = WITH_STEPS[problem]?.();
+  const steps = guide && Array.from({ length: STEPS_PER_GUIDE }, (_, index) => say(h('li'), `guide.${guide}.${index + 1}`));
+  const dialog = h(
+    'dialog.card.help',
+    { id: 'help', 'aria-labelledby': 'help-title', onclose: () => dialog.remove() },
+    say(h('h2', { id: 'help-title' }), `help.${problem}.title`),
+    say(h('p'), `help.${problem}.text`, { host: location.hostname, port: location.port || '443' }),
+    steps && h('ol', {}, ...steps),
+    h('div.notice-actions', {}, canRetry && retry, without),
+  );
+  return dialog;
 }

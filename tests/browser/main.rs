@@ -27,6 +27,7 @@ mod harness;
 #[path = "../support/house.rs"]
 mod house;
 mod losses;
+mod losses_up;
 mod media;
 mod meet;
 mod messages;

@@ -3,6 +3,7 @@
 mod doors;
 mod four;
 mod hosts;
+mod sizes;
 mod voices;
 
 use std::time::Duration;

@@ -11,24 +11,24 @@ use crate::harness::room::{MEDIA_PATIENCE, SIGNAL_PATIENCE, enter, enter_with};
 use crate::harness::turn;
 use crate::support::server::Server;
 
-const TOLD: &str = include_str!("scripts/told.js");
+const AS_SERVER: &str = include_str!("scripts/as_server.js");
 /// The time after which a page that measures nothing anew would have sent what it has to say.
 const QUIET: Duration = Duration::from_millis(1500);
 
-fn told() -> Options<'static> {
+fn spoken_to() -> Options<'static> {
     Options {
         camera: "fps=30",
-        script: TOLD,
+        script: AS_SERVER,
         ..Options::default()
     }
 }
 
 async fn say(page: &Page, message: Value) {
-    page.run::<()>("told.say(args[0]); return null;", &[message]).await;
+    page.run::<()>("asServer.say(args[0]); return null;", &[message]).await;
 }
 
 async fn set_hidden(page: &Page, hidden: bool) {
-    page.run::<()>("told.setHidden(args[0]); return null;", &[hidden.into()])
+    page.run::<()>("asServer.setHidden(args[0]); return null;", &[hidden.into()])
         .await;
 }
 
@@ -43,10 +43,10 @@ async fn a_page_wants_of_each_video_what_its_tile_shows_and_nothing_in_a_hidden_
     let server = Server::start().await;
     let chromium = Chromium::start();
     let (_two, _three) = (enter(&chromium, &server, 2).await, enter(&chromium, &server, 3).await);
-    let page = enter_with(&chromium, &server, 1, told()).await;
+    let page = enter_with(&chromium, &server, 1, spoken_to()).await;
     page.sees_and_hears(2).await;
     // Three equal tiles of a page of 1280 × 800, two of them in the upper row, less a tenth.
-    let equal = "(() => { const { heights } = told.last(); return Object.keys(heights).join() === '*' && heights['*'] > 200 && heights['*'] < 400; })()";
+    let equal = "(() => { const { heights } = asServer.last(); return Object.keys(heights).join() === '*' && heights['*'] > 200 && heights['*'] < 400; })()";
     page.until("both tiles want the same", SIGNAL_PATIENCE, equal).await;
 
     page.run::<()>(
@@ -54,32 +54,32 @@ async fn a_page_wants_of_each_video_what_its_tile_shows_and_nothing_in_a_hidden_
         &[],
     )
     .await;
-    let pinned = "(() => { const { heights, onStage } = told.last(); \
+    let pinned = "(() => { const { heights, onStage } = asServer.last(); \
         return onStage.join() === '2' && (heights['2'] ?? heights['*']) > 400 && (heights['3'] ?? heights['*']) < 200; })()";
     page.until("the large tile wants more than the small one", SIGNAL_PATIENCE, pinned)
         .await;
-    let before: Value = page.eval("told.last()").await;
+    let before: Value = page.eval("asServer.last()").await;
 
     set_hidden(&page, true).await;
-    let nothing = "JSON.stringify(told.last().heights) === '{\"*\":0}'";
+    let nothing = "JSON.stringify(asServer.last().heights) === '{\"*\":0}'";
     page.until("a hidden tab wants nothing", SIGNAL_PATIENCE, nothing).await;
     let back = "const since = performance.now();
-        told.setHidden(false);
-        return told.wants.at(-1).at >= since && told.last().onStage.join() === '2';";
+        asServer.setHidden(false);
+        return asServer.wants.at(-1).at >= since && asServer.last().onStage.join() === '2';";
     assert!(
         page.run::<bool>(back, &[]).await,
         "a tab that is shown waits for nothing"
     );
     assert_eq!(
-        page.eval::<Value>("told.last()").await,
+        page.eval::<Value>("asServer.last()").await,
         before,
         "it wants what it wanted before"
     );
 
-    let count: usize = page.eval("told.wants.length").await;
+    let count: usize = page.eval("asServer.wants.length").await;
     tokio::time::sleep(QUIET).await;
     assert_eq!(
-        page.eval::<usize>("told.wants.length").await,
+        page.eval::<usize>("asServer.wants.length").await,
         count,
         "no news, no message"
     );
@@ -113,7 +113,7 @@ async fn a_page_sends_the_layers_that_the_server_asks_for_also_over_its_next_con
     let _turn = turn().await;
     let server = Server::start().await;
     let chromium = Chromium::start();
-    let page = enter_with(&chromium, &server, 1, told()).await;
+    let page = enter_with(&chromium, &server, 1, spoken_to()).await;
     sends(&page, &["f", "h", "q"]).await;
     let ask = async |layers: Value, bound: Value| {
         say(
@@ -165,7 +165,7 @@ async fn a_shared_screen_stays_legible_whatever_is_asked_of_a_camera() {
     let _turn = turn().await;
     let server = Server::start().await;
     let chromium = Chromium::start();
-    let page = enter_with(&chromium, &server, 1, told()).await;
+    let page = enter_with(&chromium, &server, 1, spoken_to()).await;
     sends(&page, &["f", "h", "q"]).await;
     let small = json!({ "type": "sendLayers", "layers": { "q": true, "h": false, "f": false } });
     say(&page, small).await;
@@ -187,7 +187,7 @@ async fn a_page_says_whose_picture_is_smaller_or_paused_and_why() {
     let server = Server::start().await;
     let chromium = Chromium::start();
     let (_two, _three) = (enter(&chromium, &server, 2).await, enter(&chromium, &server, 3).await);
-    let page = enter_with(&chromium, &server, 1, told()).await;
+    let page = enter_with(&chromium, &server, 1, spoken_to()).await;
     page.sees_and_hears(2).await;
     let badge = |user: u32, text: &str| {
         format!(
@@ -206,8 +206,8 @@ async fn a_page_says_whose_picture_is_smaller_or_paused_and_why() {
     }
     let notice =
         "document.getElementById('banner').checkVisibility() && document.getElementById('banner-text').textContent";
-    let is_told = format!("({notice} || '').endsWith('Paused: 3')");
-    page.until("the page names who is paused", SIGNAL_PATIENCE, &is_told)
+    let names = format!("({notice} || '').endsWith('Paused: 3')");
+    page.until("the page names who is paused", SIGNAL_PATIENCE, &names)
         .await;
 
     page.press("stats").await;
@@ -236,7 +236,7 @@ async fn low_data_is_one_switch_that_is_remembered_and_stays_in_sight() {
     let server = Server::start().await;
     let chromium = Chromium::start();
     let _two = enter(&chromium, &server, 2).await;
-    let page = enter_with(&chromium, &server, 1, told()).await;
+    let page = enter_with(&chromium, &server, 1, spoken_to()).await;
     page.sees_and_hears(1).await;
     let chip = "(() => { const chip = document.getElementById('low-data-chip'); return chip.checkVisibility() ? chip.innerText : ''; })()";
     assert_eq!(page.eval::<String>(chip).await, "");
@@ -245,19 +245,23 @@ async fn low_data_is_one_switch_that_is_remembered_and_stays_in_sight() {
         .await;
     // The keyboard alone: the next choice, and the one after it.
     page.keys("\u{e015}").await;
-    let one = "JSON.stringify(told.last()) === JSON.stringify({ heights: { '*': 0, 2: 360 }, onStage: [2], lastN: 1 })
-        || JSON.stringify(told.last().onStage) === '[2]' && told.last().lastN === 1 && told.last().heights['2'] === 360";
+    let one = "JSON.stringify(asServer.last()) === JSON.stringify({ heights: { '*': 0, 2: 360 }, onStage: [2], lastN: 1 })
+        || JSON.stringify(asServer.last().onStage) === '[2]' && asServer.last().lastN === 1 && asServer.last().heights['2'] === 360";
     page.until("one picture is wanted", SIGNAL_PATIENCE, one).await;
     sends(&page, &["h", "q"]).await;
     assert_eq!(page.eval::<String>(chip).await, "Low data: one picture");
     page.keys("\u{e015}").await;
-    page.until("no picture is wanted", SIGNAL_PATIENCE, "told.last().lastN === 0")
+    page.until("no picture is wanted", SIGNAL_PATIENCE, "asServer.last().lastN === 0")
         .await;
     sends(&page, &["q"]).await;
 
     page.reload().await;
-    page.until("it is remembered", MEDIA_PATIENCE, "window.told?.last()?.lastN === 0")
-        .await;
+    page.until(
+        "it is remembered",
+        MEDIA_PATIENCE,
+        "window.asServer?.last()?.lastN === 0",
+    )
+    .await;
     assert_eq!(page.eval::<String>(chip).await, "Low data: sound only");
     page.press("low-data").await;
     let on_switch = "document.activeElement.id === 'set-low-data' && document.activeElement.value === 'sound'";
@@ -267,7 +271,7 @@ async fn low_data_is_one_switch_that_is_remembered_and_stays_in_sight() {
     page.until(
         "everything is wanted again",
         SIGNAL_PATIENCE,
-        "told.last().lastN === null && told.last().heights['*'] > 0",
+        "asServer.last().lastN === null && asServer.last().heights['*'] > 0",
     )
     .await;
     sends(&page, &["f", "h", "q"]).await;
@@ -329,6 +333,56 @@ async fn the_server_sends_what_the_tile_shows_and_only_sound_to_a_tab_that_nobod
     viewer.run::<()>(hide, &["visible".into()]).await;
     viewer
         .until("pictures come again", SIGNAL_PATIENCE, &format!("{DECODED} > 5"))
+        .await;
+    for page in [&sender, &viewer] {
+        no_errors(page).await;
+    }
+}
+
+/// Expression: frames that were sent of the middle and of the highest layer so far.
+const UPPER_SENT: &str = "(await probe.outbound('video')).filter(({ rid }) => rid === 'h' || rid === 'f')
+    .reduce((sum, { framesSent }) => sum + (framesSent ?? 0), 0)";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tile_of_180_lines_stops_the_upper_layers_of_a_page_within_eight_seconds_until_it_grows() {
+    let _turn = turn().await;
+    let server = Server::start().await;
+    let chromium = Chromium::start();
+    let camera = Options {
+        camera: "fps=30",
+        ..Options::default()
+    };
+    let sender = enter_with(&chromium, &server, 1, camera).await;
+    let viewer = enter(&chromium, &server, 2).await;
+    viewer.sees_and_hears(1).await;
+    let highest = "(await probe.inbound('video'))[0].frameHeight === 720";
+    viewer.until("the highest layer comes", MEDIA_PATIENCE, highest).await;
+    let upper = format!(
+        "(await (async () => {{
+            const before = {UPPER_SENT};
+            await new Promise((resolve) => setTimeout(resolve, 1000));
+            return ({UPPER_SENT}) - before;
+        }})())"
+    );
+    sender
+        .until("an upper layer is sent", MEDIA_PATIENCE, &format!("{upper} > 10"))
+        .await;
+    let area = "Object.assign(document.getElementById('stage').style, { flex: 'none', width: args[0], height: args[1] }); return null;";
+    viewer.run::<()>(area, &["400px".into(), "150px".into()]).await;
+    let within = Duration::from_secs(8 + 1);
+    sender
+        .until("the upper layers stand still", within, &format!("{upper} === 0"))
+        .await;
+    let lowest = "(await probe.inbound('video'))[0].frameHeight === 180";
+    viewer.until("the lowest layer comes", MEDIA_PATIENCE, lowest).await;
+    assert_eq!(sender.eval::<f64>(&upper).await, 0.0, "they stay as they are");
+    viewer.run::<()>(area, &["".into(), "".into()]).await;
+    sender
+        .until(
+            "an upper layer is sent again",
+            SIGNAL_PATIENCE,
+            &format!("{upper} > 10"),
+        )
         .await;
     for page in [&sender, &viewer] {
         no_errors(page).await;

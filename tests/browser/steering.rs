@@ -82,11 +82,50 @@ async fn what_nobody_watches_stops_and_is_there_again_when_somebody_comes() {
     println!("a picture after {waited:.0} ms; m and h are sent again after {resumed:?} ms");
     assert!(waited < 1_500.0, "a picture after {waited} ms");
     assert!(resumed.iter().all(|millis| *millis < 2_000.0), "{resumed:?}");
-    let told: Vec<String> = page.eval("steering.told").await;
+    let received: Vec<String> = page.eval("steering.received").await;
     assert!(
-        !told.contains(&"sendLayers".to_owned()),
-        "nobody asked for it: {told:?}"
+        !received.contains(&"sendLayers".to_owned()),
+        "nobody asked for it: {received:?}"
     );
+}
+
+/// Waits until the upper encodings have stood still for two seconds. Returns the longest time after `since` in which one was sent.
+async fn upper_stop(page: &Page, since: f64) -> f64 {
+    let still = "['m', 'h'].every((rid) => \
+                 (steering.rates(performance.now() - 2000, performance.now())[rid] ?? 0) === 0)";
+    page.until("the upper encodings stand still", MEDIA_PATIENCE, still)
+        .await;
+    let mut longest = 0.0;
+    for rid in ["m", "h"] {
+        let body = "return steering.stopped(args[0], args[1]);";
+        longest = page.run::<f64>(body, &[rid.into(), since.into()]).await.max(longest);
+    }
+    longest
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_the_only_viewer_shows_180_lines_the_upper_encodings_stop_and_come_back_when_they_show_more() {
+    let _turn = turn().await;
+    let server = Server::start().await;
+    let chromium = Chromium::start();
+    let page = publisher(&chromium, &server, true).await;
+    watch(&page).await;
+    sends_everything(&page).await;
+    let since: f64 = page.eval("(steering.viewer.want(180), performance.now())").await;
+    let stopped = upper_stop(&page, since).await;
+    println!("the upper encodings stop after {stopped:.0} ms");
+    assert!((4_000.0..8_000.0).contains(&stopped), "after {stopped} ms");
+    let small = rates(&page, Duration::from_secs(2)).await;
+    let lowest = small.get("l").copied().unwrap_or(0.0);
+    assert!(lowest > 50.0, "the lowest goes on: {small:?}");
+    let since: f64 = page.eval("(steering.viewer.want(720), performance.now())").await;
+    sends_everything(&page).await;
+    for rid in ["m", "h"] {
+        let body = "return steering.resumed(args[0], args[1]);";
+        let resumed: f64 = page.run(body, &[rid.into(), since.into()]).await;
+        println!("{rid} is sent again after {resumed:.0} ms");
+        assert!((0.0..3_000.0).contains(&resumed), "after {resumed} ms");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -14,6 +14,8 @@ use crate::video::Want;
 enum Rank {
     /// The viewer looks at it.
     OnStage(usize),
+    /// A host has put its publisher into the spotlight.
+    Spotlit(usize),
     Screen(ParticipantId),
     /// Its publisher speaks, or has spoken.
     Spoke(usize),
@@ -73,9 +75,12 @@ impl Room {
         effects
     }
 
-    /// The videos that a viewer is sent at most, of those that they watch. `None` if that is all of them.
+    /// The videos that a viewer is sent at most, of those that they watch. `None` if that is all of them. Those of which they want
+    /// nothing take no place.
     fn sent_to(&self, viewer: &Participant, speaker: Option<FeedRef>, wants: &VideoWants) -> Option<HashSet<FeedRef>> {
-        let mut watched: Vec<FeedRef> = viewer.videos(speaker).collect();
+        let user = |feed: &FeedRef| self.participants.get(&feed.participant).map(|one| &one.person.user);
+        let is_wanted = |feed: &FeedRef| user(feed).and_then(|user| wants.height(user, feed.feed)) != Some(0);
+        let mut watched: Vec<FeedRef> = viewer.videos(speaker).filter(is_wanted).collect();
         watched.sort_unstable();
         watched.dedup();
         if watched.len() <= wants.last_n {
@@ -105,11 +110,16 @@ impl Room {
             Feed::Camera => matches!(publisher.arrival, MediaArrival::Arrives | MediaArrival::Missing(_)),
             Feed::Screen => publisher.announced_feeds.contains(&feed),
         };
-        match (arrives, feed, self.stage.place_among_speakers(participant)) {
-            (false, ..) => Rank::Missing(participant),
-            (true, Feed::Screen, _) => Rank::Screen(participant),
-            (true, Feed::Camera, Some(place)) => Rank::Spoke(place),
-            (true, Feed::Camera, None) => Rank::Other(participant),
+        if !arrives {
+            return Rank::Missing(participant);
+        }
+        if let Some(place) = self.speakers.spotlit().iter().position(|one| *one == participant) {
+            return Rank::Spotlit(place);
+        }
+        match (feed, self.stage.place_among_speakers(participant)) {
+            (Feed::Screen, _) => Rank::Screen(participant),
+            (Feed::Camera, Some(place)) => Rank::Spoke(place),
+            (Feed::Camera, None) => Rank::Other(participant),
         }
     }
 }

@@ -7,15 +7,15 @@ use crate::domain::{Effect, Event, LayersWanted};
 use crate::ids::PeerId;
 
 impl Rooms {
-    /// Tells the publisher of a connection which of its encodings are wanted.
+    /// Sends the publisher of a connection which of its encodings are wanted.
     pub fn layers_wanted(&self, peer: PeerId, wanted: LayersWanted) -> Vec<Effect> {
         let publisher = || {
             let seat = self.peers.get(&peer)?;
             let room = self.rooms.get(&seat.room)?;
             room.participant(seat.participant)
         };
-        let told = publisher().filter(|publisher| publisher.stay.understands.send_layers);
-        let effect = told.map(|publisher| Effect::Send {
+        let publisher = publisher().filter(|publisher| publisher.stay.understands.send_layers);
+        let effect = publisher.map(|publisher| Effect::Send {
             session: publisher.session,
             event: Event::LayersWanted(Arc::new(wanted)),
         });

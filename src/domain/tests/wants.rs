@@ -113,6 +113,46 @@ fn beyond_the_number_that_is_wanted_nothing_is_sent_and_speakers_come_before_tho
     assert_eq!(say(&mut rules, nothing), ["p4 Some(0)", "p5 Some(0)"]);
 }
 
+#[test]
+fn whoever_is_on_stage_is_sent_first_then_whoever_is_in_the_spotlight_and_nobody_unwanted_takes_a_place() {
+    let mut rules = room(4);
+    (2..6).for_each(|other| drop(watch(&mut rules, other)));
+    let host = Stay {
+        role: Role::Host,
+        ..Stay::default()
+    };
+    let host = joining((RoomKind::Group, "r"), "host", Claim::Unproven, host);
+    rules.handle(now(), SessionId(99), host).unwrap();
+    speaks(&mut rules, 2, true);
+    let wanted = |on_stage: &[&str], of_users: &[(&str, u16)]| VideoWants {
+        last_n: 2,
+        on_stage: on_stage.iter().map(|user| UserId::from(*user)).collect(),
+        cameras: heights(of_users, Some(180)),
+        ..VideoWants::default()
+    };
+    let first = ["p2 Some(180)", "p3 Some(180)", "p4 Some(0)", "p5 Some(0)"];
+    assert_eq!(say(&mut rules, wanted(&[], &[])), first);
+    let user = "p4".into();
+    let spotlight = Command::Meeting(MeetingCommand::Spotlight { user, on: true });
+    let effects = rules.handle(now(), SessionId(99), spotlight).unwrap();
+    assert_eq!(
+        lines(&rules, &effects),
+        ["p3 Some(0)", "p4 Some(180)"],
+        "before who spoke, too"
+    );
+    let staged = wanted(&["p5", "p3"], &[]);
+    let expected = [
+        "p2 Some(0)",
+        "p3 Some(180) on stage",
+        "p4 Some(0)",
+        "p5 Some(180) on stage",
+    ];
+    assert_eq!(say(&mut rules, staged), expected);
+    // On stage, but not to be seen: the place is free for another one.
+    let hidden = wanted(&["p5", "p3"], &[("p5", 0)]);
+    assert_eq!(say(&mut rules, hidden), ["p4 Some(180)", "p5 Some(0) on stage"]);
+}
+
 /// Somebody shares their screen, and the viewer watches it over a connection of its own. If it `is_announced`, it is known to arrive.
 fn share(rules: &mut Rules, other: u64, is_announced: bool) {
     let subject = || UserFeed {

@@ -95,6 +95,7 @@ pub(super) fn router(origins: &Origins) -> OpenApiRouter<AppState> {
         .routes(routes!(requests::say))
         .routes(routes!(dialing::dial))
         .routes(routes!(requests::command))
+        .routes(routes!(requests::want_videos))
         .routes(routes!(requests::command_participant))
         .routes(routes!(calls::step))
         .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX));

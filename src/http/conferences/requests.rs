@@ -10,7 +10,7 @@ use crate::http::desk::{NotDone, Token};
 use crate::http::state::AppState;
 use crate::ids::UserId;
 use crate::signaling::conferences::meeting::{
-    self, ChatText, CommandFields, Everybody, Requested, Status, TOO_LONG_OR_NO_TEXT,
+    self, ChatText, CommandFields, Everybody, Requested, Status, TOO_LONG_OR_NO_TEXT, Wanting,
 };
 use crate::signaling::conferences::{self as wire, Done, Ended, Failed};
 
@@ -167,6 +167,48 @@ pub(super) async fn command_participant(
             false => meeting::about_participant(&command, user, fields)?,
         };
         requested(&state, token, requested_of).await
+    };
+    answer(outcome.await)
+}
+
+/// Say how videos are shown
+///
+/// What is not shown is not sent, and of pictures that are small a smaller size. The newest request counts.
+#[utoipa::path(
+    post,
+    path = "/api/services/{conference}/participants/{participant}/wants",
+    tag = "conferences",
+    params(
+        ("conference" = String, Path, max_length = 256, description = "Conference, as it was named when the session was made."),
+        ("participant" = String, Path, description = "The participant's own id."),
+        ("token" = String, Header, description = "Token of the session."),
+    ),
+    request_body(content((Option<Wanting> = "application/json"))),
+    responses(
+        (status = 200, description = "It counts from now on.", body = Ended),
+        (status = 400, description = "The body is neither JSON nor a form.", body = Failed),
+        (status = 401, description = "There is no such session in this conference, or it is over.", body = Failed),
+        (status = 403, description = "It is another participant's id, or the participant waits to be let in.", body = Failed),
+        (status = 404, description = "There is no such participant.", body = Failed),
+    )
+)]
+pub(super) async fn want_videos(
+    State(state): State<AppState>,
+    Path((conference, participant)): Path<(String, String)>,
+    asked: Asked,
+) -> Response {
+    let outcome = async {
+        let fields = asked.fields.as_ref()?;
+        let (token, (is_own, is_known, wants)) = asking(&state, &conference, &asked, |seat| {
+            let is_own = seat.view.own_uuid() == participant;
+            let is_known = seat.view.user_of(&participant).is_some();
+            (is_own, is_known, meeting::video_wants(fields, &seat.view))
+        })?;
+        match (is_own, is_known) {
+            (true, _) => done(&state, token, wants).await,
+            (false, true) => Err(not_yours()),
+            (false, false) => Err(no_participant()),
+        }
     };
     answer(outcome.await)
 }

@@ -31,7 +31,7 @@ use super::path_loss::PathLoss;
 use super::playout::Playout;
 use super::session::{MediaSection, PeerSpec, TransportSpec};
 use super::speaker::SpeechReports;
-use super::steering::{PathSeen, Steering, Told};
+use super::steering::{PathSeen, SentOrders, Steering};
 use super::undecodable::DecodingReports;
 use crate::ids::{ParticipantId, PeerId, RoomId};
 
@@ -139,8 +139,8 @@ pub struct Publisher {
     pub(crate) steering: Steering,
     /// Time at which to look what the client is to send, before the next report: something has changed.
     pub(crate) next_steering: Option<Instant>,
-    /// What the client was told of its encodings. `None` if it does not understand that.
-    pub(crate) told: Option<Told>,
+    /// Orders about its encodings that the client was sent. `None` if it does not understand them.
+    pub(crate) sent_orders: Option<SentOrders>,
     pub(crate) speech: SpeechReports,
     /// Time at which the loudness of its sound is counted next.
     pub(crate) next_loudness: Instant,
@@ -210,8 +210,8 @@ impl Transport {
         self.secure.as_ref()?.sender.outcome()
     }
 
-    /// Whether its client has told something of the path.
-    pub(crate) fn has_told_of_path(&self) -> bool {
+    /// Whether its client has reported anything about the path.
+    pub(crate) fn has_reported_path(&self) -> bool {
         #[cfg(debug_assertions)]
         if self.supposed.is_some() {
             return true;

@@ -13,9 +13,9 @@ pub(super) struct Sent {
     count: u64,
     /// Packets before this one are forgotten.
     from: u64,
-    /// The number after the last that feedback has told of, and the number from which on packets that did not come are not yet
+    /// The number after the last that feedback has reported, and the number from which on packets that did not come are not yet
     /// taken for lost. Both are counted on as well.
-    told: u64,
+    reported: u64,
     judged: u64,
     clock: ReceiverClock,
     packets: [Packet; REMEMBERED as usize],
@@ -85,7 +85,7 @@ impl Sent {
         Sent {
             count: 0,
             from: 0,
-            told: 0,
+            reported: 0,
             judged: 0,
             clock: ReceiverClock::default(),
             packets: [Packet::default(); REMEMBERED as usize],
@@ -132,7 +132,7 @@ impl Sent {
             true => self.count.saturating_sub(behind),
             false => self.count,
         };
-        self.judge(now, first.min(self.told), reports);
+        self.judge(now, first.min(self.reported), reports);
         self.judged = self.judged.min(first);
         let reference = self.clock.unwrap(head.reference);
         for status in statuses {
@@ -151,7 +151,7 @@ impl Sent {
                 _ => {}
             }
         }
-        self.told = self.told.max((first + u64::from(head.count)).min(self.count));
+        self.reported = self.reported.max((first + u64::from(head.count)).min(self.count));
     }
 
     /// Reports the packets before `end` as lost that were missing, and of which this feedback does not tell either.
@@ -219,24 +219,24 @@ mod tests {
             sent.push(at(number), 100 + (number % 1_300) as usize, probe);
             if number % 997 == 0 {
                 let first = (number + 1).saturating_sub(REMEMBERED);
-                let mut told = vec![
+                let mut covered = vec![
                     (number, true),
                     (first, true),
                     (first.wrapping_sub(1), false),
                     (number + 1, false),
                 ];
-                told.dedup();
-                for (told, expected) in told.into_iter().filter(|(told, _)| *told < 1 << 32) {
-                    sent.take(at(number) + 5, &feedback(told as u16, &[true]), &mut reports);
+                covered.dedup();
+                for (covered, expected) in covered.into_iter().filter(|(covered, _)| *covered < 1 << 32) {
+                    sent.take(at(number) + 5, &feedback(covered as u16, &[true]), &mut reports);
                     let report = Report {
-                        sent: at(told),
-                        bytes: 100 + (told % 1_300) as u32,
+                        sent: at(covered),
+                        bytes: 100 + (covered % 1_300) as u32,
                         arrived: reports.first().and_then(|report| report.arrived),
-                        probe: (told % 3 == 0).then_some((told % 256) as u8),
+                        probe: (covered % 3 == 0).then_some((covered % 256) as u8),
                     };
                     // What has come is reported once.
-                    let expected = expected && reported.insert(told);
-                    assert_eq!(reports.first(), expected.then_some(&report), "{told} of {number}");
+                    let expected = expected && reported.insert(covered);
+                    assert_eq!(reports.first(), expected.then_some(&report), "{covered} of {number}");
                 }
             }
         }
@@ -245,14 +245,14 @@ mod tests {
     #[test]
     fn a_missing_packet_is_lost_with_the_next_feedback_and_may_come_all_the_same() {
         let mut sent = sent(10);
-        let told = take(&mut sent, 9_000, &feedback(0, &[true, false, true, false, true]));
-        assert_eq!(told, [(0, true), (2, true), (4, true)], "nothing is lost yet");
-        let told = take(&mut sent, 9_000, &feedback(1, &[true, true, false, true, true]));
-        assert_eq!(told, [(1, true), (5, true)], "1 was only late, and 3 may be");
-        let told = take(&mut sent, 9_000, &feedback(6, &[true]));
-        assert_eq!(told, [(3, false), (6, true)]);
-        let told = take(&mut sent, 9_000, &feedback(3, &[true]));
-        assert_eq!(told, [(3, true)], "what was lost has come");
+        let fates = take(&mut sent, 9_000, &feedback(0, &[true, false, true, false, true]));
+        assert_eq!(fates, [(0, true), (2, true), (4, true)], "nothing is lost yet");
+        let fates = take(&mut sent, 9_000, &feedback(1, &[true, true, false, true, true]));
+        assert_eq!(fates, [(1, true), (5, true)], "1 was only late, and 3 may be");
+        let fates = take(&mut sent, 9_000, &feedback(6, &[true]));
+        assert_eq!(fates, [(3, false), (6, true)]);
+        let fates = take(&mut sent, 9_000, &feedback(3, &[true]));
+        assert_eq!(fates, [(3, true)], "what was lost has come");
         assert_eq!(take(&mut sent, 9_000, &feedback(3, &[true, false])), []);
     }
 

@@ -105,8 +105,31 @@ fn after_the_quiet_time_the_most_that_was_wanted_in_it_counts() {
     let low = [layered(shown(180), [true; 3])];
     assert_eq!(bound(&mut steering, 3_000..5_001, &low), Some(1_035));
     let low = [layered(shown(180), [true, true, false])];
-    assert_eq!(bound(&mut steering, 5_100..9_901, &low), Some(1_035));
-    assert_eq!(bound(&mut steering, 10_000..10_001, &low), Some(230));
+    assert_eq!(bound(&mut steering, 5_100..7_901, &low), Some(1_035));
+    assert_eq!(
+        bound(&mut steering, 8_000..8_001, &low),
+        Some(230),
+        "five seconds after it"
+    );
+}
+
+#[test]
+fn a_tile_that_shrinks_in_steps_is_not_waited_for_longer() {
+    let mut steering = Steering::default();
+    for (step, height) in (0..30).zip((0..30).map(|step| 700 - 20 * step)) {
+        bound(
+            &mut steering,
+            step * 100..step * 100 + 1,
+            &[layered(shown(height), [true; 3])],
+        );
+    }
+    let low = [layered(shown(100), [true; 3])];
+    assert_eq!(bound(&mut steering, 3_000..7_901, &low), None);
+    assert_eq!(bound(&mut steering, 8_000..8_001, &low), Some(230));
+    let mut steering = Steering::default();
+    bound(&mut steering, 0..1_000, &[layered(shown(500), [true; 3])]);
+    assert_eq!(bound(&mut steering, 1_000..5_901, &low), None);
+    assert_eq!(bound(&mut steering, 6_000..6_001, &low), Some(230));
 }
 
 #[test]

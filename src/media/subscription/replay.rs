@@ -9,12 +9,15 @@ use crate::media::track::{Group, Track};
 
 impl Subscription {
     /// Whether it may begin with a group of its target layer: nothing that came later was sent before, since nobody wants to see
-    /// the last seconds again.
+    /// the last seconds again. So after a pause, and where another layer of the track has stopped before the group began.
     pub(crate) fn may_begin_with(&self, group: &Group, track: &Track) -> bool {
-        match self.rewriter.source() {
-            Some(source) => track.layers.iter().all(|layer| layer.source != source),
-            None => self.rewriter.last_at().is_none_or(|last| last <= group.begun),
+        let source = self.rewriter.source();
+        if source.is_some_and(|source| track.layers.iter().all(|layer| layer.source != source)) {
+            return true;
         }
+        // Packets of the other layer that still wait have their numbers, and are sent first.
+        let is_clear = source.is_none() || !self.is_behind();
+        is_clear && self.rewriter.last_at().is_none_or(|last| last <= group.begun)
     }
 
     /// Begins with a group of the layer that is its target. False if that fails.

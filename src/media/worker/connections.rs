@@ -19,10 +19,10 @@ pub(super) struct Connection {
     /// What its client wants of videos that it watches, in the order of the feeds. Of others it wants what there is.
     pub wants: Vec<(FeedRef, Want)>,
     /// Whether its videos are divided even where nothing is known of its path, because its client has said what it wants or is
-    /// told what it gets.
+    /// sent what it gets.
     pub is_divided: bool,
-    /// Whether its client is told what it gets of each video.
-    pub is_told_quality: bool,
+    /// Whether its client is sent what it gets of each video.
+    pub is_sent_quality: bool,
 }
 
 impl Connection {

@@ -32,7 +32,7 @@ pub struct Link {
     pub requested: AHashSet<RoomId>,
     /// Rooms that are to be asked for or released. Each is asked for already, or exists here, which bounds their number.
     pub changed: VecDeque<RoomId>,
-    /// Mirrored tracks of which the other end is to be told what is wanted, or lost. Each is in it once.
+    /// Mirrored tracks of which the other end is to be sent what is wanted, or lost. Each is in it once.
     pub wishes: VecDeque<TrackKey>,
     /// The part of what a player publishes that is forwarded to nobody.
     pub muted: Muted,

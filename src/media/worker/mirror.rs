@@ -318,7 +318,7 @@ impl Worker {
         }
         self.share_cache(notice.room, notice.name.participant);
         self.attach_all(now, notice.room, notice.name);
-        self.tell_wish_anew(now, key);
+        self.send_wish_anew(now, key);
         if notice.suspended {
             return self.forget_packets(key);
         }

@@ -14,7 +14,7 @@ impl Worker {
         let Some(transport) = self.transports.get_mut(key) else {
             return;
         };
-        let may_wait = transport.has_told_of_path() && !self.caches_cut;
+        let may_wait = transport.has_reported_path() && !self.caches_cut;
         let outcome = transport.outcome().filter(|_| may_wait);
         if let Some(secure) = &mut transport.secure {
             secure.sender.pace(outcome.as_ref());

@@ -67,7 +67,7 @@ impl Worker {
                 self.set_sections(now, key, of_transport);
                 self.steer_anew(now, key, spec.understands.send_layers);
                 if let Some(connection) = self.connections.get_mut(&spec.peer) {
-                    connection.is_told_quality = spec.understands.video_quality;
+                    connection.is_sent_quality = spec.understands.video_quality;
                     connection.is_divided |= spec.understands.video_quality;
                 }
             }
@@ -410,7 +410,7 @@ fn publisher(now: Instant, epoch: Instant, max_publish_bps: u64) -> Publisher {
         fir_command: 0,
         steering: Steering::default(),
         next_steering: None,
-        told: None,
+        sent_orders: None,
         speech: SpeechReports::default(),
         next_loudness: now,
         counts_loudness: false,

@@ -17,7 +17,7 @@ const ROUND_TRIP: Duration = Duration::from_millis(100);
 
 impl Worker {
     /// Lets a subscription begin with the newest key frame of its target layer and what came after it, if that is possible, and
-    /// its path has room for it: whether it is, is asked only of clients that tell of their path.
+    /// its path has room for it: whether it is, is asked only of clients that report about their path.
     pub(super) fn replay(&mut self, now: Instant, key: TrackKey, subscriber: SubscriptionKey) -> bool {
         let (track, subscription) = (&self.tracks[key], &mut self.subscriptions[subscriber]);
         let target = subscription
@@ -34,7 +34,7 @@ impl Worker {
             return false;
         };
         // Of a path of which nothing is known it is hoped that it carries the layer, as for all that comes after it.
-        let path = match transport.has_told_of_path() {
+        let path = match transport.has_reported_path() {
             true => outcome.target,
             false => bits_per_second.max(UNKNOWN_PATH),
         };

@@ -143,12 +143,12 @@ impl Worker {
         }
     }
 
-    /// Tells the worker on which a track of sound is published the greatest loss of those who listen here, if that is news. False if
+    /// Sends the worker on which a track of sound is published the greatest loss of those who listen here, if that is news. False if
     /// there is no room in the link.
-    pub(super) fn tell_loss(&mut self, id: LinkId, key: TrackKey) -> bool {
+    pub(super) fn send_loss(&mut self, id: LinkId, key: TrackKey) -> bool {
         let Some(track) = self.tracks.get(key) else { return true };
         let lost_256 = loss_of_listeners(track, &self.subscriptions);
-        let is_news = track.told_loss.is_none_or(|told| is_another(told, lost_256));
+        let is_news = track.sent_loss.is_none_or(|sent| is_another(sent, lost_256));
         let message = LinkMessage::Loss {
             track: track.id,
             lost_256,
@@ -159,7 +159,7 @@ impl Worker {
         let track = &mut self.tracks[key];
         track.is_wish_unsent = false;
         if is_news {
-            track.told_loss = Some(lost_256);
+            track.sent_loss = Some(lost_256);
         }
         true
     }
@@ -171,9 +171,9 @@ impl Worker {
     }
 }
 
-/// Whether a loss is so far from what was told that it is told.
-fn is_another(told: u8, lost_256: u8) -> bool {
-    told.abs_diff(lost_256) > told / 4
+/// Whether a loss is so far from what was sent that it is sent.
+fn is_another(sent: u8, lost_256: u8) -> bool {
+    sent.abs_diff(lost_256) > sent / 4
 }
 
 /// The greatest loss, in 1/256, of those who get a track of sound and no earlier sound with it. An encoder of Opus that is told of

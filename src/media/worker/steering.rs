@@ -17,7 +17,7 @@ use crate::media::messages::MediaEvent;
 use crate::media::peer::Transport;
 use crate::media::session::MediaSection;
 use crate::media::stats::Stats;
-use crate::media::steering::{Encoding, INTERVAL, Order, Published, SOON, Told, Wish};
+use crate::media::steering::{Encoding, INTERVAL, Order, Published, SOON, SentOrders, Wish};
 use crate::media::subscription::Subscription;
 use crate::media::track::{Origin, Track};
 
@@ -27,9 +27,9 @@ const UNFILLED_FACTOR: u64 = 2;
 
 /// Where a video is published.
 impl Worker {
-    /// Begins to steer a connection, or does so again after a new offer. `is_told` says whether its client understands what it is
-    /// told of its encodings.
-    pub(super) fn steer_anew(&mut self, now: Instant, key: TransportKey, is_told: bool) {
+    /// Begins to steer a connection, or does so again after a new offer. `takes_orders` says whether its client understands
+    /// orders that name its encodings.
+    pub(super) fn steer_anew(&mut self, now: Instant, key: TransportKey, takes_orders: bool) {
         let Some(transport) = self.transports.get_mut(key) else {
             return;
         };
@@ -38,8 +38,8 @@ impl Worker {
         let Some(publisher) = &mut transport.publisher else {
             return;
         };
-        let told = publisher.told.take().map(|_| Told::anew(now));
-        publisher.told = (is_told && have_names).then(|| told.unwrap_or(Told::new(now)));
+        let sent = publisher.sent_orders.take().map(|_| SentOrders::anew(now));
+        publisher.sent_orders = (takes_orders && have_names).then(|| sent.unwrap_or(SentOrders::new(now)));
         publisher.next_steering = Some(now + SOON);
         self.plan(now, key);
     }
@@ -78,8 +78,8 @@ impl Worker {
         publisher.next_steering = None;
         publisher
             .steering
-            .decide(now, &published, sound, publisher.told.is_some());
-        self.tell_encodings(now, key);
+            .decide(now, &published, sound, publisher.sent_orders.is_some());
+        self.send_orders(now, key);
     }
 
     /// What all viewers want of a video. Nobody sees one that is muted here.
@@ -92,15 +92,17 @@ impl Worker {
         Wish::of(self.wishes_here(now, track).chain(there), paths)
     }
 
-    /// Tells the client which of its encodings are wanted, where it understands that.
-    fn tell_encodings(&mut self, now: Instant, key: TransportKey) {
+    /// Sends the client an order that says which of its encodings are wanted, where it understands that.
+    fn send_orders(&mut self, now: Instant, key: TransportKey) {
         let Some(transport) = self.transports.get_mut(key) else {
             return;
         };
         let Some(publisher) = transport.publisher.as_mut() else {
             return;
         };
-        let Some(told) = publisher.told.as_mut() else { return };
+        let Some(sent) = publisher.sent_orders.as_mut() else {
+            return;
+        };
         for feed in [Feed::Camera, Feed::Screen] {
             let mut order = Order::default();
             let of_feed = |section: &&MediaSection| section.up.is_some_and(|name| name.feed == feed);
@@ -124,7 +126,7 @@ impl Worker {
                     order.bound = publisher.steering.bound().filter(|_| !remb);
                 }
             }
-            if told.is_news(now, feed, &order) {
+            if sent.is_news(now, feed, &order) {
                 self.stats.layer_orders += 1;
                 self.events.push_back(MediaEvent::LayersWanted {
                     peer: transport.id,
@@ -260,19 +262,19 @@ impl Worker {
         }
     }
 
-    /// Tells the other end of a video's link what is wanted here, whatever it was told before.
-    pub(super) fn tell_wish_anew(&mut self, now: Instant, key: TrackKey) {
+    /// Sends the other end of a video's link what is wanted here, whatever it was sent before.
+    pub(super) fn send_wish_anew(&mut self, now: Instant, key: TrackKey) {
         if let Some(track) = self.tracks.get_mut(key) {
-            (track.told_wish, track.told_loss) = (None, None);
+            (track.sent_wish, track.sent_loss) = (None, None);
             self.wish_changed(now, key);
         }
     }
 
-    /// Tells it what the paths here carry, about once a second.
+    /// Sends it what the paths here carry, about once a second.
     pub(super) fn look_after_wish(&mut self, now: Instant, key: TrackKey) {
         let is_due = |(at, _): (Instant, Wish)| now.saturating_duration_since(at) >= INTERVAL;
         let Some(track) = self.tracks.get(key) else { return };
-        if track.told_wish.is_some_and(is_due) {
+        if track.sent_wish.is_some_and(is_due) {
             self.wish_changed(now, key);
         }
     }
@@ -283,7 +285,7 @@ impl Worker {
         while let Some(key) = self.links.get_mut(id).and_then(|link| link.wishes.pop_front()) {
             let Some(track) = self.tracks.get(key) else { continue };
             if track.kind == Kind::Audio {
-                if self.tell_loss(id, key) {
+                if self.send_loss(id, key) {
                     continue;
                 }
                 self.links
@@ -295,7 +297,7 @@ impl Worker {
             let mut paths = std::mem::take(&mut self.paths);
             let (track_id, wish) = (track.id, Wish::of(self.wishes_here(now, track), &mut paths));
             self.paths = paths;
-            let is_news = track.told_wish.is_none_or(|(_, told)| wish.differs_from(&told));
+            let is_news = track.sent_wish.is_none_or(|(_, sent)| wish.differs_from(&sent));
             let Some(link) = self.links.get_mut(id) else { return };
             let message = LinkMessage::Wish { track: track_id, wish };
             if is_news && !link.send(message) {
@@ -304,10 +306,10 @@ impl Worker {
             }
             let track = &mut self.tracks[key];
             track.is_wish_unsent = false;
-            let told = track
-                .told_wish
-                .map_or(wish, |(_, told)| if is_news { wish } else { told });
-            track.told_wish = Some((now, told));
+            let sent = track
+                .sent_wish
+                .map_or(wish, |(_, sent)| if is_news { wish } else { sent });
+            track.sent_wish = Some((now, sent));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What the viewers here want of each video, and what each is told of what they get.
+//! What the viewers here want of each video, and what each is sent about what they get.
 
 use std::time::{Duration, Instant};
 
@@ -68,11 +68,11 @@ impl Worker {
         }
         notes.now = quality;
         let peer = self.transports[subscription.transport].id;
-        let is_told = self.connections.get(&peer).is_some_and(|one| one.is_told_quality);
+        let is_sent = self.connections.get(&peer).is_some_and(|one| one.is_sent_quality);
         let is_news = notes
             .reported
             .is_none_or(|(at, before)| before != quality && now.saturating_duration_since(at) >= REPORT_INTERVAL);
-        if is_told && is_news {
+        if is_sent && is_news {
             notes.reported = Some((now, quality));
             let feed = feed_of(track);
             self.events.push_back(MediaEvent::Quality { peer, feed, quality });

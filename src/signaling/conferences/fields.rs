@@ -15,7 +15,11 @@ const FIELDS_MAX: usize = 64;
 /// Fields of a request, by name. Of a field that is there several times the last one counts, and of the query and the body the
 /// body.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Fields(HashMap<String, String>);
+pub struct Fields {
+    texts: HashMap<String, String>,
+    /// Fields of a JSON body that are lists, objects or numbers.
+    values: HashMap<String, Value>,
+}
 
 /// The body is neither JSON nor a form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -38,7 +42,12 @@ impl Fields {
 
     /// The text of a field. `None` where it is missing or empty.
     pub fn text(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str).filter(|text| !text.is_empty())
+        self.texts.get(name).map(String::as_str).filter(|text| !text.is_empty())
+    }
+
+    /// A list, an object or a number. Only JSON has them.
+    pub fn value(&self, name: &str) -> Option<&Value> {
+        self.values.get(name)
     }
 
     fn add_form(&mut self, form: &str) {
@@ -54,23 +63,35 @@ impl Fields {
         for (name, value) in object {
             match value {
                 Value::String(text) => self.add(name, text),
-                Value::Number(number) => self.add(name, number.to_string()),
                 Value::Bool(value) => self.add(name, value.to_string()),
-                Value::Null | Value::Array(_) | Value::Object(_) => {}
+                Value::Number(number) => {
+                    self.add(name.clone(), number.to_string());
+                    self.add_value(name, Value::Number(number));
+                }
+                Value::Array(_) | Value::Object(_) => self.add_value(name, value),
+                Value::Null => {}
             }
         }
         Ok(())
     }
 
     fn add(&mut self, name: String, text: String) {
-        if self.0.len() < FIELDS_MAX || self.0.contains_key(&name) {
-            self.0.insert(name, text);
+        if self.texts.len() < FIELDS_MAX || self.texts.contains_key(&name) {
+            self.texts.insert(name, text);
+        }
+    }
+
+    fn add_value(&mut self, name: String, value: Value) {
+        if self.values.len() < FIELDS_MAX {
+            self.values.insert(name, value);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn account(body: &str, query: &str) -> Option<String> {
@@ -109,6 +130,21 @@ mod tests {
             assert_eq!(Fields::read(body, ""), Err(Unreadable), "{body:?}");
         }
         let many: String = (0..1_000).map(|n| format!("f{n}=1&")).collect();
-        assert_eq!(Fields::read(many.as_bytes(), "").unwrap().0.len(), FIELDS_MAX);
+        assert_eq!(Fields::read(many.as_bytes(), "").unwrap().texts.len(), FIELDS_MAX);
+        let many: serde_json::Map<String, Value> = (0..1_000).map(|n| (n.to_string(), json!([n]))).collect();
+        let many = serde_json::to_vec(&many).unwrap();
+        assert_eq!(Fields::read(&many, "").unwrap().values.len(), FIELDS_MAX);
+    }
+
+    #[test]
+    fn lists_objects_and_numbers_are_kept_beside_the_texts() {
+        let fields = Fields::read(br#"{"list":["a"],"object":{"a":1},"number":7,"text":"7"}"#, "").unwrap();
+        assert_eq!(fields.value("list"), Some(&json!(["a"])));
+        assert_eq!(fields.value("object"), Some(&json!({ "a": 1 })));
+        assert_eq!(
+            (fields.value("number"), fields.text("number")),
+            (Some(&json!(7)), Some("7"))
+        );
+        assert_eq!((fields.value("text"), fields.text("list")), (None, None));
     }
 }

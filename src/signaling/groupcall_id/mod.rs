@@ -46,7 +46,8 @@
 //! stands for everybody else), 0 for one that is not: nothing is sent of it, until it is wanted again. `screens` has the same for
 //! screens; one that is not in it is as in `heights`. Whatever is in neither is sent in the best size for which there is
 //! bandwidth. `onStage` has those at whom the client looks. Of all videos that the client has asked for, and of those in its slots,
-//! the first `lastN` are sent (25 where it is missing, none at 0): those on stage, screens, those who spoke last, then the others.
+//! the first `lastN` are sent (25 where it is missing, none at 0): those on stage, those in the spotlight, screens, those who spoke last,
+//! then the others. One whose height is 0 takes no place.
 //! In each list 64 names are read at most, and heights up to 16,384. Names of people who are not there count when they come.
 //!
 //! `token` is this server's own, too: it proves that `name` is one's own ([`super::identity`]). An access token there
@@ -196,7 +197,9 @@ impl GroupcallIdDialogue {
             "receiveVideoFrom" => receive_video_from(client, &message).await,
             "onIceCandidate" => on_ice_candidate(client, &message),
             "videoWants" => {
-                let outcome = client.request(Command::Want(video_wants(&message))).await;
+                let outcome = client
+                    .request(Command::Want(video_wants(|name| message.get(name))))
+                    .await;
                 client.silent(outcome)
             }
             "leaveRoom" => leave_room(client).await,

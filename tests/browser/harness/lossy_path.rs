@@ -1,4 +1,4 @@
-//! A path between a browser and the server on which packets towards the browser are lost at random, and which takes time. It is a
+//! A path between a browser and the server on which packets are lost at random, and which takes time. It is a
 //! relay in the test's own process: what it loses is the same in each run with the same packets.
 
 use std::collections::HashMap;
@@ -30,6 +30,8 @@ pub struct LossyPath {
 struct Conditions {
     /// The share of media packets towards the browser that are lost, in thousandths.
     loss: AtomicU32,
+    /// The same of those towards the server.
+    loss_up: AtomicU32,
     /// The time in one direction, in milliseconds.
     delay: AtomicU64,
 }
@@ -54,7 +56,12 @@ impl LossyPath {
         }
     }
 
-    /// Loses so many of a thousand packets from now on, and takes so long there and back.
+    /// Loses so many of a thousand packets towards the server from now on.
+    pub fn loses_up(&self, loss: u32) {
+        self.conditions.loss_up.store(loss, Ordering::Relaxed);
+    }
+
+    /// Loses so many of a thousand packets towards the browser from now on, and takes so long there and back.
     pub fn becomes(&self, loss: u32, round_trip: Duration) {
         self.conditions.loss.store(loss, Ordering::Relaxed);
         let delay = round_trip.as_millis() as u64 / 2;
@@ -79,8 +86,12 @@ async fn run(near: Arc<UdpSocket>, server: SocketAddr, conditions: Arc<Condition
     let mut tasks = JoinSet::new();
     let (down, arriving) = mpsc::channel(ON_THE_WAY);
     tasks.spawn(arrive(near.clone(), arriving));
+    let mut random = SmallRng::seed_from_u64(2);
     let mut datagram = vec![0; 2_048];
     while let Ok((len, client)) = near.recv_from(&mut datagram).await {
+        if is_lost(&datagram, &mut random, &conditions.loss_up) {
+            continue;
+        }
         let way = match ways.entry(client) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(new) => {
@@ -99,11 +110,14 @@ async fn back(far: Arc<UdpSocket>, client: SocketAddr, down: mpsc::Sender<OnTheW
     let mut random = SmallRng::seed_from_u64(1);
     let mut datagram = vec![0; 2_048];
     while let Ok((len, _)) = far.recv_from(&mut datagram).await {
-        // RFC 7983 §7: these are RTP and RTCP. A handshake that loses packets would only take longer.
-        let is_media = (128..=191).contains(&datagram[0]);
-        let lost = is_media && random.random_ratio(conditions.loss.load(Ordering::Relaxed), 1_000);
-        if !lost {
+        if !is_lost(&datagram, &mut random, &conditions.loss) {
             let _ = down.try_send((conditions.due(), datagram[..len].to_vec(), client));
         }
     }
+}
+
+fn is_lost(datagram: &[u8], random: &mut SmallRng, loss: &AtomicU32) -> bool {
+    // RFC 7983 §7: these are RTP and RTCP. A handshake that loses packets would only take longer.
+    let is_media = (128..=191).contains(&datagram[0]);
+    is_media && random.random_ratio(loss.load(Ordering::Relaxed), 1_000)
 }

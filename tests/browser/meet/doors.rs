@@ -29,7 +29,7 @@ async fn at_the_door(chromium: &Chromium, server: &Server, name: &str, language:
 }
 
 impl Page {
-    async fn joins(&self) {
+    pub(super) async fn joins(&self) {
         self.submit("lobby-form").await;
         self.until("they are in the room", SIGNAL_PATIENCE, IN_ROOM).await;
     }

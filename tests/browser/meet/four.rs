@@ -86,12 +86,12 @@ impl Person {
     }
 
     /// Waits until this person is the only one whom the server says to speak.
-    async fn is_told_that_speaks(&self, other: &Person) {
+    async fn is_sent_that_speaks(&self, other: &Person) {
         let name = other.name;
-        let told =
+        let sent =
             format!("patchbay.client.speakers.map((id) => patchbay.client.people.get(id)?.name).join() === {name:?}");
         self.page
-            .until(&format!("only {name} speaks"), SIGNAL_PATIENCE, &told)
+            .until(&format!("only {name} speaks"), SIGNAL_PATIENCE, &sent)
             .await;
     }
 
@@ -154,7 +154,7 @@ async fn of_four_one_sees_whoever_speaks_within_a_second_and_whoever_is_in_the_s
         let took = dora.shows(speaker, began).await - began;
         println!("{} was shown after {took} ms", speaker.name);
         longest = longest.max(took);
-        dora.is_told_that_speaks(speaker).await;
+        dora.is_sent_that_speaks(speaker).await;
         only_speaks(speaker, &everybody).await;
         before = Some(speaker);
     }
@@ -168,7 +168,7 @@ async fn of_four_one_sees_whoever_speaks_within_a_second_and_whoever_is_in_the_s
     let changes = dora.changes().await;
     anna.speaks(false).await;
     ben.speaks(true).await;
-    dora.is_told_that_speaks(&ben).await;
+    dora.is_sent_that_speaks(&ben).await;
     only_speaks(&ben, &everybody).await;
     tokio::time::sleep(HOLDS).await;
     assert_eq!(dora.changes().await, changes, "the picture stays");

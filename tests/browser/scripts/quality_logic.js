@@ -1,4 +1,5 @@
 // Tests of the pages' pure parts that deal with how much of each video is sent, run in a browser as those in page_logic.js.
+import { ConferenceWants, fieldsOf } from '/static/client/conference-wants.js';
 import { RoomClient } from '/static/client/room-client.js';
 import { ALL_LAYERS, CAMERA_LAYERS, NO_ORDER, merged, setEncodings } from '/static/client/send-layers.js';
 import { heightFor, wantsOf } from '/static/client/wants.js';
@@ -213,5 +214,35 @@ export const cases = {
 
   'a height is asked for with ids as they are on the wire'() {
     equal(outgoing.videoWants({ heights: { '*': 0 }, onStage: ['007', '7'] }), { type: 'videoWants', heights: { '*': 0 }, onStage: ['007', 7] });
+  },
+
+  'a conference is sent the height of a screen beside those of cameras'() {
+    const wants = { heights: { '*': 180, a: 0, screen: 720 }, onStage: ['screen', 'b'] };
+    equal(fieldsOf(wants, 'b'), { heights: { '*': 180, a: 0 }, screens: { '*': 720 }, onStage: ['b'] });
+    equal(fieldsOf({ heights: { '*': 0 }, onStage: ['screen'], lastN: 1 }, null), { heights: { '*': 0 }, onStage: [], lastN: 1 });
+  },
+
+  async 'a conference is sent what is news, one after the other, and all of it after a new connection'() {
+    const asked = [];
+    const wants = new ConferenceWants((fields) => new Promise((resolve, reject) => asked.push({ height: fields.heights['*'], resolve, reject })), () => null);
+    const want = (height) => wants.set({ heights: { '*': height }, onStage: [] });
+    const answer = async (how) => {
+      asked.at(-1)[how](new Error('refused'));
+      await new Promise((resolve) => setTimeout(resolve));
+    };
+    const heights = () => asked.map(({ height }) => height);
+    want(90);
+    equal(heights(), []);
+    wants.beginAnew();
+    want(180);
+    want(360);
+    equal(heights(), [90]);
+    await answer('resolve');
+    equal(heights(), [90, 360]);
+    await answer('reject');
+    want(360);
+    equal(heights(), [90, 360]);
+    wants.beginAnew();
+    equal(heights(), [90, 360, 360]);
   },
 };

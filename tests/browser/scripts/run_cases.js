@@ -2,13 +2,13 @@
 import { cases as pages } from '/page_logic.js';
 import { cases as quality } from '/quality_logic.js';
 
-/** @returns {{ran: number, failures: string[]}} */
-export function runAll() {
+/** @returns {Promise<{ran: number, failures: string[]}>} */
+export async function runAll() {
   const failures = [];
   const cases = [...Object.entries(pages), ...Object.entries(quality)];
   for (const [name, run] of cases) {
     try {
-      run();
+      await run();
     } catch (error) {
       failures.push(`${name}: ${error.message}`);
     }

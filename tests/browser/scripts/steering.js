@@ -7,7 +7,7 @@ globalThis.steering = (() => {
     { rid: 'h', scaleResolutionDownBy: 1, maxBitrate: 1_700_000 },
   ];
   const samples = [];
-  const told = [];
+  const received = [];
   let connection;
 
   // Enters the room; returns how to make a connection there.
@@ -17,7 +17,7 @@ globalThis.steering = (() => {
     const answers = new Map();
     socket.addEventListener('message', ({ data }) => {
       const message = JSON.parse(data);
-      told.push(message.id);
+      received.push(message.id);
       if (message.id === 'receiveVideoAnswer') answers.get(message.name)(message.sdpAnswer);
     });
     socket.send(JSON.stringify({ id: 'joinRoom', name, room: 'steering', ...also }));
@@ -41,7 +41,7 @@ globalThis.steering = (() => {
   };
 
   return {
-    told,
+    received,
     samples,
 
     async publish(simulcast) {
@@ -66,6 +66,7 @@ globalThis.steering = (() => {
       document.documentElement.append(video);
       const viewer = { began: performance.now() };
       video.requestVideoFrameCallback(() => (viewer.shown = performance.now()));
+      viewer.want = (height) => socket.send(JSON.stringify({ id: 'videoWants', heights: { '*': height } }));
       viewer.leave = () => (socket.close(), pc.close(), video.remove());
       await offer(pc, '1');
       viewer.offered = performance.now();
@@ -78,6 +79,13 @@ globalThis.steering = (() => {
       const [first, last] = [within[0], within.at(-1)];
       const of = (rid) => ((last[rid] ?? 0) - (first[rid] ?? 0)) * 8 / (last.at - first.at);
       return Object.fromEntries(Object.keys(last).filter((key) => key !== 'at' && key !== 'target').map((rid) => [rid, of(rid)]));
+    },
+
+    // The time of the last packet in an encoding after that, in milliseconds.
+    stopped(rid, since) {
+      const after = samples.filter(({ at }) => at > since);
+      const last = after.findLast((one, at) => at > 0 && (one[rid] ?? 0) > (after[at - 1][rid] ?? 0));
+      return last ? last.at - since : 0;
     },
 
     // The time of the first packet in an encoding after that, in milliseconds.

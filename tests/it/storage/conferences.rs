@@ -8,8 +8,8 @@ use patchbay::domain::{Person, Role};
 use patchbay::ids::UserId;
 use patchbay::shares::ClientAddress;
 use patchbay::storage::{
-    AdmitError, Admitted, Conference, ConferenceChange, Entry, Guests, NewConference, NewGuests, NoEntry, RecordError,
-    Records, RoomAdmission, ShownPin,
+    AdmitError, Admitted, ConferenceChange, ConferenceRecord, Entry, Guests, NewConference, NewGuests, NoEntry,
+    RecordError, Records, RoomAdmission, ShownPin,
 };
 
 use super::{Place, admission, on_both, room, user};
@@ -88,7 +88,7 @@ async fn each_pin_gives_its_role_and_others_none(place: &Place) {
         }
     }
     let entry = enter(&records, "board", ShownPin::Pin(GUEST)).await.unwrap();
-    let expected = Conference {
+    let expected = ConferenceRecord {
         alias: room("board"),
         name: "Board 董事会".to_owned(),
         has_host_pin: true,
@@ -147,7 +147,7 @@ async fn records_are_changed_field_by_field_and_listed_by_alias_without_pins(pla
     };
     records.set_conference(&room("b"), change).await.unwrap();
     records.remove_conference(&room("c")).await.unwrap();
-    let expected = |alias: &str, name: &str, waits_for_host| Conference {
+    let expected = |alias: &str, name: &str, waits_for_host| ConferenceRecord {
         alias: room(alias),
         name: name.to_owned(),
         has_host_pin: true,

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use patchbay::domain::{Person, Role};
 use patchbay::ids::{RoomName, UserId};
 use patchbay::signaling::Admission;
-use patchbay::storage::{AdmitError, Admitted, Conference, Guests, ShownPin, Verdict};
+use patchbay::storage::{AdmitError, Admitted, ConferenceRecord, Guests, ShownPin, Verdict};
 
 /// A house with nobody in it lets anyone in.
 #[derive(Clone, Default)]
@@ -21,7 +21,7 @@ pub struct House {
 /// A conference, with the PINs of hosts and guests.
 #[derive(Clone)]
 struct Pins {
-    conference: Conference,
+    conference: ConferenceRecord,
     host: String,
     guest: String,
 }
@@ -45,7 +45,7 @@ impl House {
 
     /// A conference whose hosts have the PIN 4711, and its guests, if they need one, 0815.
     pub fn with_conference(mut self, alias: &str, guests: Guests, waits_for_host: bool) -> Self {
-        let conference = Conference {
+        let conference = ConferenceRecord {
             alias: alias.into(),
             name: String::new(),
             has_host_pin: true,

@@ -56,6 +56,25 @@ async fn each_connection_is_told_what_is_wanted_of_its_video_and_odd_wishes_do_n
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_video_on_stage_is_among_those_that_come_whoever_speaks() {
+    let mut stage = anna_watches_two("").await;
+    stage
+        .play(
+            r#"
+            anna > {"id":"videoWants","lastN":1}
+            media want 0 of 4
+            anna > {"id":"videoWants","lastN":1,"onStage":["7"]}
+            media want 0 of 3
+            media want any on stage of 4
+            anna > {"id":"videoWants","lastN":1,"onStage":["7"],"heights":{"7":0}}
+            media want of 3
+            media want 0 on stage of 4
+            "#,
+        )
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn whoever_names_the_feature_is_told_what_they_get_and_nobody_else_is() {
     let mut stage = anna_watches_two(r#","features":["videoQuality"]"#).await;
     stage

@@ -36,12 +36,12 @@ fn with_rids(mut section: MediaSection) -> MediaSection {
 }
 
 impl Scene {
-    fn new(sections: Vec<MediaSection>, is_told: bool) -> Scene {
+    fn new(sections: Vec<MediaSection>, takes_orders: bool) -> Scene {
         let now = start();
         let (mut worker, identity) = worker(now);
         let own = DtlsIdentity::generate().unwrap();
         let mut publisher = Client::new(1, None, sections, &identity, &own);
-        publisher.spec.understands.send_layers = is_told;
+        publisher.spec.understands.send_layers = takes_orders;
         publisher.connect(now, &mut worker);
         Scene {
             now,
@@ -132,12 +132,12 @@ impl Scene {
     }
 
     /// The newest estimate after that time.
-    fn told_after(&mut self, millis: u64) -> u64 {
+    fn estimate_after(&mut self, millis: u64) -> u64 {
         self.run(millis);
         self.estimates.last().map_or(0, |(_, kbps)| *kbps)
     }
 
-    /// What was told of encodings since the last call: how long after `since`, and which are wanted.
+    /// The orders about encodings since the last call: how long after `since`, and which are wanted.
     fn take_orders(&mut self, since: Instant) -> Vec<(u128, String)> {
         let orders = std::mem::take(&mut self.orders);
         let wanted = |layers: &[(String, bool)]| {
@@ -158,18 +158,18 @@ impl Scene {
 fn between_two_the_publisher_follows_the_path_of_the_other() {
     let mut scene = Scene::single();
     let viewer = scene.join();
-    assert_eq!(scene.told_after(2_000), MOST, "nothing is known of the path");
+    assert_eq!(scene.estimate_after(2_000), MOST, "nothing is known of the path");
     scene.path(viewer, 3_000);
-    assert_eq!(scene.told_after(1_100), 2_850);
+    assert_eq!(scene.estimate_after(1_100), 2_850);
     scene.path(viewer, 1_000);
-    assert_eq!(scene.told_after(150), 950, "a fall counts at once");
+    assert_eq!(scene.estimate_after(150), 950, "a fall counts at once");
     scene.path(viewer, 20);
-    assert_eq!(scene.told_after(150), 100, "less is no picture");
+    assert_eq!(scene.estimate_after(150), 100, "less is no picture");
     scene.path(viewer, 2_000);
-    assert_eq!(scene.told_after(1_100), 1_900);
+    assert_eq!(scene.estimate_after(1_100), 1_900);
     scene.leave(viewer);
-    assert_eq!(scene.told_after(4_900), 1_900);
-    assert_eq!(scene.told_after(1_200), 50);
+    assert_eq!(scene.estimate_after(4_900), 1_900);
+    assert_eq!(scene.estimate_after(1_200), 50);
 }
 
 #[cfg(debug_assertions)]
@@ -179,13 +179,13 @@ fn a_path_that_has_shown_no_limit_for_a_minute_may_be_tried_with_twice_as_much()
     let viewer = scene.join();
     let peer = scene.viewers[viewer].spec.peer;
     scene.worker.suppose_path(scene.now, peer, 300_000, 300_000);
-    assert_eq!(scene.told_after(1_200), 570);
+    assert_eq!(scene.estimate_after(1_200), 570);
     scene.worker.suppose_path(scene.now, peer, 800_000, 800_000);
-    assert_eq!(scene.told_after(1_200), 1_520);
+    assert_eq!(scene.estimate_after(1_200), 1_520);
     scene.worker.suppose_path(scene.now, peer, 700_000, 700_000);
-    assert_eq!(scene.told_after(150), 665);
-    assert_eq!(scene.told_after(58_500), 665);
-    assert_eq!(scene.told_after(3_000), 1_330);
+    assert_eq!(scene.estimate_after(150), 665);
+    assert_eq!(scene.estimate_after(58_500), 665);
+    assert_eq!(scene.estimate_after(3_000), 1_330);
 }
 
 #[cfg(debug_assertions)]
@@ -196,14 +196,14 @@ fn in_a_room_the_slowest_quarter_does_not_hold_back_the_others() {
     for (&viewer, kbps) in viewers.iter().zip([100, 900, 2_000, 2_000, 2_000]) {
         scene.path(viewer, kbps);
     }
-    assert_eq!(scene.told_after(1_200), 900);
+    assert_eq!(scene.estimate_after(1_200), 900);
     scene.path(viewers[1], 110);
-    assert_eq!(scene.told_after(1_200), 250);
+    assert_eq!(scene.estimate_after(1_200), 250);
     // Two who tell nothing of their paths count as fast.
     for _ in 0..4 {
         scene.join();
     }
-    assert_eq!(scene.told_after(1_200), 2_000);
+    assert_eq!(scene.estimate_after(1_200), 2_000);
 }
 
 #[test]
@@ -226,10 +226,10 @@ fn sound_keeps_its_rate_while_nobody_sees_the_pictures() {
     let mut sound = section("1", codec(AUDIO_PT, None, Codec::Opus), true, 0x5000, 0x9100);
     sound.codecs[0].feedback.remb = false;
     let mut scene = Scene::new(vec![reads_estimates(video(true, 0x9000)), sound.clone()], false);
-    assert_eq!(scene.told_after(7_000), 114);
+    assert_eq!(scene.estimate_after(7_000), 114);
     // Sound alone is never bound.
     let mut scene = Scene::new(vec![reads_estimates(sound)], false);
-    assert_eq!(scene.told_after(7_000), MOST);
+    assert_eq!(scene.estimate_after(7_000), MOST);
 }
 
 #[cfg(debug_assertions)]
@@ -237,17 +237,17 @@ fn sound_keeps_its_rate_while_nobody_sees_the_pictures() {
 fn a_recorder_wants_everything() {
     use patchbay::media::link::{Far, LinkMessage, pair};
     let mut scene = Scene::single();
-    assert_eq!(scene.told_after(7_000), 50);
+    assert_eq!(scene.estimate_after(7_000), 50);
     let (end, mut recorder) = pair();
     scene.worker.link(scene.now, Far::Recorder, end);
     assert!(recorder.send(LinkMessage::Mirror(ROOM)));
     scene.worker.take_mirrored(scene.now, &mut [0; 4_096]);
-    assert_eq!(scene.told_after(1_100), MOST);
+    assert_eq!(scene.estimate_after(1_100), MOST);
     drop(recorder);
     while scene.worker.has_mail() {
         scene.worker.take_mirrored(scene.now, &mut [0; 4_096]);
     }
-    assert_eq!(scene.told_after(7_000), 50);
+    assert_eq!(scene.estimate_after(7_000), 50);
 }
 
 #[test]
@@ -255,33 +255,36 @@ fn a_client_that_understands_it_is_told_its_encodings_by_name_and_is_not_bound()
     let mut scene = Scene::new(vec![reads_estimates(with_rids(video(true, 0x9000)))], true);
     let began = scene.now;
     scene.run(8_000);
-    let told = scene.take_orders(began);
-    let [(after, off)] = told.as_slice() else {
-        panic!("{told:?}")
+    let orders = scene.take_orders(began);
+    let [(after, off)] = orders.as_slice() else {
+        panic!("{orders:?}")
     };
     assert!((5_000..=6_200).contains(after), "{after} ms");
     assert_eq!(off, "q-h-f-");
     let came = scene.now;
     let viewer = scene.join();
     scene.run(5_000);
-    let told = scene.take_orders(came);
-    let [(after, on)] = told.as_slice() else {
-        panic!("{told:?}")
+    let orders = scene.take_orders(came);
+    let [(after, on)] = orders.as_slice() else {
+        panic!("{orders:?}")
     };
     assert!(*after <= 150 && on == "q+h+f+", "{after} ms {on}");
     // A new offer, as after a reconnection: it is told again.
     let offered = scene.now;
     scene.publisher.open(scene.now, &mut scene.worker);
     scene.run(3_000);
-    let told = scene.take_orders(offered);
-    assert!(matches!(told.as_slice(), [(0..=150, on)] if on == "q+h+f+"), "{told:?}");
+    let orders = scene.take_orders(offered);
+    assert!(
+        matches!(orders.as_slice(), [(0..=150, on)] if on == "q+h+f+"),
+        "{orders:?}"
+    );
     scene.leave(viewer);
     let left = scene.now;
     scene.run(7_000);
-    let told = scene.take_orders(left);
+    let orders = scene.take_orders(left);
     assert!(
-        matches!(told.as_slice(), [(5_000..=6_200, off)] if off == "q-h-f-"),
-        "{told:?}"
+        matches!(orders.as_slice(), [(5_000..=6_200, off)] if off == "q-h-f-"),
+        "{orders:?}"
     );
     assert!(scene.estimates.iter().all(|(_, kbps)| *kbps == MOST));
 }
@@ -292,10 +295,10 @@ fn the_first_word_comes_within_ten_seconds_and_nobody_is_told_who_does_not_under
     let began = scene.now;
     scene.join();
     scene.run(30_000);
-    let told = scene.take_orders(began);
+    let orders = scene.take_orders(began);
     assert!(
-        matches!(told.as_slice(), [(1..=10_000, on)] if on == "q+h+f+"),
-        "{told:?}"
+        matches!(orders.as_slice(), [(1..=10_000, on)] if on == "q+h+f+"),
+        "{orders:?}"
     );
     let mut scene = Scene::new(vec![with_rids(video(true, 0x9000))], false);
     scene.run(30_000);
@@ -326,17 +329,17 @@ fn a_video_whose_sender_is_muted_here_is_seen_by_nobody() {
     use patchbay::media::names::Muted;
     let mut scene = Scene::single();
     scene.join();
-    assert_eq!(scene.told_after(2_000), MOST);
+    assert_eq!(scene.estimate_after(2_000), MOST);
     let peer = scene.publisher.spec.peer;
     let camera = true;
     let muted = Muted { sound: false, camera };
     scene
         .worker
         .handle_command(scene.now, MediaCommand::Mute { peer, muted });
-    assert_eq!(scene.told_after(6_500), 50);
+    assert_eq!(scene.estimate_after(6_500), 50);
     let muted = Muted::default();
     scene
         .worker
         .handle_command(scene.now, MediaCommand::Mute { peer, muted });
-    assert_eq!(scene.told_after(150), MOST);
+    assert_eq!(scene.estimate_after(150), MOST);
 }

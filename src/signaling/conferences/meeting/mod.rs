@@ -45,8 +45,13 @@
 //! `muteguests`, `unmuteguests`, `disconnect` (everybody); below `participants/ID/`: `disconnect`, `mute`, `unmute`, `hard_vmute`,
 //! `hard_uvmute`, `spotlighton`, `spotlightoff`, `unlock` (lets somebody in), `role` (`role`: `chair` or `guest`), `transfer` (`role`,
 //! `conference_alias`, `pin`). Below one's own id also without being a host: `changeLocalStatus` (`ismute`, `local_audio`,
-//! `local_camera`), `mute`, `unmute`, `disconnect`. They answer true. So do requests that have no effect here, because no picture is
+//! `local_camera`), `wants`, `mute`, `unmute`, `disconnect`. They answer true. So do requests that have no effect here, because no picture is
 //! composed, nobody hears tones, and everybody may hear everybody and receive screens (`WITHOUT_EFFECT` in `commands.rs`). Others are 404.
+//!
+//! `wants` is this server's own: how each video is shown. `heights` has a height in pixels for each participant's id
+//! (`{"ID":720,"*":180}`; `*` stands for all others, and 0 asks for nothing), `screens` the same for screens where they differ, `onStage`
+//! the ids of those whom one looks at, the most important first, and `lastN` how many videos come at most. The newest replaces the one
+//! before; ids of nobody who is there are left out.
 
 mod commands;
 mod connections;
@@ -69,15 +74,15 @@ use self::wire::{ByeFrame, EventFrame};
 pub(crate) use self::wire::{
     Call, Called, ChatText, Dialed, Everybody, NotAdmitted, Notice, Session, SessionRefreshed, Status,
 };
-pub use self::wire::{CommandFields, Dialing, Entering};
+pub use self::wire::{CommandFields, Dialing, Entering, Wanting};
 pub(crate) use self::words::{Service, pin_needed};
 use super::fields::Fields;
 use super::version;
 use crate::conferences::{Details, Occasion};
-use crate::domain::{Command, Conference, Role};
+use crate::domain::{Command, Conference, Heights, Role, VideoWants};
 use crate::ids::{Feed, RoomName, UserId};
 use crate::media::description::Description;
-use crate::signaling::{limits, offer};
+use crate::signaling::{limits, offer, wants};
 use crate::text::{self, TextLimit};
 
 /// People who are heard at once: as many as a client plays of one section.
@@ -135,6 +140,26 @@ pub(crate) fn session_refreshed(view: &View, token: String, lasts_s: u64) -> Ses
         expires: lasts_s.to_string(),
         role: words::role_of_session(view.role()),
     }
+}
+
+/// What a client wants of videos. It names people by their ids, which `view` knows.
+pub(crate) fn video_wants(fields: &Fields, view: &View) -> Command {
+    let named = *wants::video_wants(|name| fields.value(name));
+    let user_of = |id: &UserId| view.user_of(id.as_str());
+    let of_users = |heights: Heights| Heights {
+        of_users: heights
+            .of_users
+            .into_iter()
+            .filter_map(|(id, height)| Some((user_of(&id)?, height)))
+            .collect(),
+        of_others: heights.of_others,
+    };
+    Command::Want(Box::new(VideoWants {
+        last_n: named.last_n,
+        on_stage: named.on_stage.iter().filter_map(user_of).collect(),
+        cameras: of_users(named.cameras),
+        screens: of_users(named.screens),
+    }))
 }
 
 /// A chat text in a request. `None` if there is none, or it is too long.

@@ -479,9 +479,11 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::domain::EndReason;
     use crate::domain::MediaKind;
+    use crate::domain::{Command, EndReason, Heights, VideoWants};
     use crate::ids::SlotId;
+    use crate::signaling::conferences::fields::Fields;
+    use crate::signaling::conferences::meeting::video_wants;
     use crate::signaling::conferences::meeting::wire::{Layout, ShownScreen};
 
     const ROOM: &str = "m";
@@ -588,6 +590,30 @@ mod tests {
         assert_eq!(people[0].start_time, 5_000);
         assert_eq!(seen.view.user_of(&uuid("ben")), Some("ben".into()));
         assert_eq!(seen.view.user_of(&uuid("carl")), None);
+    }
+
+    #[test]
+    fn what_is_wanted_of_videos_names_people_by_their_ids() {
+        let mut seen = Seen::new();
+        seen.handle(Event::Joined {
+            others: vec![person("ben")],
+        });
+        let (ben, nobody) = (uuid("ben"), uuid("carl"));
+        let body = serde_json::json!({
+            "heights": { &ben: 720, &nobody: 90, "*": 180 }, "screens": { &ben: 1_080 }, "onStage": [&nobody, &ben], "lastN": 4,
+        });
+        let fields = Fields::read(body.to_string().as_bytes(), "").unwrap();
+        let heights = |height: u16, of_others| Heights {
+            of_users: [("ben".into(), height)].into(),
+            of_others,
+        };
+        let expected = Command::Want(Box::new(VideoWants {
+            last_n: 4,
+            on_stage: vec!["ben".into()],
+            cameras: heights(720, Some(180)),
+            screens: heights(1_080, None),
+        }));
+        assert_eq!(video_wants(&fields, &seen.view), expected);
     }
 
     #[test]

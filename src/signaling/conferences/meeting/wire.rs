@@ -266,6 +266,21 @@ impl CommandFields {
     }
 }
 
+/// How a client shows videos. A field that is not what it should be counts as missing.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub struct Wanting {
+    /// Heights in pixels of the videos of participants, by their ids; `*` stands for all who are not named. Nothing is sent of a
+    /// video whose height is 0.
+    pub heights: Option<BTreeMap<String, f64>>,
+    /// Heights of screens, where they differ from `heights`.
+    pub screens: Option<BTreeMap<String, f64>>,
+    /// Ids of participants whom the client looks at, the most important first.
+    pub on_stage: Option<Vec<String>>,
+    /// Number of videos that are sent at most; 25 where it is missing.
+    pub last_n: Option<f64>,
+}
+
 /// A participant, as the others are shown them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct Participant {

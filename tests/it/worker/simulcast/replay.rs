@@ -217,6 +217,46 @@ fn a_viewer_who_was_paused_begins_with_the_last_key_frame_too_and_the_pictures_k
 }
 
 #[test]
+fn where_a_layer_stops_its_viewer_goes_on_with_a_key_frame_of_another_one_that_has_come_since() {
+    for sends_reports in [true, false] {
+        let mut studio = Studio::new(1);
+        studio.sends_reports = sends_reports;
+        studio.path(0, 5_000, 5_000);
+        studio.run(Duration::from_millis(5_000));
+        let last = *studio.viewers[0].shown.last().unwrap();
+        assert_eq!(last.layer, 2);
+        studio.layers[2].is_on = false;
+        studio.run(Duration::from_millis(250));
+        studio.layers[1].wants_key = true;
+        let requests = asked(&studio);
+        // The layer counts as off 800 ms after its last packet.
+        studio.run(Duration::from_millis(1_000));
+        assert_eq!((studio.worker.stats().replays, asked(&studio)), (1, requests));
+        studio.run(Duration::from_millis(500));
+        let viewer = &studio.viewers[0];
+        assert_eq!((viewer.undecodable, viewer.torn, viewer.given_up.len()), (0, 0, 0));
+        let from = viewer
+            .shown
+            .iter()
+            .position(|one| one.layer == 1 && one.taken > last.taken);
+        let (before, after) = viewer.shown.split_at(from.unwrap());
+        assert_eq!(before.last().map(|one| one.layer), Some(2));
+        assert!(after[0].is_key && after[0].taken < last.taken + 400, "{:?}", after[0]);
+        for (one, next) in viewer.shown[from.unwrap() - 1..].iter().zip(after) {
+            assert_eq!(
+                next.picture_id.wrapping_sub(one.picture_id) & 0x7fff,
+                1,
+                "{one:?} {next:?}"
+            );
+            let ticks = next.timestamp.wrapping_sub(one.timestamp) as i32;
+            let passed = (next.taken as i32 - one.taken as i32) * 90;
+            assert!(ticks > 0 && (ticks - passed).abs() <= 34 * 90, "{ticks} of {passed}");
+        }
+        assert_has_caught_up(&studio, 0);
+    }
+}
+
+#[test]
 fn nobody_sees_again_what_they_have_seen() {
     let mut studio = Studio::new(1);
     studio.path(0, 5_000, 5_000);

@@ -90,6 +90,8 @@ async fn bodies_commands_and_people_that_make_no_sense_are_refused() {
         (own("calls/x/ack"), json!({}), 404),
         (anna.about(&ben, "calls"), sdp(), 403),
         (anna.about(&ben, "changeLocalStatus"), json!({ "ismute": true }), 403),
+        (anna.about(&ben, "wants"), json!({ "heights": { "*": 0 } }), 403),
+        (anna.about(&elsewhere, "wants"), json!({}), 404),
         (anna.about(&elsewhere, "calls"), sdp(), 404),
         (anna.about(&elsewhere, "mute"), json!({}), 404),
         ("participants/x/mute".to_owned(), json!({}), 404),

@@ -20,7 +20,7 @@
       else super.send(data);
     }
   };
-  const told = {
+  const asServer = {
     wants,
     /** The newest wish, as text: heights, on stage, last N. */
     last: () => wants.length && { heights: wants.at(-1).heights, onStage: wants.at(-1).onStage, lastN: wants.at(-1).lastN ?? null },
@@ -32,5 +32,5 @@
       document.dispatchEvent(new Event('visibilitychange'));
     },
   };
-  window.told = told;
+  window.asServer = asServer;
 })();

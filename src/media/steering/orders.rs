@@ -1,4 +1,4 @@
-//! What a client was told of its encodings by name.
+//! The orders that a client was sent, which name its encodings.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use super::INTERVAL;
 use crate::ids::Feed;
 use crate::media::layers::MAX_LAYERS;
 
-/// Time within which a client is told for the first time, also where everything is wanted.
+/// Time within which a client is sent its first order, also where everything is wanted.
 const FIRST_WITHIN: Duration = Duration::from_secs(9);
 
 /// The encodings of one feed of a client, and whether each is wanted.
@@ -49,31 +49,31 @@ impl Order {
     }
 }
 
-/// What a client was told.
+/// The orders that a client was sent last.
 #[derive(Debug)]
-pub(crate) struct Told {
-    /// Time by which it is told for the first time.
+pub(crate) struct SentOrders {
+    /// Time by which it is sent the first one.
     first_by: Instant,
     feeds: SmallVec<[(Feed, Instant, Order); 1]>,
 }
 
-impl Told {
-    pub(crate) fn new(now: Instant) -> Told {
-        Told {
+impl SentOrders {
+    pub(crate) fn new(now: Instant) -> SentOrders {
+        SentOrders {
             first_by: now + FIRST_WITHIN,
             feeds: SmallVec::new(),
         }
     }
 
-    /// What a client was told before is to be told again, because its encodings may be others.
-    pub(crate) fn anew(now: Instant) -> Told {
-        Told {
+    /// Those of a client that is to be sent its orders again, because its encodings may be others.
+    pub(crate) fn anew(now: Instant) -> SentOrders {
+        SentOrders {
             first_by: now,
             feeds: SmallVec::new(),
         }
     }
 
-    /// Whether to tell this now. More is asked for at once, less once a second at most.
+    /// Whether to send this now. More is asked for at once, less once a second at most.
     pub(crate) fn is_news(&mut self, now: Instant, feed: Feed, order: &Order) -> bool {
         if order.layers.is_empty() {
             return false;
@@ -115,17 +115,17 @@ mod tests {
     #[test]
     fn the_first_word_comes_within_ten_seconds_and_at_once_if_something_is_not_wanted() {
         let all = order(&[("q", true), ("f", true)], None);
-        let mut told = Told::new(at(0));
+        let mut sent = SentOrders::new(at(0));
         let first = (0..20_000)
             .step_by(1_000)
-            .find(|&millis| told.is_news(at(millis), Feed::Camera, &all));
+            .find(|&millis| sent.is_news(at(millis), Feed::Camera, &all));
         assert_eq!(first, Some(9_000));
-        assert!(!told.is_news(at(60_000), Feed::Camera, &all), "nothing is new");
+        assert!(!sent.is_news(at(60_000), Feed::Camera, &all), "nothing is new");
         let less = order(&[("q", true), ("f", false)], None);
-        assert!(Told::new(at(0)).is_news(at(0), Feed::Camera, &less));
-        assert!(Told::anew(at(0)).is_news(at(0), Feed::Camera, &all));
+        assert!(SentOrders::new(at(0)).is_news(at(0), Feed::Camera, &less));
+        assert!(SentOrders::anew(at(0)).is_news(at(0), Feed::Camera, &all));
         assert!(
-            !Told::anew(at(0)).is_news(at(0), Feed::Camera, &Order::default()),
+            !SentOrders::anew(at(0)).is_news(at(0), Feed::Camera, &Order::default()),
             "no encodings"
         );
     }
@@ -136,26 +136,26 @@ mod tests {
             order(&[("q", true), ("f", false)], None),
             order(&[("q", true), ("f", true)], None),
         );
-        let mut told = Told::new(at(0));
-        assert!(told.is_news(at(0), Feed::Camera, &low));
-        assert!(told.is_news(at(10), Feed::Camera, &high));
-        assert!(!told.is_news(at(500), Feed::Camera, &low));
-        assert!(told.is_news(at(500), Feed::Screen, &low), "another feed");
-        assert!(told.is_news(at(1_010), Feed::Camera, &low));
+        let mut sent = SentOrders::new(at(0));
+        assert!(sent.is_news(at(0), Feed::Camera, &low));
+        assert!(sent.is_news(at(10), Feed::Camera, &high));
+        assert!(!sent.is_news(at(500), Feed::Camera, &low));
+        assert!(sent.is_news(at(500), Feed::Screen, &low), "another feed");
+        assert!(sent.is_news(at(1_010), Feed::Camera, &low));
         let flapping = (2_000..12_000)
             .step_by(100)
-            .filter(|&millis| told.is_news(at(millis), Feed::Camera, if millis % 200 == 0 { &low } else { &high }));
+            .filter(|&millis| sent.is_news(at(millis), Feed::Camera, if millis % 200 == 0 { &low } else { &high }));
         assert!(flapping.count() <= 21);
     }
 
     #[test]
     fn small_steps_of_a_bound_are_no_news() {
         let bound = |bps| order(&[("", true)], bps);
-        let mut told = Told::new(at(0));
-        assert!(told.is_news(at(0), Feed::Camera, &bound(Some(1_000))));
-        assert!(!told.is_news(at(2_000), Feed::Camera, &bound(Some(1_100))));
-        assert!(told.is_news(at(2_000), Feed::Camera, &bound(Some(1_101))));
-        assert!(told.is_news(at(4_000), Feed::Camera, &bound(None)));
+        let mut sent = SentOrders::new(at(0));
+        assert!(sent.is_news(at(0), Feed::Camera, &bound(Some(1_000))));
+        assert!(!sent.is_news(at(2_000), Feed::Camera, &bound(Some(1_100))));
+        assert!(sent.is_news(at(2_000), Feed::Camera, &bound(Some(1_101))));
+        assert!(sent.is_news(at(4_000), Feed::Camera, &bound(None)));
     }
 
     #[test]
