@@ -43,7 +43,8 @@ impl Subscription {
         Some(selection.needs_key_frame(structure, self.wanted_layers(codec)))
     }
 
-    /// The highest layers that it is to have. Decoders of AV1 are told of sizes by the dependency descriptor alone.
+    /// The highest layers that it is to have. Receivers of AV1 find the frames of a picture by the dependency descriptor alone: without it,
+    /// Chromium shows nothing of a stream of several sizes.
     fn wanted_layers(&self, codec: Codec) -> Layers {
         let limit = self.filter.highest();
         let is_told_of_sizes = self.descriptor_id != 0 || !matches!(codec, Codec::Av1 { .. });

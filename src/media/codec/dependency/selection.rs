@@ -39,6 +39,7 @@ pub struct Decision {
 /// Every packet whose descriptor is read is given to [`Selection::select`], in the order in which packets come. The decision about a
 /// frame is made at the first of its packets that comes, and kept for the others and for packets that are resent.
 ///
+/// With a target the subscriber gets those that are not above it, also where it does not need them: so it can be given less at once.
 /// A target can go on if the frames of its chain were forwarded. It is begun at a frame that opens it (a switch indication), and left
 /// for a lower one at the next picture. A frame is never forwarded if one on which it depends was left out. A frame that has not
 /// come may still come: others that depend on it are forwarded meanwhile, for a bounded time.
@@ -170,7 +171,7 @@ impl Selection {
 
     /// Forwards the frame if it belongs to what is sent, and can be decoded.
     fn judge(&mut self, structure: &Structure, frame: &Frame, now: Instant) -> Fate {
-        let belongs = |target: &u8| frame.indications.present() >> target & 1 == 1;
+        let belongs = |target: &u8| frame.indications.present() & structure.not_above(*target) != 0;
         let target = self.target.filter(belongs).filter(|_| self.is_decodable(frame));
         let hopes = target.and_then(|_| self.hopes(frame, now));
         let fate = match (target, hopes) {
@@ -186,7 +187,7 @@ impl Selection {
     }
 
     fn forward(&mut self, structure: &Structure, frame: &Frame, target: u8) -> Fate {
-        let active = structure.contained_in(target) & frame.active;
+        let active = structure.not_above(target) & frame.active;
         let is_less = active != frame.active;
         self.is_restricted = is_less || (self.is_restricted && !frame.has_structure);
         Fate::Forwarded {

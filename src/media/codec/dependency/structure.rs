@@ -137,11 +137,9 @@ pub struct Structure {
     best_first: [u8; TARGETS],
     /// Targets that each chain protects, as bits.
     pub(super) protected: [u32; CHAINS],
-    /// Targets that whoever gets one target has, too, as bits.
-    contained: [u32; TARGETS],
     /// Targets of which neither layer is higher than one target's, as bits.
     not_above: [u32; TARGETS],
-    /// Targets, as bits, that can be begun without a key frame by whoever gets one target: some of its other frames open them.
+    /// Targets of the same size, as bits, that can be begun without a key frame by whoever gets one target: some of its frames open them.
     opened_within: [u32; TARGETS],
     /// Targets whose highest spatial layer is one layer, as bits.
     highest_in: [u32; LAYERS as usize],
@@ -161,7 +159,6 @@ impl Structure {
             targets: [Layers::default(); TARGETS],
             best_first: [0; TARGETS],
             protected: [0; CHAINS],
-            contained: [0; TARGETS],
             not_above: [0; TARGETS],
             opened_within: [0; TARGETS],
             highest_in: [0; LAYERS as usize],
@@ -246,7 +243,6 @@ impl Structure {
 
     /// Works out what follows from the templates.
     fn conclude(&mut self) {
-        self.contained = [self.every_target(); TARGETS];
         for template in self.templates.iter().take(usize::from(self.template_count)) {
             let present = template.indications.present();
             let depends = template.dependencies != Dependencies::default();
@@ -258,9 +254,6 @@ impl Structure {
                 if present >> target & 1 == 1 {
                     self.targets[at].spatial = self.targets[at].spatial.max(template.layers.spatial);
                     self.targets[at].temporal = self.targets[at].temporal.max(template.layers.temporal);
-                } else {
-                    // Those that need this frame are not whole without it.
-                    self.contained[at] &= !present;
                 }
             }
         }
@@ -273,8 +266,8 @@ impl Structure {
                 if targets[usize::from(other)].is_within(targets[at]) {
                     self.not_above[at] |= 1 << other;
                 }
-                if targets[usize::from(other)].spatial > targets[at].spatial {
-                    // Its first frame depends on this target's, as a part of a key picture.
+                if targets[usize::from(other)].spatial != targets[at].spatial {
+                    // Its first frame depends on another of the same key picture.
                     self.opened_within[at] &= !(1 << other);
                 }
             }
@@ -307,11 +300,6 @@ impl Structure {
         self.targets.get(usize::from(target)).copied().unwrap_or_default()
     }
 
-    /// Targets, as bits, that whoever gets this one has, too: all whose frames are among its own.
-    pub(super) fn contained_in(&self, target: u8) -> u32 {
-        self.contained.get(usize::from(target)).copied().unwrap_or(0)
-    }
-
     /// The best of these targets within `limit`; the lowest of them if none is.
     pub(super) fn best(&self, among: u32, limit: Layers) -> Option<u8> {
         let allowed = || self.targets().filter(|(target, _)| among >> target & 1 == 1);
@@ -324,7 +312,7 @@ impl Structure {
         self.highest_in.get(usize::from(spatial)).copied().unwrap_or(0)
     }
 
-    /// Targets, as bits, that can be begun without a key frame by whoever gets this one.
+    /// Targets of the same size, as bits, that can be begun without a key frame by whoever gets this one.
     pub(super) fn opened_within(&self, target: u8) -> u32 {
         self.opened_within.get(usize::from(target)).copied().unwrap_or(0)
     }
