@@ -246,6 +246,7 @@ mod tests {
     use super::*;
     use crate::media::codec::Codec;
     use crate::media::flags::Flags;
+    use crate::media::packet::Dependency;
     use crate::media::pictures::EntryPoint;
     use crate::media::rtp::Header;
 
@@ -263,6 +264,7 @@ mod tests {
             codec: Codec::Vp8,
             entry: EntryPoint::Nobody,
             vp8: None,
+            dependency: Dependency::None,
             mark: None,
             late: false,
             origin: None,

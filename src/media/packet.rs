@@ -1,5 +1,6 @@
 //! A packet of media between its arrival and its copies.
 
+use super::codec::dependency::Frame;
 use super::codec::{Codec, FrameMark, vp8};
 use super::pictures::EntryPoint;
 use super::rewrite::SourceId;
@@ -20,7 +21,9 @@ pub struct BatchPacket {
     /// Subscribers that can begin to decode here.
     pub entry: EntryPoint,
     pub vp8: Option<vp8::Descriptor>,
-    /// The layers of its frame, if the packet tells.
+    /// What its dependency descriptor says of its frame.
+    pub dependency: Dependency,
+    /// The layers of its frame, if the packet has no such descriptor, and its payload tells.
     pub mark: Option<FrameMark>,
     /// Whether the packet was missing: newer packets of its stream have come before it.
     pub late: bool,
@@ -28,6 +31,16 @@ pub struct BatchPacket {
     pub origin: Option<u32>,
     /// Bytes of RTP padding (RFC 3550 §5.1) that make it as long as its neighbours; see [`padding`](super::padding).
     pub padding: u8,
+}
+
+/// What a packet's dependency descriptor says.
+#[derive(Clone, Copy, Debug)]
+pub enum Dependency {
+    /// It has none that can be made use of.
+    None,
+    /// Nobody can say yet: the packet that it goes with is missing.
+    Unreadable,
+    Frame(Frame),
 }
 
 impl BatchPacket {

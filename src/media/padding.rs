@@ -60,6 +60,7 @@ pub(crate) fn run(sizes: impl Iterator<Item = Option<usize>>) -> (u64, usize) {
 mod tests {
     use super::*;
     use crate::media::codec::Codec;
+    use crate::media::packet::Dependency;
     use crate::media::pictures::EntryPoint;
     use crate::media::rewrite::SourceId;
     use crate::media::rtp::Header;
@@ -76,6 +77,7 @@ mod tests {
             codec: Codec::Vp8,
             entry: EntryPoint::Nobody,
             vp8: None,
+            dependency: Dependency::None,
             mark: None,
             late: false,
             origin: None,

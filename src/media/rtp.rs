@@ -33,10 +33,13 @@ pub enum Extension {
     AbsCaptureTime,
     /// `urn:ietf:params:rtp-hdrext:toffset` (RFC 5450)
     TransmissionOffset,
+    /// `https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension`; see
+    /// [`dependency`](super::codec::dependency)
+    DependencyDescriptor,
 }
 
 impl Extension {
-    pub const ALL: [Extension; 13] = [
+    pub const ALL: [Extension; 14] = [
         Extension::Mid,
         Extension::Rid,
         Extension::RepairedRid,
@@ -50,6 +53,7 @@ impl Extension {
         Extension::ColorSpace,
         Extension::AbsCaptureTime,
         Extension::TransmissionOffset,
+        Extension::DependencyDescriptor,
     ];
 
     pub(crate) fn from_uri(uri: &str) -> Option<Extension> {
@@ -71,6 +75,9 @@ impl Extension {
             Extension::ColorSpace => "http://www.webrtc.org/experiments/rtp-hdrext/color-space",
             Extension::AbsCaptureTime => "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time",
             Extension::TransmissionOffset => "urn:ietf:params:rtp-hdrext:toffset",
+            Extension::DependencyDescriptor => {
+                "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension"
+            }
         }
     }
 
@@ -84,7 +91,8 @@ impl Extension {
             | Extension::VideoContentType
             | Extension::VideoTiming
             | Extension::ColorSpace
-            | Extension::AbsCaptureTime => true,
+            | Extension::AbsCaptureTime
+            | Extension::DependencyDescriptor => true,
             Extension::Mid
             | Extension::Rid
             | Extension::RepairedRid
@@ -92,6 +100,11 @@ impl Extension {
             | Extension::TransportSequence
             | Extension::TransmissionOffset => false,
         }
+    }
+
+    /// Whether values may be longer than the one-byte form can have (RFC 8285 §4.2).
+    pub(crate) fn is_long(self) -> bool {
+        self == Extension::DependencyDescriptor
     }
 }
 
@@ -255,6 +268,8 @@ pub struct NewHeader<'a> {
     pub number: Option<(u8, u16)>,
     /// The time for which pictures are to be held back, and the id of its element.
     pub playout: Option<(u8, [u8; 3])>,
+    /// The copy's dependency descriptor: id and value.
+    pub descriptor: Option<(u8, &'a [u8])>,
 }
 
 /// Writes a header into `out` and returns its length. CSRCs are dropped, extension elements of `source` are copied
@@ -267,6 +282,7 @@ pub fn write_header(out: &mut [u8], new: &NewHeader<'_>, source: &Header, source
     fixed[2..4].copy_from_slice(&new.sequence.to_be_bytes());
     fixed[4..8].copy_from_slice(&new.timestamp.to_be_bytes());
     fixed[8..12].copy_from_slice(&new.ssrc.to_be_bytes());
+    // A copy has a descriptor only if its source has one.
     if source.extensions.is_none() && new.mid.is_none() && new.number.is_none() && new.playout.is_none() {
         return Some(FIXED_HEADER_LEN);
     }
@@ -343,6 +359,9 @@ fn write_block<F: Form>(
     if let Some((id, value)) = new.mid {
         end += F::write(block.get_mut(end..).unwrap_or_default(), id, value)?;
     }
+    if let Some((id, value)) = new.descriptor {
+        end += F::write(block.get_mut(end..).unwrap_or_default(), id, value)?;
+    }
     if let Some((id, value)) = new.playout {
         end += F::write(block.get_mut(end..).unwrap_or_default(), id, &value)?;
     }
@@ -396,6 +415,7 @@ mod tests {
             mid,
             number: None,
             playout: None,
+            descriptor: None,
         }
     }
 

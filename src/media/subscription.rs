@@ -18,14 +18,15 @@ use std::time::Instant;
 
 use smallvec::SmallVec;
 
-use self::packet::{Blocks, OutgoingPacket, RedTypes, Verdict};
+use self::packet::{Blocks, DescriptorRoom, OutgoingPacket, RedTypes, Verdict};
 use self::waiting::Waiting;
 use super::allocation::{History, Room};
 use super::codec::Kind;
+use super::codec::dependency::Selection;
 use super::keys::{TrackKey, TransportKey};
 use super::layers::LayerSet;
 use super::names::{Down, TrackRef};
-use super::packet::BatchPacket;
+use super::packet::{BatchPacket, Dependency};
 use super::peer::sender::Sink;
 use super::pictures::EntryPoint;
 use super::redundancy::Redundancy;
@@ -67,6 +68,8 @@ pub struct Subscription {
     /// Time at which it began with pictures that had come before, or had all of them, until it asks for a key frame.
     replayed: Option<Instant>,
     filter: Filter,
+    /// The frames that it has of streams with dependency descriptors, since there was one.
+    selection: Option<Box<Selection>>,
     /// Parameter sets that were sent last: the decoder has these and no others.
     sets: Option<(SourceId, u32)>,
     /// Publisher's payload type → ours.
@@ -79,6 +82,8 @@ pub struct Subscription {
     /// Extension id under which the client reads how long to hold pictures back, 0 for none; and the value, if it is asked to.
     playout_id: u8,
     playout: Option<[u8; 3]>,
+    /// Extension id under which the client reads dependency descriptors, 0 for none.
+    descriptor_id: u8,
     /// Whether packets may be padded: if packets that are sent again go by RTX, under another SRTP index. Without RTX, the
     /// padding of each packet would have to be remembered.
     may_pad: bool,
@@ -123,6 +128,7 @@ impl Subscription {
             behind: Waiting::default(),
             replayed: None,
             filter: Filter::default(),
+            selection: None,
             sets: None,
             payload_types: [NONE; 128],
             extension_ids: [0; MAX_EXTENSION_ID as usize + 1],
@@ -130,6 +136,7 @@ impl Subscription {
             number_id: 0,
             playout_id: 0,
             playout: None,
+            descriptor_id: 0,
             may_pad: false,
             rtx_sequence: u64::from((stream.rtx_ssrc >> 3) as u16 & 0x7fff),
             resend_floor: 0,
@@ -157,6 +164,7 @@ impl Subscription {
         self.codecs = section.codecs.clone();
         self.extensions = section.extensions.clone();
         self.mid_id = self.id_of(Extension::Mid);
+        self.descriptor_id = self.id_of(Extension::DependencyDescriptor);
         self.red = self.negotiated_red();
         if self.red.is_none() {
             self.distance = 0;
@@ -218,7 +226,8 @@ impl Subscription {
         }
         self.extension_ids = [0; MAX_EXTENSION_ID as usize + 1];
         for (id, extension) in track.extensions.known() {
-            if extension.is_end_to_end() {
+            // A descriptor is written anew for each copy.
+            if extension.is_end_to_end() && extension != Extension::DependencyDescriptor {
                 self.extension_ids[usize::from(id)] = self.id_of(extension);
             }
         }
@@ -258,6 +267,9 @@ impl Subscription {
         track: &Track,
         sink: &mut Sink<'_>,
     ) -> Option<()> {
+        if matches!(arrival.dependency, Dependency::Unreadable) {
+            return None;
+        }
         let has_place = self.rewriter.follows(arrival.source, arrival.extended)
             || (arrival.late && !self.history.is_short() && self.rewriter.may_miss(arrival.source, arrival.extended));
         if !has_place && (self.target != Some(arrival.layer) || !self.can_begin(arrival)) {
@@ -275,9 +287,9 @@ impl Subscription {
             vp8: arrival.vp8.as_ref(),
         };
         let is_empty = source.payload.is_empty();
-        let verdict = match is_empty {
-            true => Verdict::Takes,
-            false => self.takes_frame(arrival),
+        let (verdict, described) = match is_empty {
+            true => (Verdict::Takes, None),
+            false => self.takes_frame(now, arrival, track, has_place),
         };
         let is_left_out = verdict == Verdict::LeavesOut;
         let numbers = match () {
@@ -287,7 +299,9 @@ impl Subscription {
             () => return None,
         };
         let is_empty = is_empty || is_left_out;
+        let mut room = DescriptorRoom::new();
         let source = OutgoingPacket {
+            descriptor: described.and_then(|described| self.descriptor(&described, &source, track, &mut room)),
             padding: if self.may_pad { arrival.padding } else { 0 },
             payload: if is_empty { &[] } else { source.payload },
             vp8: arrival.vp8.as_ref().filter(|_| !is_empty),
@@ -367,6 +381,7 @@ impl Subscription {
             payload_type,
             padding: 0,
             vp8: None,
+            descriptor: None,
             is_last: false,
             repeats: None,
             after_pause: false,

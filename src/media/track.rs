@@ -4,6 +4,7 @@ mod group;
 mod layer;
 mod muting;
 mod rates;
+mod reading;
 mod recall;
 
 use std::time::{Duration, Instant};
@@ -12,8 +13,10 @@ use smallvec::SmallVec;
 
 pub(crate) use self::group::Group;
 pub use self::layer::Layer;
+use self::reading::Reading;
 use super::clock::Newest;
-use super::codec::Kind;
+use super::codec::dependency::Stream;
+use super::codec::{FrameMark, Kind};
 use super::extension_ids::ExtensionIds;
 use super::keys::{LinkId, SubscriptionKey, TransportKey};
 use super::layers::{INACTIVE_AFTER, MAX_LAYERS, RateMeter};
@@ -30,7 +33,7 @@ use super::session::{Feedback, MediaSection, NegotiatedCodec};
 use super::speaker::AudioLevel;
 use super::steering::Wish;
 use crate::ids::{PeerId, RoomId, TrackId};
-use crate::media::packet::BatchPacket;
+use crate::media::packet::{BatchPacket, Dependency};
 
 /// Time after which a silent sender has stopped: it is muted. A screen that stands still makes a packet a second.
 const SENDS_AGAIN_WITHIN: Duration = Duration::from_secs(5);
@@ -87,6 +90,8 @@ pub struct Track {
     pub codecs: SmallVec<[NegotiatedCodec; 8]>,
     /// Extension ids of its section.
     pub extensions: ExtensionIds,
+    /// The id of dependency descriptors among them, 0 for none.
+    descriptor_id: u8,
     pub layers: SmallVec<[Layer; 1]>,
     pub subscribers: Vec<SubscriptionKey>,
     pub mirrors: SmallVec<[Mirror; 1]>,
@@ -147,6 +152,7 @@ impl Track {
             mid: SmallVec::new(),
             codecs: SmallVec::new(),
             extensions: ExtensionIds::default(),
+            descriptor_id: 0,
             layers: SmallVec::new(),
             subscribers: Vec::new(),
             mirrors: SmallVec::new(),
@@ -205,6 +211,7 @@ impl Track {
     pub fn update(&mut self, now: Instant, notice: &TrackNotice) {
         self.codecs = notice.codecs.clone();
         self.extensions = notice.extensions;
+        self.expect_descriptors();
         let known = self.layers.len();
         for notice in notice.layers.iter().take(MAX_LAYERS).skip(known) {
             let mut layer = Layer::new(self.kind, self.clock_rate(), 0, &[], notice.source);
@@ -222,6 +229,7 @@ impl Track {
         self.codecs = section.codecs.clone();
         self.extensions = ExtensionIds::default();
         self.extensions.learn(&section.extensions);
+        self.expect_descriptors();
     }
 
     /// Whether this section publishes the track. A mid that is used again for another kind is another section.
@@ -322,6 +330,7 @@ impl Track {
                 layer.source = fresh_source();
                 layer.cache.clear();
                 layer.pictures = Pictures::default();
+                layer.stream = Stream::default();
                 layer.newest = None;
             }
             PacketOrder::Newest { .. } => {}
@@ -334,8 +343,9 @@ impl Track {
         buffer[start] &= !0x20;
         let packet = &buffer[start..end];
         let payload = &packet[payload];
-        let (start_of, vp8) = codec.read(payload);
-        let entry = layer.pictures.entry(start_of, header.timestamp, extended);
+        let dependency = layer.describe(reading::descriptor(self.descriptor_id, &header, packet));
+        let reading = Reading::new(codec, payload, dependency);
+        let entry = layer.pictures.entry(reading.start, header.timestamp, extended);
         let arrival = BatchPacket {
             layer: layer_index,
             source: layer.source,
@@ -348,8 +358,9 @@ impl Track {
             extended,
             codec,
             entry,
-            vp8,
-            mark: codec.mark(payload, vp8.as_ref()),
+            vp8: reading.vp8,
+            dependency,
+            mark: reading.mark,
             late,
             origin: layer.clock.map(|clock| clock.origin),
             padding: 0,
@@ -379,6 +390,10 @@ impl Track {
             self.layers[index].restart(clock_rate, 0, arrival.source);
         }
         let packet = &buffer[arrival.start..arrival.end];
+        // What has not come here cannot be known from the other end.
+        let descriptor = self.descriptor(&arrival.header, packet);
+        let dependency = self.layers[index].describe(descriptor);
+        let arrival = BatchPacket { dependency, ..arrival };
         self.keep(now, arrival, packet, packet.len(), pool)
     }
 
@@ -415,8 +430,11 @@ impl Track {
         self.packets += 1;
         self.bytes += received as u64;
         layer.rate.received(now, received);
-        if let Some(mark) = arrival.mark {
-            layer.shares.received(now, mark, received);
+        match (arrival.dependency, arrival.mark) {
+            (Dependency::Frame(frame), _) => layer.shares.received(now, FrameMark::of_layers(frame.layers), received),
+            (Dependency::Unreadable, _) => layer.requests.still_wanted(now),
+            (Dependency::None, Some(mark)) => layer.shares.received(now, mark, received),
+            (Dependency::None, None) => {}
         }
         layer.cache.store(now, arrival.header.sequence, packet, pool);
         if self.kind == Kind::Video {

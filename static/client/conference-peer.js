@@ -2,6 +2,7 @@
  * One WebRTC connection of a conference. Its offer has all candidates, and so has the answer: none is sent later.
  */
 import { answerForBrowser, offerForServer } from './conference-sdp.js';
+import { describeFrames } from './frame-descriptions.js';
 import { repeatSound } from './repeated-sound.js';
 
 /** Candidates that are not found by then are left out. */
@@ -52,6 +53,7 @@ export class ConferencePeer {
     const sendEncodings = use === 'receive' ? undefined : [{ ...(use === 'send' ? SCREEN : CAMERA) }];
     const first = pc.addTransceiver(video ?? 'video', { direction, streams, ...(sendEncodings && { sendEncodings }) });
     const further = Array.from({ length: pictures - 1 }, () => pc.addTransceiver('video', { direction: 'recvonly' }));
+    if (use !== 'send') [first, ...further].forEach(describeFrames);
     this.#places = [first, ...further].map((transceiver) => ({ transceiver, ssrc: null, rtx: null, picture: pictureOf(transceiver) }));
     if (use === 'send' && video) video.contentHint = 'detail';
     while (use === 'main' && this.#ears.length < VOICES) this.#ears.push(pc.addTransceiver('audio', { direction: 'recvonly' }));

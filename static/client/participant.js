@@ -1,6 +1,7 @@
 /**
  * Another person in the room: who they are, and the connection on which their media arrives.
  */
+import { describeFrames } from './frame-descriptions.js';
 import { MediaPeer } from './media-peer.js';
 
 /** A picture counts as missing when no frame came for this long. A still screen is sent at one frame a second. */
@@ -46,7 +47,7 @@ export class Participant extends MediaPeer {
     this.firstFrameAt = null;
     this.undecodable = { audio: null, video: null };
     pc.addTransceiver('audio', { direction: 'recvonly' });
-    pc.addTransceiver('video', { direction: 'recvonly' });
+    describeFrames(pc.addTransceiver('video', { direction: 'recvonly' }));
     pc.ontrack = ({ track, receiver }) => {
       this.#receivers[track.kind] = receiver;
       this.stream.addTrack(track);

@@ -3,6 +3,8 @@
 //! A picture has a frame for each spatial layer of its stream, from the smallest to the largest; most streams have one. All frames
 //! of a picture have one timestamp.
 
+use super::dependency::Layers;
+
 /// Spatial layers of a stream that are told apart. VP9 can say eight; browsers send three at most.
 pub(crate) const SPATIAL_LAYERS: usize = 4;
 
@@ -25,6 +27,15 @@ pub struct FrameMark {
 }
 
 impl FrameMark {
+    /// That of a frame of which no more is said than its layers.
+    pub(crate) fn of_layers(layers: Layers) -> FrameMark {
+        FrameMark {
+            temporal: layers.temporal,
+            spatial: layers.spatial,
+            ..FrameMark::default()
+        }
+    }
+
     /// The spatial layer as a bit.
     pub(crate) fn spatial_bit(self) -> u8 {
         1 << (self.spatial & 7)

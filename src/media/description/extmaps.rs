@@ -30,7 +30,8 @@ pub(super) fn extmaps(section: &[Attribute], session: &[Attribute], allows_mixed
     };
     let lines = values(section, "extmap").chain(values(session, "extmap"));
     let known = lines.take(MAX_EXTMAPS).filter_map(extmap);
-    known.filter(|known| known.id <= max_id).collect()
+    let fits = |known: &Extmap| allows_mixed || !known.extension.is_long();
+    known.filter(|known| known.id <= max_id && fits(known)).collect()
 }
 
 /// Reads `<id>[/<direction>] <uri> …` (RFC 8285 §8). Ids from 4096 on ask for a number, which nobody needs.

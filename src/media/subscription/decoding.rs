@@ -19,7 +19,7 @@ impl Subscription {
     /// the subscriber cannot decode it.
     pub(crate) fn waits_for_key_frame(&self, track: &Track) -> bool {
         let target = self.target.and_then(|target| track.layers.get(usize::from(target)));
-        let helps = |layer: &Layer| self.rewriter.source() != Some(layer.source) || self.waits_to_open(layer);
+        let helps = |layer: &Layer| self.rewriter.source() != Some(layer.source) || self.waits_to_open(track, layer);
         target.is_some_and(|layer| helps(layer) && self.may_carry(track, layer))
     }
 

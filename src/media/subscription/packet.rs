@@ -1,5 +1,7 @@
 //! A packet that is about to be written: its parts, and how its payload and padding are written.
 
+use smallvec::SmallVec;
+
 use crate::media::codec::red::{self, Earlier};
 use crate::media::codec::vp8;
 use crate::media::redundancy::DISTANCE_MAX;
@@ -42,6 +44,9 @@ impl OutgoingPacket<'_> {
     }
 }
 
+/// Room for the dependency descriptor of one packet.
+pub(super) type DescriptorRoom = SmallVec<[u8; 256]>;
+
 /// The place of a packet in the stream of retransmissions.
 #[derive(Clone, Copy)]
 pub(super) struct Rtx {
@@ -68,6 +73,8 @@ pub(super) struct OutgoingPacket<'a> {
     pub(super) payload_type: u8,
     pub(super) padding: u8,
     pub(super) vp8: Option<&'a vp8::Descriptor>,
+    /// The copy's dependency descriptor, and its id.
+    pub(super) descriptor: Option<(u8, &'a [u8])>,
     /// Whether it is the last of what its subscriber gets of its picture, and the publisher's marker may come later.
     pub(super) is_last: bool,
     /// Earlier sound that goes with the payload.

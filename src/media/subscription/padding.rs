@@ -72,6 +72,7 @@ impl Subscription {
             payload_type,
             padding: u8::MAX,
             vp8: None,
+            descriptor: None,
             is_last: false,
             repeats: None,
             after_pause: false,

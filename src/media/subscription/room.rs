@@ -66,7 +66,7 @@ impl Subscription {
             spatial: video.spatial,
             temporal: video.temporal,
         };
-        let rises = self.filter.limit(limit) && self.filter.waits();
+        let rises = self.filter.limit(limit) && self.waits_for_layers(track);
         let room = match video.grant {
             Grant::Layer(layer) => Room::Layer(layer),
             Grant::Paused | Grant::Unwanted => Room::Nothing,

@@ -1,25 +1,78 @@
-//! The spatial and temporal layers that a copy has: which frames it takes, and when it needs a key frame for more of them.
+//! The spatial and temporal layers that a copy has: which frames it takes, and when it needs a key frame for more of them. Packets with
+//! a dependency descriptor say what they need in it, others in the words of their codec.
+
+use std::time::Instant;
 
 use super::Subscription;
-use super::packet::Verdict;
-use crate::media::codec::FrameMark;
-use crate::media::packet::BatchPacket;
-use crate::media::track::Layer;
+use super::packet::{DescriptorRoom, OutgoingPacket, Verdict};
+use crate::media::codec::dependency::{self, Arrival, Decision, Frame, GROWTH, Layers};
+use crate::media::codec::{Codec, FrameMark, vp8};
+use crate::media::packet::{BatchPacket, Dependency};
+use crate::media::rewrite::SourceId;
+use crate::media::rtp::Header;
+use crate::media::track::{Layer, Track};
+
+/// A frame of which the copy has packets, and what was decided about it.
+#[derive(Clone, Copy)]
+pub(super) struct Described {
+    frame: Frame,
+    decision: Decision,
+}
 
 impl Subscription {
     /// Whether only a key frame brings the layers that it is to have: spatial ones seldom begin elsewhere, and where temporal ones
     /// begin some senders never say.
-    pub(super) fn waits_to_open(&self, layer: &Layer) -> bool {
-        self.filter.waits() && (self.filter.waits_for_size() || !layer.shares.has_openings)
+    pub(super) fn waits_to_open(&self, track: &Track, layer: &Layer) -> bool {
+        self.waits_described(track, layer)
+            .unwrap_or_else(|| self.filter.waits() && (self.filter.waits_for_size() || !layer.shares.has_openings))
     }
 
-    /// Whether the copy has the frame of this packet: whether it is of layers that the copy has. A frame that was missing altogether
-    /// is taken, whatever its layers are: its place and its number are free, and subscribers wait for it.
+    /// Whether it waits for some of the layers that it is to have.
+    pub(super) fn waits_for_layers(&self, track: &Track) -> bool {
+        let current = self
+            .current_layer(track)
+            .and_then(|at| track.layers.get(usize::from(at)));
+        let described = current.and_then(|layer| self.waits_described(track, layer));
+        described.unwrap_or_else(|| self.filter.waits())
+    }
+
+    /// Whether only a key frame brings them, if the layer has dependency descriptors.
+    fn waits_described(&self, track: &Track, layer: &Layer) -> Option<bool> {
+        let codec = track.format(layer)?.codec;
+        let (selection, structure) = (self.selection.as_ref()?, layer.stream.structure()?);
+        Some(selection.needs_key_frame(structure, self.wanted_layers(codec)))
+    }
+
+    /// The highest layers that it is to have. Receivers of AV1 find the frames of a picture by the dependency descriptor alone: without it,
+    /// Chromium shows nothing of a stream of several sizes.
+    fn wanted_layers(&self, codec: Codec) -> Layers {
+        let limit = self.filter.highest();
+        let is_told_of_sizes = self.descriptor_id != 0 || !matches!(codec, Codec::Av1 { .. });
+        Layers {
+            spatial: if is_told_of_sizes { limit.spatial } else { 0 },
+            temporal: limit.temporal,
+        }
+    }
+
+    /// Whether the copy has the frame of this packet: whether it is of layers that the copy has. Also what is to be said of it.
     #[inline]
-    pub(super) fn takes_frame(&mut self, arrival: &BatchPacket) -> Verdict {
-        let Some(mark) = arrival.mark else {
-            return Verdict::Takes;
-        };
+    pub(super) fn takes_frame(
+        &mut self,
+        now: Instant,
+        arrival: &BatchPacket,
+        track: &Track,
+        goes_on: bool,
+    ) -> (Verdict, Option<Described>) {
+        match (&arrival.dependency, arrival.mark) {
+            (Dependency::Frame(frame), _) => self.takes_described(now, arrival, frame, track, goes_on),
+            (_, Some(mark)) => (self.takes_marked(arrival, mark), None),
+            (_, None) => (Verdict::Takes, None),
+        }
+    }
+
+    /// By what the codec says. A frame that was missing altogether is taken, whatever its layers are: its place and its number are free,
+    /// and subscribers wait for it.
+    fn takes_marked(&mut self, arrival: &BatchPacket, mark: FrameMark) -> Verdict {
         let timestamp = arrival.header.timestamp;
         if arrival.late {
             return match self.rewriter.has_left_out(timestamp, mark.spatial) {
@@ -41,8 +94,114 @@ impl Subscription {
         }
     }
 
+    /// By what the descriptor says. `goes_on` is false where the copy takes up this stream.
+    fn takes_described(
+        &mut self,
+        now: Instant,
+        arrival: &BatchPacket,
+        frame: &Frame,
+        track: &Track,
+        goes_on: bool,
+    ) -> (Verdict, Option<Described>) {
+        let selection = self.selection.get_or_insert_default();
+        if !goes_on {
+            selection.begin_anew();
+        } else if self.rewriter.source() != Some(arrival.source) {
+            // Its stream was left, and with it what descriptors refer to.
+            return (Verdict::LeavesOut, None);
+        }
+        let layer = track.layers.get(usize::from(arrival.layer));
+        let decision = layer.and_then(|layer| self.decide(now, &arrival.header, frame, arrival.codec, layer));
+        match decision {
+            Some(decision) if decision.forwards => {
+                let verdict = match decision.ends_picture && !arrival.header.marker {
+                    true => Verdict::TakesAsLast,
+                    false => Verdict::Takes,
+                };
+                let frame = *frame;
+                (verdict, Some(Described { frame, decision }))
+            }
+            _ => (Verdict::LeavesOut, None),
+        }
+    }
+
+    /// Asks the selection about a packet. `None` if the frame goes with a structure that is over.
+    fn decide(
+        &mut self,
+        now: Instant,
+        header: &Header,
+        frame: &Frame,
+        codec: Codec,
+        layer: &Layer,
+    ) -> Option<Decision> {
+        let wanted = self.wanted_layers(codec);
+        let structure = layer.stream.structure_of(frame)?;
+        let arrival = Arrival {
+            frame,
+            timestamp: header.timestamp,
+            marker: header.marker,
+        };
+        Some(self.selection.as_mut()?.select(structure, arrival, wanted, now))
+    }
+
+    /// The dependency descriptor of the copy of a packet, and its id.
+    pub(super) fn descriptor<'r>(
+        &self,
+        described: &Described,
+        source: &OutgoingPacket<'_>,
+        track: &Track,
+        room: &'r mut DescriptorRoom,
+    ) -> Option<(u8, &'r [u8])> {
+        if self.descriptor_id == 0 {
+            return None;
+        }
+        let Described { frame, decision } = described;
+        let descriptor = track.descriptor(source.header, source.packet)?;
+        room.resize((descriptor.len() + GROWTH).min(room.inline_size()), 0);
+        let written = dependency::write(descriptor, frame, decision.number, decision.active, room);
+        // A mask helps. Without it, the receiver hopes for what will not come.
+        let len = written.or_else(|| dependency::write(descriptor, frame, decision.number, None, room))?;
+        Some((self.descriptor_id, room.get(..len)?))
+    }
+
+    /// A packet that is kept, with what was said of its frame when it was sent first. `None` if it is not to be sent any more.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "a step of sending what is kept; a struct would be filled and emptied here"
+    )]
+    pub(super) fn framed_again<'a>(
+        &mut self,
+        now: Instant,
+        (source, stream): (OutgoingPacket<'a>, SourceId),
+        (codec, vp8): (Codec, Option<&vp8::Descriptor>),
+        track: &Track,
+        layer: &Layer,
+        room: &'a mut DescriptorRoom,
+    ) -> Option<OutgoingPacket<'a>> {
+        if source.payload.is_empty() {
+            return Some(source);
+        }
+        match layer.describe_again(track.descriptor(source.header, source.packet)) {
+            Dependency::None => {
+                let mark = codec.mark(source.payload, vp8);
+                let is_last = mark.is_some_and(|mark| self.ends_picture(source.header.timestamp, mark));
+                Some(OutgoingPacket { is_last, ..source })
+            }
+            Dependency::Frame(frame) if self.rewriter.source() == Some(stream) => {
+                let decision = self.decide(now, source.header, &frame, codec, layer)?;
+                let described = Described { frame, decision };
+                decision.forwards.then(|| OutgoingPacket {
+                    is_last: decision.ends_picture,
+                    descriptor: self.descriptor(&described, &source, track, room),
+                    ..source
+                })
+            }
+            Dependency::Frame(_) | Dependency::Unreadable => None,
+        }
+    }
+
     /// Whether a packet is the last of the copy's part of its picture, which lacks higher spatial layers.
-    pub(super) fn ends_picture(&self, timestamp: u32, mark: FrameMark) -> bool {
+    fn ends_picture(&self, timestamp: u32, mark: FrameMark) -> bool {
         mark.ends && self.rewriter.top_of(timestamp) == Some(mark.spatial)
     }
 }

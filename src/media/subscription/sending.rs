@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::Subscription;
-use super::packet::{OutgoingPacket, Rtx, pad};
+use super::packet::{DescriptorRoom, OutgoingPacket, Rtx, pad};
 use crate::media::codec::{Codec, vp8};
 use crate::media::peer::sender::Sink;
 use crate::media::rewrite::Rewritten;
@@ -44,6 +44,7 @@ impl Subscription {
                 .filter(|_| self.number_id != 0 && !self.repeats_packets())
                 .map(|number| (self.number_id, number)),
             playout: self.playout.map(|value| (self.playout_id, value)),
+            descriptor: source.descriptor,
         };
         let numbered = header.number.is_some();
         let header_len = write_header(room, &header, source.header, source.packet)?;
@@ -111,11 +112,18 @@ impl Subscription {
         };
         let numbers = self.rewriter.again(&origin, header.timestamp, vp8.as_ref())?;
         let padding = how.padding().filter(|_| !source.payload.is_empty());
-        let mark = codec.mark(source.payload, vp8.as_ref());
+        let mut room = DescriptorRoom::new();
+        let source = self.framed_again(
+            now,
+            (source, origin.source),
+            (codec, vp8.as_ref()),
+            track,
+            layer,
+            &mut room,
+        )?;
         let source = OutgoingPacket {
             padding: padding.unwrap_or(0),
             vp8: vp8.as_ref(),
-            is_last: mark.is_some_and(|mark| self.ends_picture(header.timestamp, mark)),
             ..source
         };
         match how {

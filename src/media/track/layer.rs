@@ -6,10 +6,11 @@ use smallvec::SmallVec;
 
 use super::group::Group;
 use crate::media::clock::{Newest, SenderClock};
+use crate::media::codec::dependency::Stream;
 use crate::media::codec::{Codec, Kind, SPATIAL_LAYERS, vp9};
 use crate::media::keyframes::KeyFrameRequests;
 use crate::media::layers::{INACTIVE_AFTER, RateMeter};
-use crate::media::packet::BatchPacket;
+use crate::media::packet::{BatchPacket, Dependency};
 use crate::media::pictures::Pictures;
 use crate::media::retransmit::{CHUNK_BYTES, LossTracker, PacketCache, SOUND_CHUNK_BYTES};
 use crate::media::rewrite::SourceId;
@@ -33,6 +34,8 @@ pub struct Layer {
     pub loss: LossTracker,
     pub cache: PacketCache,
     pub pictures: Pictures,
+    /// What its dependency descriptors refer to.
+    pub(crate) stream: Stream,
     pub requests: KeyFrameRequests,
     pub(crate) rate: RateMeter,
     /// The part of the rate that each of its spatial and temporal layers takes.
@@ -66,6 +69,7 @@ impl Layer {
             loss: LossTracker::new(clock_rate),
             cache: PacketCache::new(slots, chunk_bytes),
             pictures: Pictures::default(),
+            stream: Stream::default(),
             requests: KeyFrameRequests::default(),
             rate: RateMeter::default(),
             shares: Shares::default(),
@@ -138,6 +142,7 @@ impl Layer {
         self.loss = LossTracker::new(clock_rate);
         self.cache.clear();
         self.pictures = Pictures::default();
+        self.stream = Stream::default();
         self.shares = Shares::default();
         self.clock = None;
         self.newest = None;
@@ -146,9 +151,18 @@ impl Layer {
         self.heights = [None; SPATIAL_LAYERS];
     }
 
-    /// Notes a packet at which a decoder can begin. Its beginning tells how large the pictures are, in VP8 and VP9.
+    /// Notes a packet at which a decoder can begin. Its descriptor may tell how large the pictures are, and so does its beginning in VP8
+    /// and VP9.
     pub(super) fn note_entry(&mut self, arrival: &BatchPacket, packet: &[u8]) {
         self.requests.arrived();
+        let described = self
+            .stream
+            .structure()
+            .filter(|_| matches!(arrival.dependency, Dependency::Frame(_)));
+        if let Some(heights) = described.and_then(|structure| structure.heights) {
+            self.heights = heights;
+            return;
+        }
         let Some(payload) = packet.get(arrival.header.len..) else {
             return;
         };

@@ -1,6 +1,7 @@
 //! The pictures with which viewers may begin, in memory that has bounds.
 
 use super::group::{TRACK_BYTES, WORKER_BYTES};
+use super::reading::Reading;
 use super::{Group, Layer, Track};
 use crate::media::packet::BatchPacket;
 use crate::media::pictures::EntryPoint;
@@ -23,8 +24,8 @@ impl Track {
         let header = Header::parse(packet)?;
         let codec = self.codec(header.payload_type)?.codec;
         let payload = &packet[header.len..];
-        let (_, vp8) = codec.read(payload);
-        let mark = codec.mark(payload, vp8.as_ref());
+        let dependency = layer.describe_again(self.descriptor(&header, packet));
+        let reading = Reading::new(codec, payload, dependency);
         let entry = match extended == group.first {
             true => group.entry,
             false => EntryPoint::Nobody,
@@ -38,8 +39,9 @@ impl Track {
             extended,
             codec,
             entry,
-            vp8,
-            mark,
+            vp8: reading.vp8,
+            dependency,
+            mark: reading.mark,
             late: false,
             origin: layer.clock.map(|clock| clock.origin),
             padding: 0,

@@ -11,6 +11,7 @@ use crate::media::extension_ids::Marks;
 use crate::media::keys::{TrackKey, TransportKey};
 use crate::media::layers::MAX_LAYERS;
 use crate::media::messages::MediaEvent;
+use crate::media::packet::{BatchPacket, Dependency};
 use crate::media::peer::IncomingStream;
 use crate::media::peer::ice::Path;
 use crate::media::rtp::Header;
@@ -179,7 +180,9 @@ impl Worker {
             || Self::fresh_source(next_source),
         )?;
         self.stats.received_packets += 1;
-        let misses_packets = track.misses_packets(&track.layers[usize::from(stream.layer)]);
+        let is_unreadable = |arrival: &BatchPacket| matches!(arrival.dependency, Dependency::Unreadable);
+        let misses_packets = track.misses_packets(&track.layers[usize::from(stream.layer)])
+            || track.arrivals.last().is_some_and(is_unreadable);
         if track.arrivals.len() == 1 {
             self.arrived.push(stream.track);
         }

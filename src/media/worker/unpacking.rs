@@ -113,6 +113,7 @@ fn unpack(
             mid: None,
             number: None,
             playout: None,
+            descriptor: None,
         };
         let out = &mut buffer[start..end];
         write_header(out, &new, &bare, &[])?;

@@ -1,7 +1,9 @@
 // A publisher of one stream with several layers in it, over one socket, and a viewer who says how high its picture is, over
 // another.
 globalThis.scalable = (() => {
-  const MOST_BITS_PER_SECOND = 1_500_000;
+  // Most bits per second, by the height of the pictures.
+  const MOST = { 360: 600_000, 720: 1_500_000 };
+  const DESCRIPTOR = 'https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension';
 
   // Enters the room; returns how to make a connection there, and to say something.
   const enter = async (name) => {
@@ -29,13 +31,13 @@ globalThis.scalable = (() => {
   let receiving;
   let viewer;
   return {
-    async publish(mimeType, scalabilityMode) {
-      const media = await navigator.mediaDevices.getUserMedia({ video: { width: 1280, height: 720 } });
+    async publish(mimeType, scalabilityMode, height) {
+      const media = await navigator.mediaDevices.getUserMedia({ video: { width: (height * 16) / 9, height } });
       const { offer } = await enter('1');
       sending = new RTCPeerConnection();
       const transceiver = sending.addTransceiver(media.getVideoTracks()[0], {
         direction: 'sendonly',
-        sendEncodings: [{ scalabilityMode, maxBitrate: MOST_BITS_PER_SECOND }],
+        sendEncodings: [{ scalabilityMode, maxBitrate: MOST[height] }],
       });
       const { codecs } = RTCRtpSender.getCapabilities('video');
       transceiver.setCodecPreferences(codecs.filter((codec) => [mimeType, 'video/rtx'].includes(codec.mimeType)));
@@ -48,11 +50,23 @@ globalThis.scalable = (() => {
       return { frameHeight, scalabilityMode, codecId, bytesSent };
     },
 
-    async watch(height) {
+    // Whether it was agreed to describe what frames depend on.
+    describes(way) {
+      const end = way === 'sends' ? sending.getSenders()[0] : receiving.getReceivers()[0];
+      return end.getParameters().headerExtensions.some(({ uri }) => uri === DESCRIPTOR);
+    },
+
+    async watch(height, describes) {
       viewer = await enter('2');
       viewer.say({ id: 'videoWants', heights: { '*': height } });
       receiving = new RTCPeerConnection();
-      const { receiver } = receiving.addTransceiver('video', { direction: 'recvonly' });
+      const transceiver = receiving.addTransceiver('video', { direction: 'recvonly' });
+      const { receiver } = transceiver;
+      if (describes) {
+        const extensions = transceiver.getHeaderExtensionsToNegotiate();
+        extensions.find(({ uri }) => uri === DESCRIPTOR).direction = 'recvonly';
+        transceiver.setHeaderExtensionsToNegotiate(extensions);
+      }
       const video = Object.assign(document.createElement('video'), { muted: true, autoplay: true });
       video.srcObject = new MediaStream([receiver.track]);
       document.documentElement.append(video);

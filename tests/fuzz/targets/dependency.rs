@@ -1,10 +1,9 @@
 //! Dependency descriptors: a stream of them, as one viewer gets it.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
-use patchbay::media::codec::dependency::{
-    Arrival, DESCRIPTOR_BYTES, Frame, GROWTH, Layers, Selection, Stream, with_active,
-};
+use patchbay::media::codec::dependency::{Arrival, DESCRIPTOR_BYTES, Frame, GROWTH, Layers, Selection, Stream, write};
 
 use super::bytes::Bytes;
 use super::{Target, now};
@@ -88,22 +87,27 @@ fn stream(input: &[u8]) {
         let Ok(frame) = stream.read(descriptor) else { continue };
         let structure = stream.structure().expect("nothing is read without one");
         assert!(structure.targets().count() <= 32);
-        let wanted = (wish != 0x88).then_some(Layers {
+        let wanted = Layers {
             spatial: wish >> 4,
             temporal: wish & 15,
-        });
+        };
         let arrival = Arrival {
             frame: &frame,
             timestamp,
             marker: wait & 0x80 != 0,
         };
         let decision = selection.select(structure, arrival, wanted, now);
+        assert_eq!(
+            stream.read_again(descriptor),
+            Ok(frame),
+            "it goes with the newest structure"
+        );
         let again = selection.select(structure, arrival, wanted, now);
         assert_eq!(decision, again, "a packet that is resent gets the same");
         assert!(decision.forwards || (!decision.ends_picture && decision.active.is_none()));
         fates.decided(&frame, decision.forwards);
-        for active in [decision.active.unwrap_or(frame.active), 0, 0x5555_5555] {
-            write(&stream, descriptor, &frame, active);
+        for active in [decision.active, None, NonZeroU32::new(0x5555_5555)] {
+            copy(&stream, descriptor, &frame, decision.number, active);
         }
         if wait & 0x80 != 0 {
             timestamp = timestamp.wrapping_add(3_000);
@@ -112,24 +116,27 @@ fn stream(input: &[u8]) {
     }
 }
 
-/// A descriptor that we write is read as the same, with our mask.
-fn write(stream: &Stream, descriptor: &[u8], frame: &Frame, active: u32) {
+/// A descriptor that we write is read as the same, with our number and mask.
+fn copy(stream: &Stream, descriptor: &[u8], frame: &Frame, number: u16, active: Option<NonZeroU32>) {
     let mut out = [0xff; DESCRIPTOR_BYTES];
-    let Some(len) = with_active(descriptor, frame, active, &mut out) else {
+    let Some(len) = write(descriptor, frame, number, active, &mut out) else {
         assert!(descriptor.len() > DESCRIPTOR_BYTES - GROWTH, "there is room");
         return;
     };
     assert!(len <= descriptor.len() + GROWTH);
+    assert_eq!(out[1..3], number.to_be_bytes());
+    out[1..3].copy_from_slice(&frame.number.to_be_bytes());
     let read = stream.clone().read(&out[..len]).expect("what we write can be read");
     let told = |frame: &Frame| {
         let packet = (frame.number, frame.layers, frame.is_first_packet, frame.is_last_packet);
-        (packet, frame.has_structure, frame.indications, frame.resolution)
+        (packet, frame.has_structure, frame.indications)
     };
     assert_eq!(told(&read), told(frame));
     assert_eq!(read.dependencies(), frame.dependencies());
     let targets = stream.structure().expect("it was read").targets().count() as u32;
-    assert_eq!(read.active, active & (u32::MAX >> (32 - targets)));
+    let expected = active.map_or(frame.active, |active| active.get() & (u32::MAX >> (32 - targets)));
+    assert_eq!(read.active, expected);
     let mut again = [0; DESCRIPTOR_BYTES];
-    assert_eq!(with_active(&out[..len], &read, active, &mut again), Some(len));
+    assert_eq!(write(&out[..len], &read, read.number, active, &mut again), Some(len));
     assert_eq!(out[..len], again[..len]);
 }

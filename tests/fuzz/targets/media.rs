@@ -132,6 +132,7 @@ fn one_packet(input: &[u8]) {
         mid: Some((15, b"mid")),
         number: Some((3, 0xffff)),
         playout: Some((4, [1, 2, 3])),
+        descriptor: None,
     };
     for room in [0, 11, 12, 20, 1_500] {
         let mut out = vec![0; room];

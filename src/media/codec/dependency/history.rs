@@ -1,5 +1,6 @@
 //! What became of the newest frames of one subscription.
 
+use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
 /// Frames that are remembered: those to which a chain's distance (eight bits) can reach. At thirty pictures a second in three
@@ -28,8 +29,8 @@ pub(super) enum Fate {
     Missing,
     /// The subscriber does not have it and will not: it was left out, or is lost.
     LeftOut,
-    /// The subscriber gets it, as a part of `target`. `tells_active`: with a mask of the targets that it gets.
-    Forwarded { target: u8, tells_active: bool },
+    /// The subscriber gets it, as a part of `target`, and perhaps with a mask of the targets that it gets.
+    Forwarded { target: u8, active: Option<NonZeroU32> },
 }
 
 /// Where a frame's number is among those remembered.
@@ -63,6 +64,11 @@ impl Default for History {
 }
 
 impl History {
+    /// The newest frame's number, if there was one.
+    pub(super) fn newest(&self) -> Option<u16> {
+        self.newest
+    }
+
     pub(super) fn place(&self, number: u16) -> Place {
         let Some(newest) = self.newest else {
             return Place::Newer;

@@ -3,18 +3,17 @@
 //! <https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension>. It serves all codecs, and streams
 //! that are encrypted from end to end. Everything here is pure, and allocates only for a stream's first structure.
 //!
-//! 1. A track has one [`Stream`] for each SSRC that it receives. [`Stream::read`] makes a [`Frame`] of each packet's descriptor.
+//! 1. A layer of a track has one [`Stream`] for each SSRC that it receives. [`Stream::read`] makes a [`Frame`] of each packet's descriptor.
 //!    Without the structure, which comes with key frames, nothing can be read: [`Unreadable::UnknownStructure`]. Such a packet is to
 //!    be treated as one that has not come yet, because the packet with the structure may be resent. Nobody gets it now, no selection
 //!    is asked about it, and its number stays open. If it stays so, a key frame helps.
-//! 2. A subscription has one [`Selection`] for each stream. [`Selection::select`] says what to do with the packet: a [`Decision`].
-//!    For a packet that is resent, read its descriptor again and ask again: the answer is the same as at first, except that frames
+//! 2. A subscription has one [`Selection`]. [`Selection::select`] says what to do with the packet: a [`Decision`]. For a packet that
+//!    is resent, [read](Stream::read_again) its descriptor again and ask again: the answer is the same as at first, except that frames
 //!    which cannot be decoded any more, because one that they need was lost, are not forwarded again. A selection must know of all
-//!    that its subscriber does not get: who wants to send nothing for a while says so by `wanted`, and leaves out nothing else. It
-//!    takes 1.5 KiB, so it is for subscriptions of streams that have descriptors, and no others.
-//! 3. If the decision has a mask of active targets, [`with_active`] writes the descriptor of the subscriber's copy. Else it is copied.
-//!
-//! Numbers of frames are the same at the subscriber, because descriptors have distances only: nothing is left to be rewritten.
+//!    that its subscriber does not get: after a pause, and with another stream, it [begins anew](Selection::begin_anew). It takes 3
+//!    KiB, so it is for subscriptions of streams that have descriptors, and no others.
+//! 3. [`write`] writes the descriptor of the subscriber's copy. Numbers of frames have a constant offset from one beginning to the
+//!    next: descriptors have distances only, and nothing else is left to be rewritten.
 
 mod bits;
 mod history;
@@ -25,8 +24,8 @@ mod writer;
 
 pub use self::reader::{DESCRIPTOR_BYTES, Frame, Stream, Unreadable};
 pub use self::selection::{Arrival, Decision, Selection};
-pub use self::structure::{Indications, Layers, Structure, TARGETS};
-pub use self::writer::{GROWTH, ONE_BYTE_FORM, with_active};
+pub use self::structure::{Indications, Layers, Structure};
+pub use self::writer::{GROWTH, write};
 
 #[cfg(test)]
 mod tests;

@@ -24,8 +24,6 @@ pub struct Frame {
     pub indications: Indications,
     /// Decode targets, as bits, that the sender makes at present.
     pub active: u32,
-    /// Width and height of the layer's frames, if the structure tells.
-    pub resolution: Option<[u16; 2]>,
     pub(super) dependencies: Dependencies,
     pub(super) chain_distances: [u8; CHAINS],
     /// A number for the structure: another one means other templates and targets.
@@ -57,18 +55,21 @@ pub(super) struct Layout {
 pub enum Unreadable {
     /// Its structure is not known: the packet that brought it has not come (yet), or a newer one has come since.
     UnknownStructure,
-    /// It is cut, or larger than encoders make one.
+    /// It is cut, or larger than encoders make one, or goes with a structure of which that is true.
     Malformed,
 }
 
 /// What a stream's descriptors refer to: the newest structure, and the targets that are active.
 #[derive(Clone, Debug, Default)]
 pub struct Stream {
-    /// Allocated with the first structure, overwritten by the later ones.
+    /// Allocated with the first structure, and overwritten by the later ones.
     structure: Option<Box<Structure>>,
     revision: u16,
-    /// The number of the frame with the newest structure.
+    /// The number of the frame with the newest structure, and of the first frame that had this one.
     structure_frame: u16,
+    since: u16,
+    /// Whether the newest structure could not be read: then nothing can, before another one comes.
+    is_beyond_us: bool,
     /// Active targets, as bits, and the number of the frame that told them.
     active: u32,
     active_frame: u16,
@@ -101,6 +102,11 @@ impl Stream {
         self.structure.as_deref()
     }
 
+    /// The structure with which a frame goes, if it is the newest.
+    pub fn structure_of(&self, frame: &Frame) -> Option<&Structure> {
+        self.structure().filter(|_| frame.revision == self.revision)
+    }
+
     /// Reads the descriptor of a packet, also of one that is late or has come before.
     pub fn read(&mut self, descriptor: &[u8]) -> Result<Frame, Unreadable> {
         if descriptor.len() > DESCRIPTOR_BYTES {
@@ -109,16 +115,50 @@ impl Stream {
         let mut bits = BitReader::new(descriptor);
         let (head, flags) = read_head(&mut bits, descriptor.len()).ok_or(Unreadable::Malformed)?;
         if !flags.has_structure {
-            let structure = self.structure.as_deref().ok_or(Unreadable::UnknownStructure)?;
-            let template = structure.template(head.template).ok_or(Unreadable::UnknownStructure)?;
-            let frame = read_frame(&mut bits, head, flags, (structure, template)).ok_or(Unreadable::Malformed)?;
+            let frame = self.read_by_structure(&mut bits, head, flags)?;
             return Ok(self.know(frame, flags));
         }
-        let structure = Structure::read(&mut bits).ok_or(Unreadable::Malformed)?;
+        let Some(structure) = Structure::read(&mut bits) else {
+            (self.structure, self.is_beyond_us) = (None, true);
+            return Err(Unreadable::Malformed);
+        };
         let template = structure.template(head.template).ok_or(Unreadable::Malformed)?;
         let frame = read_frame(&mut bits, head, flags, (&structure, template)).ok_or(Unreadable::Malformed)?;
+        self.is_beyond_us = false;
         self.renew(structure, frame.number)?;
         Ok(self.know(frame, flags))
+    }
+
+    /// Reads the descriptor of a packet that has come before, and was kept. Its structure is unknown if another one has come since.
+    pub fn read_again(&self, descriptor: &[u8]) -> Result<Frame, Unreadable> {
+        let mut bits = BitReader::new(descriptor);
+        let (head, flags) = read_head(&mut bits, descriptor.len()).ok_or(Unreadable::Malformed)?;
+        if flags.has_structure {
+            let structure = Structure::read(&mut bits).ok_or(Unreadable::Malformed)?;
+            if self.structure() != Some(&structure) {
+                return Err(Unreadable::UnknownStructure);
+            }
+        } else if history::is_late(head.number, self.since) {
+            return Err(Unreadable::UnknownStructure);
+        }
+        let frame = self.read_by_structure(&mut bits, head, flags)?;
+        let told = flags.has_structure || flags.has_mask;
+        Ok(Frame {
+            active: if told { frame.active } else { self.active },
+            revision: self.revision,
+            ..frame
+        })
+    }
+
+    /// Reads what follows the structure, or the flags, of a descriptor by the structure that is known.
+    fn read_by_structure(&self, bits: &mut BitReader<'_>, head: Head, flags: Flags) -> Result<Frame, Unreadable> {
+        let unknown = match self.is_beyond_us {
+            true => Unreadable::Malformed,
+            false => Unreadable::UnknownStructure,
+        };
+        let structure = self.structure().ok_or(unknown)?;
+        let template = structure.template(head.template).ok_or(unknown)?;
+        read_frame(bits, head, flags, (structure, template)).ok_or(Unreadable::Malformed)
     }
 
     /// Takes over the structure of a frame, unless there is a newer one.
@@ -133,6 +173,7 @@ impl Stream {
                     None => *known = Some(Box::new(structure)),
                 }
                 self.revision = self.revision.wrapping_add(1);
+                self.since = number;
                 // Which targets are active was said of other targets.
                 self.active_frame = number;
             }
@@ -217,7 +258,6 @@ fn read_frame(
         has_structure: flags.has_structure,
         indications,
         active,
-        resolution: structure.resolution(template.layers.spatial),
         dependencies,
         chain_distances,
         revision: 0,

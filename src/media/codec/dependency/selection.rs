@@ -1,5 +1,6 @@
 //! Which frames of a stream one subscriber gets.
 
+use std::num::NonZeroU32;
 use std::time::Instant;
 
 use super::history::{Awaited, Fate, History, Place, Waiting};
@@ -27,19 +28,24 @@ pub struct Decision {
     pub needs_key_frame: bool,
     /// The layers up to which the subscriber gets frames now; `None` while it gets none.
     pub sent: Option<Layers>,
-    /// Targets (bits) that the copy's descriptor must say are active, by [`with_active`](super::with_active). `None` if the
-    /// descriptor can stay as it is.
-    pub active: Option<u32>,
+    /// The frame's number in the copy.
+    pub number: u16,
+    /// Targets (bits) that the copy's descriptor must say are active. `None` if it can say what it says.
+    pub active: Option<NonZeroU32>,
 }
 
-/// The choice of frames for one subscription of one stream.
+/// The choice of frames for one subscription.
 ///
 /// Every packet whose descriptor is read is given to [`Selection::select`], in the order in which packets come. The decision about a
 /// frame is made at the first of its packets that comes, and kept for the others and for packets that are resent.
 ///
+/// With a target the subscriber gets those that are not above it, also where it does not need them: so it can be given less at once.
 /// A target can go on if the frames of its chain were forwarded. It is begun at a frame that opens it (a switch indication), and left
 /// for a lower one at the next picture. A frame is never forwarded if one on which it depends was left out. A frame that has not
 /// come may still come: others that depend on it are forwarded meanwhile, for a bounded time.
+///
+/// Where the subscription takes up a stream, also one that it had before, the selection [begins anew](Selection::begin_anew). Numbers of
+/// frames go on from there: receivers take lower ones for old.
 #[derive(Debug, Default)]
 pub struct Selection {
     history: History,
@@ -52,23 +58,21 @@ pub struct Selection {
     /// it begins with that.
     running: u32,
     target: Option<u8>,
+    /// Targets, as bits, that the sender made at the newest frame.
+    active: u32,
+    /// The number in the copy of the newest frame before this stream was taken up.
+    before: Option<u16>,
+    /// What is added to the stream's numbers of frames.
+    offset: u16,
     /// Timestamp of the newest picture.
     picture: Option<u32>,
     /// Whether the subscriber was told of fewer active targets than the sender has, and since then no structure that says otherwise.
     is_restricted: bool,
-    needs_key_frame: bool,
 }
 
 impl Selection {
-    /// Decides about a packet. `wanted` has the highest layers that the subscriber is to have, `None` if it is to have nothing.
-    /// `structure` is the stream's.
-    pub fn select(
-        &mut self,
-        structure: &Structure,
-        arrival: Arrival<'_>,
-        wanted: Option<Layers>,
-        now: Instant,
-    ) -> Decision {
+    /// Decides about a packet. `wanted` has the highest layers that the subscriber is to have. `structure` is the stream's.
+    pub fn select(&mut self, structure: &Structure, arrival: Arrival<'_>, wanted: Layers, now: Instant) -> Decision {
         let frame = arrival.frame;
         self.follow_structure(frame);
         let fate = match self.history.place(frame.number) {
@@ -77,21 +81,37 @@ impl Selection {
             Place::Known(fate) => fate,
             Place::TooOld if frame.has_structure => {
                 // The stream has begun to count anew.
-                self.forget();
+                self.begin_anew();
                 self.decide(structure, arrival, wanted, now)
             }
             Place::TooOld => Fate::LeftOut,
         };
-        self.decision(structure, arrival, fate)
+        self.decision(structure, arrival, fate, wanted)
     }
 
-    fn forget(&mut self) {
+    /// Takes up a stream with the next packet: all that it depends on, and all targets, begin there.
+    pub fn begin_anew(&mut self) {
+        let newest = self.history.newest().map(|newest| newest.wrapping_add(self.offset));
         *self = Selection {
+            before: newest.or(self.before),
             revision: self.revision,
             is_restricted: self.is_restricted,
-            needs_key_frame: self.needs_key_frame,
             ..Selection::default()
         };
+    }
+
+    /// Whether what is wanted can be begun with a key frame alone. `structure` is that of the stream that was taken up.
+    pub fn needs_key_frame(&self, structure: &Structure, wanted: Layers) -> bool {
+        let Some(best) = structure.best(self.active, wanted) else {
+            return false;
+        };
+        match self.target {
+            None => self.sound >> best & 1 == 0,
+            Some(target) => {
+                let opens = self.sound | structure.opened_within(target);
+                target != best && (self.running & !opens) >> best & 1 == 1
+            }
+        }
     }
 
     /// Other templates mean other targets: none of them has been begun.
@@ -107,13 +127,17 @@ impl Selection {
     }
 
     /// Decides about the newest frame.
-    fn decide(&mut self, structure: &Structure, arrival: Arrival<'_>, wanted: Option<Layers>, now: Instant) -> Fate {
+    fn decide(&mut self, structure: &Structure, arrival: Arrival<'_>, wanted: Layers, now: Instant) -> Fate {
         let frame = arrival.frame;
+        if let (None, Some(before)) = (self.history.newest(), self.before) {
+            self.offset = before.wrapping_add(1).wrapping_sub(frame.number);
+        }
         self.history.advance(frame.number);
         while let Some(lost) = self.waiting.take_lost(now) {
             self.lose(lost);
         }
         self.follow_chains(structure, frame, now);
+        self.active = frame.active;
         self.sound &= frame.active;
         self.running = (self.running | structure.highest_in(frame.layers.spatial)) & frame.active;
         let opened = if self.is_decodable(frame) {
@@ -122,7 +146,7 @@ impl Selection {
             0
         };
         let begins_picture = self.picture.replace(arrival.timestamp) != Some(arrival.timestamp);
-        self.target = wanted.and_then(|wanted| self.choose(structure, begins_picture, opened, wanted));
+        self.target = self.choose(structure, begins_picture, opened, wanted);
         let fate = self.judge(structure, frame, now);
         if matches!(fate, Fate::Forwarded { .. }) {
             self.sound |= opened;
@@ -130,7 +154,6 @@ impl Selection {
                 self.waiting.forgive(opened);
             }
         }
-        self.needs_key_frame = wanted.is_some_and(|wanted| self.lacks(structure, frame.active, wanted));
         fate
     }
 
@@ -148,7 +171,7 @@ impl Selection {
 
     /// Forwards the frame if it belongs to what is sent, and can be decoded.
     fn judge(&mut self, structure: &Structure, frame: &Frame, now: Instant) -> Fate {
-        let belongs = |target: &u8| frame.indications.present() >> target & 1 == 1;
+        let belongs = |target: &u8| frame.indications.present() & structure.not_above(*target) != 0;
         let target = self.target.filter(belongs).filter(|_| self.is_decodable(frame));
         let hopes = target.and_then(|_| self.hopes(frame, now));
         let fate = match (target, hopes) {
@@ -164,12 +187,12 @@ impl Selection {
     }
 
     fn forward(&mut self, structure: &Structure, frame: &Frame, target: u8) -> Fate {
-        let active = structure.contained_in(target) & frame.active;
+        let active = structure.not_above(target) & frame.active;
         let is_less = active != frame.active;
         self.is_restricted = is_less || (self.is_restricted && !frame.has_structure);
         Fate::Forwarded {
             target,
-            tells_active: self.is_restricted,
+            active: NonZeroU32::new(active).filter(|_| self.is_restricted),
         }
     }
 
@@ -241,36 +264,21 @@ impl Selection {
         }
     }
 
-    /// Whether the best of the active targets that are wanted is neither sent nor can be without a key frame.
-    fn lacks(&self, structure: &Structure, active: u32, wanted: Layers) -> bool {
-        let Some(best) = structure.best(active, wanted) else {
-            return false;
-        };
-        match self.target {
-            None => self.sound >> best & 1 == 0,
-            Some(target) => target != best && (self.running & !self.sound) >> best & 1 == 1,
-        }
-    }
-
-    fn decision(&self, structure: &Structure, arrival: Arrival<'_>, fate: Fate) -> Decision {
+    fn decision(&self, structure: &Structure, arrival: Arrival<'_>, fate: Fate, wanted: Layers) -> Decision {
         let frame = arrival.frame;
         let (forwards, ends_picture, active) = match fate {
-            Fate::Forwarded { target, tells_active } => {
+            Fate::Forwarded { target, active } => {
                 let is_highest = frame.layers.spatial >= structure.layers(target).spatial;
-                let active = structure.contained_in(target) & frame.active;
-                (
-                    true,
-                    arrival.marker || (frame.is_last_packet && is_highest),
-                    tells_active.then_some(active),
-                )
+                (true, arrival.marker || (frame.is_last_packet && is_highest), active)
             }
             Fate::Missing | Fate::LeftOut => (false, false, None),
         };
         Decision {
             forwards,
             ends_picture,
-            needs_key_frame: self.needs_key_frame,
+            needs_key_frame: self.needs_key_frame(structure, wanted),
             sent: self.target.map(|target| structure.layers(target)),
+            number: frame.number.wrapping_add(self.offset),
             active,
         }
     }

@@ -1,5 +1,6 @@
 //! The dependency structure: what a stream's frames are like. It comes with key frames.
 
+use super::super::mark::SPATIAL_LAYERS;
 use super::bits::BitReader;
 
 /// Decode targets of a stream, as the format bounds them.
@@ -136,14 +137,14 @@ pub struct Structure {
     best_first: [u8; TARGETS],
     /// Targets that each chain protects, as bits.
     pub(super) protected: [u32; CHAINS],
-    /// Targets that whoever gets one target has, too, as bits.
-    contained: [u32; TARGETS],
     /// Targets of which neither layer is higher than one target's, as bits.
     not_above: [u32; TARGETS],
+    /// Targets of the same size, as bits, that can be begun without a key frame by whoever gets one target: some of its frames open them.
+    opened_within: [u32; TARGETS],
     /// Targets whose highest spatial layer is one layer, as bits.
     highest_in: [u32; LAYERS as usize],
-    /// Width and height of each spatial layer.
-    resolutions: Option<[[u16; 2]; LAYERS as usize]>,
+    /// The heights of the frames of each spatial layer, if it tells. Larger layers than are told apart have none.
+    pub heights: Option<[Option<u16>; SPATIAL_LAYERS]>,
 }
 
 impl Structure {
@@ -158,10 +159,10 @@ impl Structure {
             targets: [Layers::default(); TARGETS],
             best_first: [0; TARGETS],
             protected: [0; CHAINS],
-            contained: [0; TARGETS],
             not_above: [0; TARGETS],
+            opened_within: [0; TARGETS],
             highest_in: [0; LAYERS as usize],
-            resolutions: None,
+            heights: None,
         };
         let highest = structure.read_layers(bits)?;
         let targets = structure.target_count;
@@ -173,15 +174,15 @@ impl Structure {
         }
         structure.read_chains(bits)?;
         if bits.flag()? {
-            let mut resolutions = [[0; 2]; LAYERS as usize];
-            for resolution in resolutions.iter_mut().take(usize::from(highest) + 1) {
-                // One less is said, so 65,536 is taken for 65,535.
-                *resolution = [
-                    (bits.number(16)? as u16).saturating_add(1),
-                    (bits.number(16)? as u16).saturating_add(1),
-                ];
+            let mut heights = [None; SPATIAL_LAYERS];
+            for spatial in 0..=usize::from(highest) {
+                // Width and height, of which one less is said: 65,536 is taken for 65,535.
+                let height = (bits.number(32)? as u16).saturating_add(1);
+                if let Some(place) = heights.get_mut(spatial) {
+                    *place = Some(height);
+                }
             }
-            structure.resolutions = Some(resolutions);
+            structure.heights = Some(heights);
         }
         structure.conclude();
         Some(structure)
@@ -242,17 +243,17 @@ impl Structure {
 
     /// Works out what follows from the templates.
     fn conclude(&mut self) {
-        self.contained = [self.every_target(); TARGETS];
         for template in self.templates.iter().take(usize::from(self.template_count)) {
             let present = template.indications.present();
+            let depends = template.dependencies != Dependencies::default();
             for target in 0..self.target_count {
                 let at = usize::from(target);
+                if depends && present >> target & 1 == 1 {
+                    self.opened_within[at] |= template.indications.switches();
+                }
                 if present >> target & 1 == 1 {
                     self.targets[at].spatial = self.targets[at].spatial.max(template.layers.spatial);
                     self.targets[at].temporal = self.targets[at].temporal.max(template.layers.temporal);
-                } else {
-                    // Those that need this frame are not whole without it.
-                    self.contained[at] &= !present;
                 }
             }
         }
@@ -264,6 +265,10 @@ impl Structure {
             for other in 0..self.target_count {
                 if targets[usize::from(other)].is_within(targets[at]) {
                     self.not_above[at] |= 1 << other;
+                }
+                if targets[usize::from(other)].spatial != targets[at].spatial {
+                    // Its first frame depends on another of the same key picture.
+                    self.opened_within[at] &= !(1 << other);
                 }
             }
         }
@@ -295,11 +300,6 @@ impl Structure {
         self.targets.get(usize::from(target)).copied().unwrap_or_default()
     }
 
-    /// Targets, as bits, that whoever gets this one has, too: all whose frames are among its own.
-    pub(super) fn contained_in(&self, target: u8) -> u32 {
-        self.contained.get(usize::from(target)).copied().unwrap_or(0)
-    }
-
     /// The best of these targets within `limit`; the lowest of them if none is.
     pub(super) fn best(&self, among: u32, limit: Layers) -> Option<u8> {
         let allowed = || self.targets().filter(|(target, _)| among >> target & 1 == 1);
@@ -312,13 +312,13 @@ impl Structure {
         self.highest_in.get(usize::from(spatial)).copied().unwrap_or(0)
     }
 
+    /// Targets of the same size, as bits, that can be begun without a key frame by whoever gets this one.
+    pub(super) fn opened_within(&self, target: u8) -> u32 {
+        self.opened_within.get(usize::from(target)).copied().unwrap_or(0)
+    }
+
     /// Targets, as bits, of which neither layer is higher than this one's.
     pub(super) fn not_above(&self, target: u8) -> u32 {
         self.not_above.get(usize::from(target)).copied().unwrap_or(0)
-    }
-
-    /// Width and height of a spatial layer's frames, if the structure tells.
-    pub fn resolution(&self, spatial: u8) -> Option<[u16; 2]> {
-        self.resolutions?.get(usize::from(spatial)).copied()
     }
 }

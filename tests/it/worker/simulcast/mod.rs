@@ -2,6 +2,7 @@
 
 mod allocation;
 mod codecs;
+mod described;
 mod replay;
 mod spatial;
 mod steering;

@@ -289,10 +289,10 @@ proptest! {
         }
         for at in order {
             if at < 2 * third && let Some((_, spatial, temporal)) = changes.iter().find(|(when, _, _)| *when == at) {
-                viewer.wanted = (*spatial < 3).then_some(layers(*spatial, *temporal));
+                viewer.wanted = layers(*spatial, *temporal);
             }
             if at >= 2 * third {
-                viewer.wanted = Some(layers(wanted.0, wanted.1));
+                viewer.wanted = layers(wanted.0, wanted.1);
             }
             let packet = &packets[at];
             if viewer.stream.read(&packet.descriptor) == Err(Unreadable::UnknownStructure) {

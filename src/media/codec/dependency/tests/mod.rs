@@ -104,7 +104,7 @@ fn made(template: u32, number: u16, active: u32, dependencies: &[u16], chains: [
 struct Viewer {
     stream: Stream,
     selection: Selection,
-    wanted: Option<Layers>,
+    wanted: Layers,
     began: Instant,
     /// How much later than its timestamp says a packet comes.
     late: Duration,
@@ -115,7 +115,7 @@ impl Viewer {
         Viewer {
             stream: Stream::default(),
             selection: Selection::default(),
-            wanted: Some(wanted),
+            wanted,
             began: virtual_time::epoch(),
             late: Duration::ZERO,
         }

@@ -1,5 +1,7 @@
 //! Which frames each viewer gets, of streams without loss.
 
+use std::num::NonZeroU32;
+
 use super::*;
 
 /// The first packet of a picture, from `at` on.
@@ -59,7 +61,7 @@ fn each_target_of_each_stream_gets_its_frames_and_nothing_else() {
                 );
                 if sent == wanted {
                     whole += 1;
-                    let belongs = frame.indications.present() >> target & 1 == 1;
+                    let belongs = frame.indications.present() & structure.not_above(target) != 0;
                     assert_eq!(decision.forwards, belongs, "{frame:?} {decision:?}");
                 }
             }
@@ -100,7 +102,7 @@ fn higher_temporal_layers_begin_at_a_switch_without_a_key_frame() {
             .iter()
             .all(|(frame, decision)| decision.forwards == (frame.layers.temporal == 0))
     );
-    viewer.wanted = Some(Layers::ALL);
+    viewer.wanted = Layers::ALL;
     let mut results = [results, viewer.receive_all(after)].concat();
     assert_decodable(&results);
     let rest = results.split_off(100);
@@ -122,7 +124,7 @@ fn lower_layers_of_full_scalability_are_chosen_at_the_next_picture() {
     let at = at + (0..).find(|more| packets[at + more].marker).unwrap() + 2;
     let mut viewer = Viewer::new(Layers::ALL);
     viewer.receive_all(&packets[..at]);
-    viewer.wanted = Some(layers(0, 1));
+    viewer.wanted = layers(0, 1);
     let results = viewer.receive_all(&packets[at..]);
     let picture = packets[at].timestamp;
     for (packet, (frame, decision)) in packets[at..].iter().zip(results) {
@@ -139,7 +141,7 @@ fn a_higher_spatial_layer_waits_for_a_key_frame_and_asks_for_it() {
     let mut viewer = Viewer::new(layers(0, 2));
     let results = viewer.receive_all(&packets[..half - 40]);
     assert!(results.iter().skip(20).all(|(_, decision)| !decision.needs_key_frame));
-    viewer.wanted = Some(Layers::ALL);
+    viewer.wanted = Layers::ALL;
     let waiting = viewer.receive_all(&packets[half - 40..half]);
     for (frame, decision) in waiting {
         assert!(decision.needs_key_frame, "{frame:?}");
@@ -151,46 +153,63 @@ fn a_higher_spatial_layer_waits_for_a_key_frame_and_asks_for_it() {
     assert_eq!((last.sent, last.needs_key_frame), (Some(layers(2, 2)), false));
 }
 
-/// With a chain of its own for each spatial layer, the lower one cannot be decoded without a key frame. Meanwhile its rate falls.
+/// Also where each spatial layer has a chain of its own, the lower ones are sent, so that one of them is enough from the next picture on.
 #[test]
-fn a_lower_spatial_layer_that_was_not_sent_waits_with_fewer_pictures() {
-    let packets = turns(AV1_L3T3_KEY, 2);
-    let half = packets.len() / 2;
-    let mut viewer = Viewer::new(Layers::ALL);
-    let mut results = viewer.receive_all(&packets[..half - 40]);
-    viewer.wanted = Some(layers(0, 2));
-    let next = picture(&packets, half - 39);
-    results.extend(viewer.receive_all(&packets[half - 40..next]));
-    let waiting = viewer.receive_all(&packets[next..half]);
-    for (frame, decision) in &waiting {
-        assert!(decision.needs_key_frame);
-        assert_eq!(decision.sent, Some(layers(2, 0)));
-        assert_eq!(decision.forwards, frame.layers == layers(2, 0));
+fn a_lower_spatial_layer_is_there_at_once() {
+    for fixture in [AV1_L3T3, AV1_L3T3_KEY, VP9_L3T3_KEY] {
+        let packets = turns(fixture, 2);
+        let half = packets.len() / 2;
+        let mut viewer = Viewer::new(Layers::ALL);
+        let next = picture(&packets, half - 39);
+        let mut results = viewer.receive_all(&packets[..next]);
+        viewer.wanted = layers(0, 2);
+        let lower = viewer.receive_all(&packets[next..]);
+        for (frame, decision) in &lower {
+            assert!(
+                !decision.needs_key_frame && decision.sent == Some(layers(0, 2)),
+                "{frame:?}"
+            );
+            assert_eq!(decision.forwards, frame.layers.spatial == 0);
+        }
+        results.extend(lower);
+        assert_decodable(&results);
     }
-    results.extend(waiting);
-    results.extend(viewer.receive_all(&packets[half..]));
-    assert_decodable(&results);
-    let (_, last) = results.last().unwrap();
-    assert_eq!((last.sent, last.needs_key_frame), (Some(layers(0, 2)), false));
 }
 
 #[test]
-fn nothing_is_sent_to_whom_nothing_is_to_be_sent_and_a_key_frame_is_the_way_back() {
+fn after_a_pause_a_key_frame_is_the_way_back_and_numbers_go_on() {
     let packets = turns(AV1_L1T3, 2);
     let half = packets.len() / 2;
     let mut viewer = Viewer::new(Layers::ALL);
     let (pause, resume) = (picture(&packets, 100), picture(&packets, 200));
-    viewer.receive_all(&packets[..pause]);
-    viewer.wanted = None;
-    for (_, decision) in viewer.receive_all(&packets[pause..resume]) {
-        assert!(!decision.forwards && !decision.needs_key_frame && decision.sent.is_none());
-    }
-    viewer.wanted = Some(Layers::ALL);
+    let before = viewer.receive_all(&packets[..pause]);
+    assert!(before.iter().all(|(frame, decision)| decision.number == frame.number));
+    viewer.selection.begin_anew();
     for (_, decision) in viewer.receive_all(&packets[resume..half]) {
         assert!(!decision.forwards && decision.needs_key_frame && decision.sent.is_none());
     }
-    for (_, decision) in viewer.receive_all(&packets[half..]) {
+    viewer.selection.begin_anew();
+    let results = viewer.receive_all(&packets[half..]);
+    let last = before.last().unwrap().1.number + (packets[half - 1].number() - packets[resume].number()) + 1;
+    let first = results[0].0.number;
+    for (frame, decision) in results {
         assert!(decision.forwards && !decision.needs_key_frame);
+        assert_eq!(decision.number, last + 1 + (frame.number - first));
+    }
+}
+
+/// Whoever gets the lower pictures of a layer gets all at the next one that opens them: no key frame has to be asked for.
+#[test]
+fn more_pictures_need_no_key_frame_and_larger_ones_do() {
+    for fixture in [AV1_L1T3, AV1_L3T3, AV1_L3T3_KEY, VP8_L1T3] {
+        let packets = turns(fixture, 1);
+        let mut viewer = Viewer::new(layers(0, 0));
+        let at = picture(&packets, packets.len() / 2);
+        viewer.receive_all(&packets[..at]);
+        let structure = viewer.stream.structure().unwrap();
+        let needs = |wanted| viewer.selection.needs_key_frame(structure, wanted);
+        let is_one_size = fixture == AV1_L1T3 || fixture == VP8_L1T3;
+        assert!(!needs(layers(0, 2)) && needs(layers(2, 2)) != is_one_size);
     }
 }
 
@@ -221,7 +240,7 @@ fn a_packet_that_is_resent_gets_the_decision_of_its_frame() {
         let packets = packets(VP9_L3T3);
         let mut viewer = Viewer::new(wanted);
         let first = viewer.receive_all(&packets[..300]);
-        viewer.wanted = Some(layers(0, 1));
+        viewer.wanted = layers(0, 1);
         for (packet, (_, before)) in packets.iter().zip(&first).skip(150) {
             let (_, again) = viewer.receive(packet);
             assert_eq!(
@@ -239,16 +258,19 @@ fn a_subscriber_with_fewer_layers_is_told_so_in_each_packet_until_a_key_frame_sa
     let mut viewer = Viewer::new(Layers::ALL);
     let whole = viewer.receive_all(&packets[..100]);
     assert!(whole.iter().all(|(_, decision)| decision.active.is_none()));
-    viewer.wanted = Some(layers(0, 1));
+    viewer.wanted = layers(0, 1);
     let next = picture(&packets, 101);
     viewer.receive_all(&packets[100..next]);
     for (_, decision) in viewer.receive_all(&packets[next..200]) {
-        assert!(!decision.forwards || decision.active == Some(0b011), "{decision:?}");
+        assert!(
+            !decision.forwards || decision.active == NonZeroU32::new(0b011),
+            "{decision:?}"
+        );
     }
-    viewer.wanted = Some(Layers::ALL);
+    viewer.wanted = Layers::ALL;
     viewer.receive_all(&packets[200..240]);
     for (_, decision) in viewer.receive_all(&packets[240..half]) {
-        assert_eq!(decision.active, Some(0b111));
+        assert_eq!(decision.active, NonZeroU32::new(0b111));
     }
     for (_, decision) in viewer.receive_all(&packets[half..]) {
         assert_eq!(decision.active, None);
@@ -288,17 +310,23 @@ fn a_layer_that_the_sender_makes_again_is_begun_at_a_switch() {
     let two = Some(layers(1, 2));
     receive(1, 0, 0x3f, &[low + 1], [low + 1, middle + 1, high + 1]);
     let below = receive(2, 1, 0x3f, &[1, middle + 2], [1, 1, high + 2]);
-    assert_eq!((below.sent, below.ends_picture, below.active), (two, true, Some(0x3f)));
+    assert_eq!(
+        (below.sent, below.ends_picture, below.active),
+        (two, true, NonZeroU32::new(0x3f))
+    );
     receive(3, 0, 0x1ff, &[2], [2, 1, high + 3]);
     let below = receive(4, 1, 0x1ff, &[1, 2], [1, 1, high + 4]);
-    assert_eq!((below.sent, below.ends_picture, below.active), (two, true, Some(0x3f)));
+    assert_eq!(
+        (below.sent, below.ends_picture, below.active),
+        (two, true, NonZeroU32::new(0x3f))
+    );
     assert!(!below.needs_key_frame);
     receive(5, 0, 0x1ff, &[2], [2, 1, high + 5]);
     receive(6, 1, 0x1ff, &[1, 2], [1, 1, high + 6]);
     let top = receive(7, 2, 0x1ff, &[1], [2, 1, 1]);
     assert_eq!(
         (top.sent, top.forwards, top.active),
-        (Some(layers(2, 2)), true, Some(0x1ff))
+        (Some(layers(2, 2)), true, NonZeroU32::new(0x1ff))
     );
 }
 

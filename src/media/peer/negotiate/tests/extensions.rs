@@ -115,7 +115,7 @@ fn transport_feedback_goes_with_its_extension_only() {
 fn unknown_and_encrypted_extensions_are_not_used() {
     let attributes = format!(
         "extmap:1 urn:ietf:params:rtp-hdrext:encrypt {MID}\nextmap:2 urn:example:unknown\n\
-         extmap:3 https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension\n\
+         extmap:3 urn:example:unknown-too\n\
          extmap:4 http://www.webrtc.org/experiments/rtp-hdrext/video-layers-allocation00"
     );
     assert_eq!(negotiated(&attributes, BOTH), []);
@@ -139,6 +139,18 @@ fn large_ids_need_leave_to_mix_header_forms() {
         negotiated(&mixed, BOTH),
         [(14, Extension::Mid), (16, Extension::VideoOrientation)]
     );
+}
+
+#[test]
+fn dependency_descriptors_need_leave_to_mix_header_forms() {
+    let attributes = format!("extmap:13 {}", Extension::DependencyDescriptor.uri());
+    assert_eq!(negotiated(&attributes, BOTH), []);
+    for role in [RECEIVING, SENDING] {
+        assert_eq!(
+            negotiated(&format!("{attributes}\nextmap-allow-mixed"), role),
+            [(13, Extension::DependencyDescriptor)]
+        );
+    }
 }
 
 #[test]
