@@ -80,8 +80,9 @@ enum Command {
     /// Join a server as many publishers and subscribers, and measure what arrives
     #[cfg(feature = "load")]
     Load(Box<crate::load::Options>),
-    /// Try everything that a start needs, report what is wrong, and end
-    Doctor,
+    /// Try everything that a start needs, look at what the server will meet, and report what is wrong and what to do. Exit code 0:
+    /// sound; 1: faults; 2: warnings
+    Doctor(doctor::Options),
     /// Print every setting with its default and reason
     Config,
 }
@@ -101,7 +102,7 @@ const WORK_ENDS_WITHIN: Duration = Duration::from_secs(1);
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match run(arguments) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             if error.is::<serve::Interrupted>() {
                 return ExitCode::from(INTERRUPTED);
@@ -116,17 +117,17 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: Arguments) -> Result<(), CommandError> {
+fn run(arguments: Arguments) -> Result<ExitCode, CommandError> {
     if let Some(Command::Config) = arguments.command {
-        return print(config::MANUAL);
+        return print(config::MANUAL).map(|()| ExitCode::SUCCESS);
     }
     if let Some(Command::Robot(command)) = arguments.command {
-        return robot::run(command);
+        return robot::run(command).map(|()| ExitCode::SUCCESS);
     }
     #[cfg(feature = "load")]
     if let Some(Command::Load(options)) = arguments.command {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        return runtime.block_on(load::run(*options));
+        return runtime.block_on(load::run(*options)).map(|()| ExitCode::SUCCESS);
     }
     let environment = std::env::vars_os().filter_map(|(name, value)| {
         // A variable whose name is not text is not one of ours.
@@ -135,9 +136,9 @@ fn run(arguments: Arguments) -> Result<(), CommandError> {
     let config = config::load(arguments.config.as_deref(), environment, &arguments.settings)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = runtime.block_on(async {
-        match arguments.command {
+        let done = match arguments.command {
             None | Some(Command::Serve) => serve::run(config).await,
-            Some(Command::Doctor) => doctor::run(config).await,
+            Some(Command::Doctor(options)) => return doctor::run(config, &options).await,
             Some(Command::User(command)) => {
                 let records = open(&config, matches!(command, users::Command::Add { .. })).await?;
                 users::run(command, &records).await
@@ -164,7 +165,8 @@ fn run(arguments: Arguments) -> Result<(), CommandError> {
             Some(Command::Config | Command::Robot(_)) => Ok(()),
             #[cfg(feature = "load")]
             Some(Command::Load(_)) => Ok(()),
-        }
+        };
+        done.map(|()| ExitCode::SUCCESS)
     });
     runtime.shutdown_timeout(WORK_ENDS_WITHIN);
     result

@@ -105,6 +105,29 @@ fn open(address: SocketAddr) -> io::Result<(UdpSocket, UdpSocketState)> {
     Ok((socket, state))
 }
 
+/// What the system gives media sockets.
+#[derive(Clone, Copy, Debug)]
+pub struct Abilities {
+    /// Bytes of packets that wait, as the system counts them: with its own structures.
+    pub receive_buffer: usize,
+    pub send_buffer: usize,
+    /// Packets that leave, and that come, by one call at most.
+    pub segments_sent: usize,
+    pub segments_received: usize,
+}
+
+/// Opens a media socket on a port of its own to see what the system gives it.
+pub fn abilities() -> io::Result<Abilities> {
+    let (socket, state) = open(SocketAddr::from(([127, 0, 0, 1], 0)))?;
+    let reference = socket2::SockRef::from(&socket);
+    Ok(Abilities {
+        receive_buffer: reference.recv_buffer_size()?,
+        send_buffer: reference.send_buffer_size()?,
+        segments_sent: state.max_gso_segments(),
+        segments_received: state.gro_segments(),
+    })
+}
+
 impl MediaSocket {
     pub fn ip(&self) -> IpAddr {
         self.ip

@@ -38,7 +38,11 @@ async fn comes_by_one_connection(server: &Server, page: &Page) {
     page.go(&address(server, 1)).await;
     page.shows_tiles(1, MEDIA_PATIENCE).await;
     let (fetched, all): (Vec<String>, usize) = page.eval(FETCHED).await;
-    assert_eq!(fetched, Vec::<String>::new(), "all of {all} come from the browser's cache");
+    assert_eq!(
+        fetched,
+        Vec::<String>::new(),
+        "all of {all} come from the browser's cache"
+    );
     assert!(all > 60, "{all}");
 }
 

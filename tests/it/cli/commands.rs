@@ -159,40 +159,62 @@ async fn doctor_says_what_is_wrong_and_goes_on() {
         "--set",
         "tls.key=key.pem",
     ];
-    let (code, stdout, stderr) = program.run(&[&["doctor"], &settings[..]].concat()).await;
-    assert_eq!((code, stderr.as_str()), (Some(1), "patchbay: one thing is wrong\n"));
+    let doctor = async |more: &[&str]| {
+        let (code, stdout, stderr) = program.run(&[&["doctor"], more].concat()).await;
+        assert_eq!(stderr, "");
+        (code, stdout)
+    };
+    let (code, said) = doctor(&settings).await;
+    assert_eq!(code, Some(1), "{said}");
     assert!(
-        stdout.contains("BAD   cert.pem holds no usable certificate"),
-        "{stdout}"
+        said.starts_with("FAULT   certificate: cert.pem holds no usable certificate"),
+        "{said}"
     );
-    assert!(stdout.contains("ok    media worker 0: UDP 127.0.0.1:"), "{stdout}");
-    assert!(stdout.contains("hint  there are no users"), "{stdout}");
-    let (code, stdout, _) = program.run(&[&["doctor"], &settings[..4]].concat()).await;
-    assert_eq!(code, Some(0), "{stdout}");
-    assert!(!stdout.contains("webhooks"), "{stdout}");
+    assert!(
+        said.ends_with("\n1 fault, 0 warnings\n") && said.lines().count() == 2,
+        "{said}"
+    );
+    let sound = &settings[..4];
+    let (code, said) = doctor(sound).await;
+    assert_eq!((code, said.lines().count()), (Some(0), 1), "{said}");
+    let (_, said) = doctor(&[sound, &["--all"]].concat()).await;
+    assert!(said.contains("ok      media: worker 0: UDP 127.0.0.1:"), "{said}");
+    assert!(!said.contains("webhooks"), "{said}");
+    let (_, said) = doctor(&[sound, &["--json"]].concat()).await;
+    let report: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(report["verdict"], "sound");
+    assert!(report["findings"].as_array().is_some_and(|all| all.len() > 8), "{said}");
+
+    let open = [
+        "--set",
+        "listeners=[{address=\"0.0.0.0:0\"}]",
+        "--set",
+        "media.first_port=0",
+    ];
+    let (code, said) = doctor(&open).await;
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("WARNING users: there are no users"), "{said}");
+    assert!(said.contains("WARNING certificate: "), "{said}");
+
     let webhooks = [
         "--set",
         "webhooks.url=https://example.org/hook",
         "--set",
         "webhooks.secret=whsec_short",
     ];
-    let (code, stdout, _) = program
-        .run(&[&["doctor"], &settings[..4], &webhooks[..]].concat())
-        .await;
-    assert_eq!(code, Some(1), "{stdout}");
-    assert!(stdout.contains("BAD   webhooks.secret: "), "{stdout}");
+    let (code, said) = doctor(&[sound, &webhooks[..]].concat()).await;
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("FAULT   webhooks: webhooks.secret: "), "{said}");
     let secret = "webhooks.secret=whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
-    let webhooks = [&webhooks[..3], &[secret][..]].concat();
-    let (code, stdout, _) = program
-        .run(&[&["doctor"], &settings[..4], &webhooks[..]].concat())
-        .await;
-    assert_eq!(code, Some(0), "{stdout}");
-    assert!(stdout.contains("ok    webhooks"), "{stdout}");
-    let pinned = ["--set", "media.workers=1", "--set", "media.pin_workers=auto"];
-    let (code, stdout, _) = program.run(&[&["doctor"], &settings[..4], &pinned[..]].concat()).await;
-    assert_eq!(code, Some(0), "{stdout}");
-    let worker = stdout.lines().find(|line| line.contains("media worker 0"));
-    assert!(worker.is_some_and(|line| line.contains(", on processor ")), "{stdout}");
+    let webhooks = [&webhooks[..3], &[secret, "--all"][..]].concat();
+    let (code, said) = doctor(&[sound, &webhooks[..]].concat()).await;
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("ok      webhooks"), "{said}");
+    let pinned = ["--set", "media.workers=1", "--set", "media.pin_workers=auto", "--all"];
+    let (code, said) = doctor(&[sound, &pinned[..]].concat()).await;
+    assert_eq!(code, Some(0), "{said}");
+    let worker = said.lines().find(|line| line.contains("media: worker 0"));
+    assert!(worker.is_some_and(|line| line.contains(", on processor ")), "{said}");
 }
 
 #[tokio::test]
@@ -337,9 +359,12 @@ async fn doctor_checks_the_keys_of_push_services() {
         "--set",
         "push.apns.topic=com.example.app",
     ];
-    let doctor = async || program.run(&[&["doctor"], &settings[..]].concat()).await.1;
+    let doctor = async || program.run(&[&["doctor", "--all"], &settings[..]].concat()).await.1;
     let said = doctor().await;
-    assert!(said.contains("BAD   push.apns.key_file: cannot read key.p8"), "{said}");
+    assert!(
+        said.contains("FAULT   push: push.apns.key_file: cannot read key.p8"),
+        "{said}"
+    );
     program.write("key.p8", "nonsense");
     let mode = |mode| {
         let path = program.path("key.p8");
@@ -348,20 +373,20 @@ async fn doctor_checks_the_keys_of_push_services() {
     mode(0o600);
     let said = doctor().await;
     assert!(
-        said.contains("BAD   push.apns.key_file: key.p8 holds no private key"),
+        said.contains("FAULT   push: push.apns.key_file: key.p8 holds no private key"),
         "{said}"
     );
     program.write("key.p8", &rcgen::KeyPair::generate().unwrap().serialize_pem());
     mode(0o640);
     let said = doctor().await;
     assert!(
-        said.contains("BAD   push.apns.key_file: others can read key.p8"),
+        said.contains("FAULT   push: push.apns.key_file: others can read key.p8"),
         "{said}"
     );
     mode(0o600);
     let said = doctor().await;
     assert!(
-        said.contains("ok    push services can be asked (push.apns.key_file)"),
+        said.contains("ok      push: services can be asked (push.apns.key_file)"),
         "{said}"
     );
 }
