@@ -25,7 +25,7 @@ use tokio_util::task::TaskTracker;
 use tower::Service;
 
 use super::door::{AdmittedConnection, Door};
-use super::host::OverTls;
+use super::host::{AskedFor, OverTls};
 use super::open_sockets::OpenSockets;
 use super::tls::{Certificate, HTTP_2};
 use super::watch::{self, Activity, InProgress, Watched, WatchedRequest};
@@ -34,21 +34,25 @@ use crate::shares::ClientAddress;
 /// Bytes of the longest request line and headers together. Ours are below 2 KiB; cookies of a shared domain may add
 /// some.
 const MAX_HEADER_BYTES: usize = 16 * 1024;
-/// Read buffer of one connection, which is also the largest piece of an upload. Over HTTP/2 also what waits of one answer.
+/// Read buffer of one connection, which is also the largest piece of an upload.
 const MAX_BUFFER_BYTES: usize = 64 * 1024;
 /// Requests in progress of one connection by HTTP/2. A page fetches about 80 files at once.
 const MAX_STREAMS: u32 = 100;
-/// Bytes of uploads that a client may send by HTTP/2 before they are read, in one request and in all of a connection
-/// together. So an upload has 10 Mb/s at a round trip of 100 ms, and a connection cannot fill more of the memory.
-const WINDOW_BYTES: u32 = 128 * 1024;
-/// Requests that a client has cancelled, and that have not been ended here yet. A browser cancels some when a page is left;
-/// whoever has more loses the connection (CVE-2023-44487).
-const MAX_CANCELLED: usize = 20;
+/// Bytes of one upload by HTTP/2 that may come before they are read: at a round trip of 100 ms it has 10 Mb/s.
+const STREAM_WINDOW_BYTES: u32 = 128 * 1024;
+/// The same of all requests and WebSockets of a connection together. One that is not read leaves room for the others; and a connection
+/// cannot fill more of the memory.
+const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
+/// Requests that a client has cancelled before the server saw them: a browser may cancel all of a page that is left. Whoever cancels
+/// more loses the connection (CVE-2023-44487).
+const MAX_CANCELLED: usize = MAX_STREAMS as usize;
 /// Time for which sent data may stay unacknowledged, or a reader may keep its window shut, before the connection is
 /// ended (TCP_USER_TIMEOUT). Shorter would end calls over a short outage, which they survive otherwise.
 const UNACKNOWLEDGED_FOR: Duration = Duration::from_secs(30);
 /// Time that a request in progress has after the server was asked to stop.
 const GRACE: Duration = Duration::from_secs(5);
+/// Time for what has been said to leave, where nothing else is in progress.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// Everything that serving needs beside sockets.
 #[derive(Clone)]
@@ -123,6 +127,7 @@ async fn connection(mut stream: TcpStream, client: SocketAddr, tls: bool, served
             let protocol = Protocol {
                 over_tls: OverTls(true),
                 is_http_2: stream.get_ref().1.alpn_protocol() == Some(HTTP_2),
+                asked_for: AskedFor(stream.get_ref().1.server_name().map(Arc::from)),
             };
             http(stream, client, protocol, served).await;
         }
@@ -146,10 +151,10 @@ async fn answer_without_https(stream: &mut TcpStream) -> std::io::Result<()> {
 }
 
 /// What a client speaks on its connection.
-#[derive(Clone, Copy)]
 struct Protocol {
     over_tls: OverTls,
     is_http_2: bool,
+    asked_for: AskedFor,
 }
 
 impl Protocol {
@@ -157,6 +162,7 @@ impl Protocol {
     const PLAIN: Protocol = Protocol {
         over_tls: OverTls(false),
         is_http_2: false,
+        asked_for: AskedFor(None),
     };
 }
 
@@ -169,6 +175,7 @@ where
     let answering = Answering {
         client,
         over_tls: protocol.over_tls,
+        asked_for: protocol.asked_for,
         router: front.router.clone(),
         guest,
         activity,
@@ -179,9 +186,20 @@ where
     let result = if protocol.is_http_2 {
         let serving = http_2().serve_connection(io, service);
         tokio::pin!(serving);
-        tokio::select! {
-            result = serving.as_mut() => result,
-            () = until_ending(&front, &sockets) => {
+        let ended = loop {
+            tokio::select! {
+                result = serving.as_mut() => break Some(result),
+                () = front.stop.cancelled() => break None,
+                () = sockets.last_has_ended() => {
+                    if !sockets.have_place_again() {
+                        break None;
+                    }
+                }
+            }
+        };
+        match ended {
+            Some(result) => result,
+            None => {
                 serving.as_mut().graceful_shutdown();
                 until_ended(serving, &sockets).await
             }
@@ -220,29 +238,26 @@ fn http_2() -> http2::Builder<TokioExecutor> {
         .max_header_list_size(MAX_HEADER_BYTES as u32)
         .max_concurrent_streams(MAX_STREAMS)
         .max_pending_accept_reset_streams(MAX_CANCELLED)
-        .initial_stream_window_size(WINDOW_BYTES)
-        .initial_connection_window_size(WINDOW_BYTES)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .max_send_buf_size(MAX_BUFFER_BYTES);
     builder
 }
 
-/// Returns when no more requests are to come by this connection: the server stops, or the connection was for a WebSocket
-/// that has ended.
-async fn until_ending(front: &Front, sockets: &OpenSockets) {
-    tokio::select! {
-        () = front.stop.cancelled() => {}
-        () = sockets.last_has_ended() => {}
-    }
-}
-
-/// Waits until the requests in progress are answered. WebSockets end by themselves; the rest is given up after a time.
+/// Waits until the requests in progress are answered. WebSockets end by themselves; the rest is given up after a time, which is short
+/// where there is no rest: a client may leave unanswered that it has read of the end.
 async fn until_ended<F>(serving: F, sockets: &OpenSockets) -> hyper::Result<()>
 where
     F: Future<Output = hyper::Result<()>>,
 {
     let too_long = async {
-        tokio::time::sleep(GRACE).await;
+        tokio::time::sleep(LAST_WORDS).await;
+        if sockets.has_other_requests() {
+            tokio::time::sleep(GRACE).await;
+        }
         sockets.none_is_open().await;
+        // The last frames of the last socket have to leave, too.
+        tokio::time::sleep(LAST_WORDS).await;
     };
     tokio::select! {
         result = serving => result,
@@ -254,6 +269,7 @@ where
 struct Answering {
     client: SocketAddr,
     over_tls: OverTls,
+    asked_for: AskedFor,
     router: Router,
     guest: Arc<AdmittedConnection>,
     activity: Arc<Activity>,
@@ -271,6 +287,7 @@ impl Answering {
         let extensions = request.extensions_mut();
         extensions.insert(ConnectInfo(self.client));
         extensions.insert(self.over_tls);
+        extensions.insert(self.asked_for.clone());
         extensions.insert(self.sockets.clone());
         let mut router = self.router.clone();
         async move {

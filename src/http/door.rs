@@ -108,6 +108,15 @@ impl AdmittedConnection {
         }
     }
 
+    /// Takes a place again, if there is one, after it gave its own back.
+    pub(super) fn take_place_again(&self) -> bool {
+        let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
+        if place.is_none() {
+            *place = self.door.0.places.take(self.client, 1).ok();
+        }
+        place.is_some()
+    }
+
     /// Returns when it must be ended.
     pub(super) async fn gives_way(&self) {
         self.gives_way.cancelled().await;

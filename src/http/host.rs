@@ -23,6 +23,20 @@ use crate::config::Config;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct OverTls(pub bool);
 
+/// The name by which a client asked for the connection in TLS (SNI, RFC 6066 §3), if it named one. Each request has this among its
+/// extensions.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct AskedFor(pub Option<Arc<str>>);
+
+impl AskedFor {
+    /// Whether a request for this host may come by the connection. By HTTP/2 a browser also sends what it wants of other hosts that
+    /// the certificate covers and that have the same address (RFC 9113 §9.1.1), and those may be other servers behind one proxy.
+    fn suits(&self, version: Version, host: &str) -> bool {
+        let same = |name: &Arc<str>| plain(name) == plain(host);
+        version != Version::HTTP_2 || self.0.as_ref().is_none_or(same)
+    }
+}
+
 /// The names of this server. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Hosts {
@@ -97,7 +111,7 @@ fn named(version: Version, target: &Uri, headers: &HeaderMap) -> Option<Authorit
     let mut hosts = headers.get_all(header::HOST).iter();
     if let Some(authority) = target.authority() {
         // In HTTP/2 another name in the Host header makes the request malformed: RFC 9113 §8.3.1.
-        let is_same = |host: &HeaderValue| host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes());
+        let is_same = |host: &HeaderValue| host.to_str().is_ok_and(|host| are_same(host, authority, target));
         let is_clear = version != Version::HTTP_2 || hosts.all(is_same);
         return is_clear.then(|| authority.clone());
     }
@@ -116,6 +130,11 @@ pub(super) async fn check(State(hosts): State<Hosts>, request: Request, next: Ne
         return HttpError::new(StatusCode::BAD_REQUEST, sentence).into_response();
     };
     let name = host.host();
+    let asked_for = request.extensions().get::<AskedFor>();
+    if asked_for.is_some_and(|asked_for| !asked_for.suits(request.version(), name)) {
+        let sentence = format!("this connection was not made for `{name}`; ask for it by a connection of its own");
+        return HttpError::new(StatusCode::MISDIRECTED_REQUEST, sentence).into_response();
+    }
     if !hosts.are(name) {
         let sentence = format!(
             "this server does not answer under the name `{name}`; if it is one of its names, add it to http.allowed_hosts"
@@ -129,6 +148,17 @@ pub(super) async fn check(State(hosts): State<Hosts>, request: Request, next: Ne
         response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, hsts);
     }
     response
+}
+
+/// Whether a Host header and the authority of a target mean the same, with or without the port that the scheme has anyway.
+fn are_same(host: &str, authority: &Authority, target: &Uri) -> bool {
+    let usual = match target.scheme_str() {
+        Some("http") => 80,
+        _ => 443,
+    };
+    let port = |authority: &Authority| authority.port_u16().unwrap_or(usual);
+    host.parse::<Authority>()
+        .is_ok_and(|host| plain(host.host()) == plain(authority.host()) && port(&host) == port(authority))
 }
 
 /// The form for comparison: names differ neither by case nor by the dot of the root (RFC 4343, RFC 1034 §3.1).
@@ -261,6 +291,18 @@ mod tests {
     }
 
     #[test]
+    fn a_connection_by_http_2_is_for_the_host_for_which_it_was_made() {
+        let made_for = |name: &str| AskedFor(Some(name.into()));
+        assert!(made_for("calls.example.org").suits(Version::HTTP_2, "Calls.example.org."));
+        assert!(!made_for("calls.example.org").suits(Version::HTTP_2, "shop.example.org"));
+        assert!(made_for("calls.example.org").suits(Version::HTTP_11, "shop.example.org"));
+        assert!(
+            AskedFor(None).suits(Version::HTTP_2, "192.0.2.1"),
+            "addresses are not named"
+        );
+    }
+
+    #[test]
     fn the_host_is_the_targets_or_the_headers_and_never_two() {
         let by = |version, target: &str, hosts: &[&str]| {
             let mut request = axum::http::Request::get(target).version(version);
@@ -281,6 +323,8 @@ mod tests {
         for (hosts, is_clear) in [
             (&[][..], true),
             (&["B.example"], true),
+            (&["b.example:443"], true),
+            (&["b.example:444"], false),
             (&["a.example"], false),
             (&["b.example", "a.example"], false),
         ] {

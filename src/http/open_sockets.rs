@@ -21,8 +21,8 @@ const READ_BUFFER_BYTES: usize = 8 * 1024;
 
 /// The WebSockets of a connection. Cheap to clone. Each request has it among its extensions.
 ///
-/// With its first WebSocket a connection gives its place at the door back, because sessions have places of their own. So it
-/// ends with its last one: it would be a connection without a place.
+/// With its first WebSocket a connection gives its place at the door back, because sessions have places of their own. After its last
+/// one it needs a place again, or ends.
 #[derive(Clone)]
 pub(super) struct OpenSockets {
     number: watch::Sender<usize>,
@@ -39,11 +39,21 @@ impl OpenSockets {
         }
     }
 
+    /// Counts a WebSocket from the moment at which it is promised.
     fn open(&self) -> OpenSocket {
-        self.guest.give_place_back();
         self.activity.socket_opened();
         self.number.send_modify(|number| *number += 1);
         OpenSocket(self.clone())
+    }
+
+    /// Whether the connection has its place again, after its last WebSocket has ended.
+    pub(super) fn have_place_again(&self) -> bool {
+        self.guest.take_place_again()
+    }
+
+    /// Whether requests are in progress beside the WebSockets.
+    pub(super) fn has_other_requests(&self) -> bool {
+        self.activity.has_requests()
     }
 
     /// Returns once there has been a WebSocket, and none is open any more.
@@ -132,6 +142,9 @@ impl ReadyUpgrade {
             .read_buffer_size(READ_BUFFER_BYTES)
             .write_buffer_size(READ_BUFFER_BYTES)
             .on_upgrade(move |socket| async move {
+                if let Some(open) = &open {
+                    open.0.guest.give_place_back();
+                }
                 converse(socket).await;
                 drop(open);
             })

@@ -25,9 +25,13 @@ pub(super) const TRANSFER_PATIENCE: Duration = Duration::from_secs(15);
 /// reader waits, so that the client gets the reader's answer.
 const BODY_PATIENCE: Duration = Duration::from_secs(30);
 
-/// Answers that a client may leave untaken beside a WebSocket. A browser stops reading a film that somebody pauses, and must not
-/// lose its call for that.
-const RESTING_BESIDE_SOCKET: u64 = 2;
+/// Answers that a client may leave untaken beside a WebSocket: as many as a browser has connections by HTTP/1.1. It stops reading what
+/// somebody pauses, and must not lose its call for that.
+const RESTING_BESIDE_SOCKET: u64 = 6;
+
+/// Answers of which each has to move on at the least speed. A browser that fetches many pictures at once by a slow network needs no
+/// more for them together than it did by as many connections.
+const SLOW_MAX: u64 = 6;
 
 /// Returns when the connection must be ended.
 pub(super) async fn until_given_up(activity: &Activity, door: &Door, limits: WatchLimits) -> GivenUp {
@@ -38,7 +42,7 @@ pub(super) async fn until_given_up(activity: &Activity, door: &Door, limits: Wat
         let now = ticks.tick().await.into_std();
         let look = Look {
             received: activity.received.load(Relaxed),
-            is_waiting: activity.in_progress.load(Relaxed) == 0 && activity.open_sockets.load(Relaxed) == 0,
+            is_waiting: activity.in_progress.load(Relaxed) == 0,
             expects_body: activity.expected.load(Relaxed) > 0,
             untaken: activity.untaken.load(Relaxed),
             has_socket: activity.open_sockets.load(Relaxed) > 0,
@@ -75,7 +79,7 @@ struct Look {
     received: u64,
     /// Whether the server waits for the next request.
     is_waiting: bool,
-    /// Whether the request in progress lacks the rest of its body.
+    /// Whether one of the requests in progress lacks the rest of its body.
     expects_body: bool,
     /// Number of answers of which the client has not taken the last piece.
     untaken: u64,
@@ -111,13 +115,20 @@ impl Watch {
         let written = look.written.saturating_sub(self.written);
         self.written = look.written;
         let resting = if look.has_socket { RESTING_BESIDE_SOCKET } else { 0 };
-        let slow = look.untaken.saturating_sub(resting).max(u64::from(look.is_stuck));
+        // A socket that nobody reads ends by its own rules; a network that is away for some seconds must not end a call.
+        let is_stuck = look.is_stuck && !look.has_socket;
+        let slow = look
+            .untaken
+            .saturating_sub(resting)
+            .min(SLOW_MAX)
+            .max(u64::from(is_stuck));
         if let Some(each) = written.checked_div(slow) {
             self.pace.moved(each, now);
         } else {
             self.pace.excuse(now);
         }
-        let is_its_turn = look.is_waiting || look.expects_body;
+        // Who has a socket holds no place for which others wait.
+        let is_its_turn = (look.is_waiting || look.expects_body) && !look.has_socket;
         if !is_its_turn || slow > 0 || look.received != self.received {
             self.received = look.received;
             self.silent_since = now;
@@ -230,14 +241,34 @@ mod tests {
             }
         };
         assert_eq!(lasts(untaken(1, false, 8_000)), None);
-        assert_eq!(lasts(untaken(10, false, 80_000)), None);
+        assert_eq!(lasts(untaken(5, false, 40_000)), None);
         assert!(
-            lasts(untaken(10, false, 8_000)).is_some(),
-            "one that is taken excuses no others"
+            lasts(untaken(5, false, 8_000)).is_some(),
+            "the speed of one is not enough for five"
         );
         assert_eq!(lasts(untaken(1, false, 0)), Some((15, GivenUp::TooSlow)));
-        assert_eq!(lasts(untaken(2, true, 0)), None, "paused beside a socket");
-        assert_eq!(lasts(untaken(3, true, 0)), Some((15, GivenUp::TooSlow)));
+        assert_eq!(lasts(untaken(6, true, 0)), None, "paused beside a socket");
+        assert_eq!(lasts(untaken(7, true, 0)), Some((15, GivenUp::TooSlow)));
+        assert_eq!(
+            lasts(untaken(40, false, 48_000)),
+            None,
+            "many at once by a slow network"
+        );
+    }
+
+    #[test]
+    fn beside_a_socket_neither_silence_nor_a_network_that_is_away_ends_a_connection() {
+        let look = |expects_body, is_stuck| {
+            move |_| Look {
+                expects_body,
+                is_stuck,
+                has_socket: true,
+                ..silent(0.0)
+            }
+        };
+        assert_eq!(lasts(look(false, false)), None);
+        assert_eq!(lasts(look(true, false)), None, "an upload that pauses");
+        assert_eq!(lasts(look(false, true)), None);
     }
 
     #[test]

@@ -27,7 +27,7 @@ export async function consent({ titleKey, textKey, values, primaryKey }) {
   const card = h(
     'div.card.notice-card',
     {},
-    h('img', { src: '/static/common/logo.svg', alt: '', width: 44, height: 44 }),
+    h('img', { src: new URL('./logo.svg', import.meta.url).href, alt: '', width: 44, height: 44 }),
     title,
     say(h('p'), textKey, values),
     h('div.notice-actions', {}, primary, home),

@@ -86,6 +86,10 @@ fn nothing_on_a_page_comes_from_elsewhere_and_everything_it_names_is_there() {
         for address in attributes.chain(between(&text, "url(\"", "\"")) {
             let exists = match address.strip_prefix("/static/") {
                 Some(file) => static_folder().join(file).is_file() || FROM_A_CRATE.contains(&address),
+                None if path.ends_with(".css") => {
+                    let folder = static_folder().join(&path).parent().unwrap().to_owned();
+                    !address.starts_with('/') && folder.join(address).is_file()
+                }
                 None => [
                     "/",
                     "/room",

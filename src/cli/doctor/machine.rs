@@ -11,8 +11,8 @@ use super::report::Finding;
 use crate::config::Config;
 use crate::media::driver::{self, Abilities};
 
-/// Descriptors for everything but connections: database, log, media sockets, uploads in progress.
-const OTHER_DESCRIPTORS: u64 = 256;
+/// Descriptors for everything but connections: database, log, media sockets, uploads and downloads in progress.
+const OTHER_DESCRIPTORS: u64 = 256 + 1_024;
 /// The part of the buffer that media ask for with which a burst of key frames still fits: the kernel counts a packet of 1,200 bytes
 /// as more than 2,000.
 const ENOUGH_BUFFER: usize = 2 * 1024 * 1024;

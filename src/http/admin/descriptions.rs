@@ -5,7 +5,10 @@ use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
 
 const GAUGES: &[(&str, &str)] = &[
     ("patchbay_build_info", "Always 1; the label has the version."),
-    ("patchbay_http_connections", "HTTP connections that are open now."),
+    (
+        "patchbay_http_connections",
+        "HTTP connections that are open now. By HTTP/2 also those of WebSockets.",
+    ),
     ("patchbay_sessions", "Signaling connections (WebSockets) now."),
     ("patchbay_rooms", "Rooms with somebody in them now."),
     ("patchbay_participants", "Participants in all rooms now."),

@@ -1,5 +1,7 @@
 //! What a request says: its fields, its headers, and who sends it.
 
+use std::time::Duration;
+
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, HeaderName, Uri};
@@ -70,6 +72,9 @@ impl Asked {
     }
 }
 
+/// Time in which a request has to come, whole. It is short, and a phone's network may be slow.
+const BODY_WITHIN: Duration = Duration::from_secs(20);
+
 impl FromRequest<AppState> for Asked {
     type Rejection = std::convert::Infallible;
 
@@ -80,9 +85,11 @@ impl FromRequest<AppState> for Asked {
         let host = authority.as_ref().map(|authority| authority.host().to_owned());
         let headers = request.headers().clone();
         let uri: Uri = request.uri().clone();
-        let fields = match Bytes::from_request(request, state).await {
-            Ok(body) => Fields::read(&body, uri.query().unwrap_or_default()),
-            Err(_) => Err(Unreadable),
+        // Whoever waits for a host waits without a limit, but has sent the whole request first.
+        let body = tokio::time::timeout(BODY_WITHIN, Bytes::from_request(request, state));
+        let fields = match body.await {
+            Ok(Ok(body)) => Fields::read(&body, uri.query().unwrap_or_default()),
+            Ok(Err(_)) | Err(_) => Err(Unreadable),
         };
         Ok(Asked {
             client,

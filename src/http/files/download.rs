@@ -2,12 +2,14 @@
 
 use axum::body::Body;
 use axum::extract::{Path, State as FromState};
-use axum::http::header;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use futures_util::StreamExt;
 use tokio_util::io::ReaderStream;
 
 use super::state::State;
 use super::{names, store};
+use crate::http::client::Client;
 use crate::http::errors::HttpError;
 use crate::http::openapi::answers::ErrorBody;
 use crate::http::pages;
@@ -30,11 +32,13 @@ const PIECE_BYTES: usize = 64 * 1024;
     responses(
         (status = 200, description = "The file.", body = Vec<u8>, content_type = "*/*"),
         (status = 404, description = "There is no such file, or it has expired; the page that says so.", body = String, content_type = "text/html"),
+        (status = 503, description = "Too many files are being fetched, by everybody or from this address.", body = ErrorBody),
         (status = 500, description = "Storage or disk failed; the server's log says why.", body = ErrorBody),
     )
 )]
 pub(super) async fn download(
     FromState(state): FromState<State>,
+    Client(client): Client,
     Path((id, _name)): Path<(String, String)>,
 ) -> Result<Response, HttpError> {
     if !store::is_id(&id) {
@@ -45,6 +49,10 @@ pub(super) async fn download(
     let Some(record) = found.filter(|record| record.expires_at_s > state.files.now_s()) else {
         return Ok(pages::not_found().await);
     };
+    let place = state.files.downloads.take(client, 1).map_err(|_| {
+        let sentence = "too many files are being fetched at the moment; try again in a few seconds";
+        HttpError::new(StatusCode::SERVICE_UNAVAILABLE, sentence)
+    })?;
     let file = match tokio::fs::File::open(state.files.path(&id)).await {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(pages::not_found().await),
@@ -64,6 +72,10 @@ pub(super) async fn download(
         // The file never changes, but it expires.
         (header::CACHE_CONTROL, "private, max-age=3600".to_owned()),
     ];
-    let body = Body::from_stream(ReaderStream::with_capacity(file, PIECE_BYTES));
+    let pieces = ReaderStream::with_capacity(file, PIECE_BYTES).inspect(move |_| {
+        // The place lasts as long as the file is open.
+        let _held = &place;
+    });
+    let body = Body::from_stream(pieces);
     Ok((headers, body).into_response())
 }

@@ -16,6 +16,11 @@ use crate::config;
 use crate::shares::{ClientAddress, Denied, Place, Places, Pot, Share};
 use crate::storage::{FileRecord, Records};
 
+/// Downloads at once. Each has a descriptor and two pieces of its file in memory, whatever its client reads.
+const DOWNLOADS_MAX: u64 = 1_024;
+/// Downloads that an address may have in any case: a page that shows a chat's pictures fetches all of them.
+const DOWNLOADS_AT_LEAST: u64 = 32;
+
 /// Bytes that the smallest file takes in a file system.
 const BLOCK_BYTES: u64 = 4_096;
 /// Uploads at a time that an address may have in any case.
@@ -30,6 +35,8 @@ pub struct FileStore {
     pub(super) records: Records,
     /// Places for uploads at a time.
     pub(super) slots: Places,
+    /// Places for downloads, each of which has a file open.
+    pub(super) downloads: Places,
     /// Space for all uploads together, in bytes.
     space: Places,
     clock: WallClock,
@@ -80,6 +87,7 @@ impl FileStore {
     ) -> Result<FileStore, FilesError> {
         let pot = |total, at_least| Places::new(Pot::new(total, Share { percent, at_least }));
         let files = FileStore {
+            downloads: pot(DOWNLOADS_MAX, DOWNLOADS_AT_LEAST),
             slots: pot(config.max_uploads as u64, SLOTS_AT_LEAST),
             space: pot(config.total_bytes(), charge(config.max_bytes())),
             config: Arc::new(config.clone()),

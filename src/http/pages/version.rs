@@ -1,7 +1,8 @@
 //! The version of all files of the pages together. It stands in the addresses that documents name, so that browsers may keep
 //! what they have fetched, and ask for nothing again until a file has changed.
 //!
-//! Modules name one another by relative addresses, so the version of one is the version of all that it needs.
+//! Modules name one another by relative addresses, so the version of one is the version of all that it needs. An address with another
+//! version leads to the files of this program, which browsers then do not keep: so a page that was opened before an update still works.
 
 use aws_lc_rs::digest::{Context, SHA256};
 
@@ -9,6 +10,9 @@ use super::embedded::{SWAGGER_UI_FILES, Static, swagger_ui_file};
 
 /// Letters of a version: 64 bits, which no two sets of files of this program share by chance.
 const LETTERS: usize = 16;
+
+/// The headers with which files are answered. Browsers keep them as long as the files, so this changes when they do.
+const HEADERS: &[u8] = b"1";
 
 /// The folder that has a folder for each version.
 const FOLDER: &str = "v/";
@@ -30,6 +34,7 @@ fn read() -> String {
     let mut names: Vec<_> = <Static as rust_embed::RustEmbed>::iter().collect();
     names.sort();
     let mut all = Context::new(&SHA256);
+    all.update(HEADERS);
     for name in &names {
         all.update(name.as_bytes());
         all.update(&state(name));

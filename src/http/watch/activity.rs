@@ -33,6 +33,10 @@ impl Activity {
         self.open_sockets.fetch_add(1, Relaxed);
     }
 
+    pub(in crate::http) fn has_requests(&self) -> bool {
+        self.in_progress.load(Relaxed) > 0
+    }
+
     pub(in crate::http) fn socket_ended(&self) {
         self.open_sockets.fetch_sub(1, Relaxed);
     }
@@ -66,6 +70,7 @@ impl InProgress {
     pub(in crate::http) fn until_sent(self, body: Body) -> Body {
         Body::new(WatchedResponse {
             body,
+            rest: Bytes::new(),
             untaken: Counted::default(),
             request: self,
         })
@@ -127,10 +132,16 @@ impl Drop for WatchedRequest {
     }
 }
 
-/// The body of an answer. A client takes a piece of it by asking for the next one: over HTTP/2 a client that grants no
+/// Bytes of the largest piece of an answer that HTTP/2 gets at once. It takes a piece as soon as the client's window has room for
+/// one byte, and keeps the rest where nobody sees whether the client takes it.
+const PIECE_BYTES: usize = 16 * 1024;
+
+/// The body of an answer, in pieces. A client takes a piece of it by asking for the next one: over HTTP/2 a client that grants no
 /// window for it does not, while the socket itself is not stuck (RFC 9113 §5.2).
 struct WatchedResponse {
     body: Body,
+    /// The part of a frame that has not been asked for yet.
+    rest: Bytes,
     untaken: Counted,
     request: InProgress,
 }
@@ -150,18 +161,34 @@ impl hyper::body::Body for WatchedResponse {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let this = &mut *self;
-        let frame = Pin::new(&mut this.body).poll_frame(context);
+        let frame = match this.rest.is_empty() {
+            true => Pin::new(&mut this.body).poll_frame(context),
+            false => Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut this.rest))))),
+        };
+        let frame = frame.map_ok(|frame| match frame.into_data() {
+            Ok(mut data) => {
+                this.rest = data.split_off(data.len().min(PIECE_BYTES));
+                Frame::data(data)
+            }
+            Err(trailers) => trailers,
+        });
         let is_given = matches!(frame, Poll::Ready(Some(Ok(_))));
         this.untaken.set(is_given, &this.request.0.untaken);
         frame
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.rest.is_empty() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        let rest = self.rest.len() as u64;
+        let mut hint = self.body.size_hint();
+        if let Some(upper) = hint.upper() {
+            hint.set_upper(upper + rest);
+        }
+        hint.set_lower(hint.lower() + rest);
+        hint
     }
 }
 

@@ -142,6 +142,26 @@ async fn files_that_a_document_names_are_kept_for_good_and_others_are_asked_for(
 }
 
 #[tokio::test]
+async fn every_file_that_a_document_names_has_a_version() {
+    let running = start(|_| {}).await;
+    for path in [
+        "/",
+        "/?userId=1&sendId=2",
+        "/room",
+        "/messages",
+        "/calls",
+        "/device",
+        "/meet",
+        "/api",
+    ] {
+        let document = running.get(path).await.text().await.unwrap();
+        let named = document.matches("=\"/static/").count();
+        assert!(named > 3, "{path}");
+        assert_eq!(document.matches("=\"/static/v/").count(), named, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn text_is_compressed_for_clients_that_take_it_and_each_form_has_its_tag() {
     let running = start(|_| {}).await;
     let asked = async |path: &str, accepted: &str| {
