@@ -53,7 +53,7 @@ mod tests {
         assert_eq!(round_trip.with_queue(), None);
         round_trip.note(250, 60_100);
         assert_eq!(round_trip.with_queue(), Some(60_100));
-        round_trip.note(260, 50 + QUEUE);
+        round_trip.note(260, 60_050);
         assert_eq!(
             round_trip.with_queue(),
             None,
