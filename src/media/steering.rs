@@ -159,7 +159,7 @@ impl Video {
         self.less.push((since, wish.height));
         let is_due = |(since, _): &&(Instant, u16)| now.saturating_duration_since(*since) >= QUIET;
         let due = self.less.iter().take_while(is_due).count();
-        if let Some((_, height)) = self.less.drain(..due).last() {
+        if let Some((_, height)) = self.less.drain(..due).next_back() {
             self.height = height;
         }
     }
