@@ -17,6 +17,8 @@ pub struct Stay {
     /// Role with which they enter. A host may change it later.
     pub role: Role,
     pub without_host: WithoutHost,
+    /// Whether a host has invited them: a locked meeting lets them in.
+    pub invited: bool,
     /// Whether the session is sent [`super::MeetingEvent`]s, and so can wait where a meeting is locked. Other sessions are sent none.
     pub sees_meeting: bool,
     /// What the client understands beside the messages that all clients do.
@@ -38,6 +40,7 @@ impl Default for Stay {
             visible: true,
             role: Role::Guest,
             without_host: WithoutHost::Enter,
+            invited: false,
             sees_meeting: false,
             understands: Features::default(),
         }
@@ -52,6 +55,7 @@ impl Stay {
         visible: false,
         role: Role::Guest,
         without_host: WithoutHost::Enter,
+        invited: false,
         sees_meeting: false,
         understands: Features::NONE,
     };

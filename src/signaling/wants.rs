@@ -160,4 +160,31 @@ mod tests {
         let long = video_wants(&json!({ "heights": { "x".repeat(129): 1 }, "onStage": ["x".repeat(129)] }));
         assert_eq!(*long, VideoWants::default());
     }
+
+    #[test]
+    fn each_state_has_its_words_and_whatever_is_not_full_has_a_reason() {
+        let said = |state| {
+            let quality = Quality {
+                height: None,
+                wanted: Some(180),
+                state,
+            };
+            let said = serde_json::to_value(VideoQuality::new("ben", Feed::Screen, quality)).unwrap();
+            assert_eq!(
+                (&said["sender"], &said["feed"], &said["height"]),
+                (&json!("ben"), &json!("screen"), &json!(0))
+            );
+            (said["state"].clone(), said.get("reason").cloned())
+        };
+        for (state, expected) in [
+            (State::Full, ("full", None)),
+            (State::Reduced(Cause::Bandwidth), ("reduced", Some("bandwidth"))),
+            (State::Reduced(Cause::Sender), ("reduced", Some("sender"))),
+            (State::Paused(Cause::Bandwidth), ("paused", Some("bandwidth"))),
+            (State::Paused(Cause::Sender), ("paused", Some("sender"))),
+            (State::Unwanted, ("unwanted", Some("viewer"))),
+        ] {
+            assert_eq!(said(state), (json!(expected.0), expected.1.map(|reason| json!(reason))));
+        }
+    }
 }

@@ -56,14 +56,14 @@ impl Rooms {
     }
 
     /// Whether somebody may enter now. Hosts may, and whoever is there already: they take nobody's place, and a page that is
-    /// loaded again is no reason to keep them out.
+    /// loaded again is no reason to keep them out. A lock keeps out nobody whom a host has invited.
     fn answer_at(&self, door: &Door, entrant: &Entrant) -> Answer {
         let stay = &entrant.stay;
         if stay.role == Role::Host || self.is_inside(door, entrant) {
             return Answer::Enter;
         }
         let meeting = self.meeting_at(door);
-        if meeting.locked {
+        if meeting.locked && !stay.invited {
             // Clients that know of no meetings would not know what they wait for.
             return match stay.sees_meeting {
                 true => Answer::Wait,

@@ -11,6 +11,7 @@ pub const HOST: Stay = Stay {
     visible: true,
     role: Role::Host,
     without_host: WithoutHost::Enter,
+    invited: false,
     sees_meeting: true,
     understands: Features::NONE,
 };

@@ -120,6 +120,8 @@ fn a_locked_meeting_lets_in_hosts_and_whoever_is_there_already() {
     assert_eq!(enter(&mut rules, 4, "nobody", Stay::UNSEEN), Err(Refusal::Locked));
     let waits = enter(&mut rules, 6, "emil", GUEST).unwrap();
     assert_eq!(waits, ["send 6: wait", "send 1: emil [waits]"]);
+    let invited = Stay { invited: true, ..GUEST };
+    assert_eq!(entered(&enter(&mut rules, 9, "gesa", invited).unwrap()), ["9"]);
     assert_eq!(
         entered(&enter(&mut rules, 2, "ben", Stay::default()).unwrap()),
         ["2"],

@@ -81,6 +81,8 @@ struct Admitted {
     name: String,
     role: Role,
     without_host: WithoutHost,
+    /// Whether a host has invited them.
+    invited: bool,
     /// The user who comes, if that is proven.
     account: Option<UserId>,
     /// The made-up name of whoever has proven none.
@@ -155,6 +157,7 @@ async fn of_conference(
             true => WithoutHost::Wait,
             false => WithoutHost::Enter,
         },
+        invited: false,
         account,
         made_up: made_up_user(),
         first: Vec::new(),
@@ -180,6 +183,7 @@ async fn answered(state: &AppState, alias: &str, token: &str, asked: &Asked) -> 
         role: if as_host { Role::Host } else { Role::Guest },
         // Whoever was invited was let in by a host.
         without_host: WithoutHost::Enter,
+        invited: true,
         account,
         made_up: made_up_user(),
         first: Vec::new(),
@@ -195,6 +199,7 @@ impl Admitted {
             // Neither of the two decides about the other.
             role: Role::Guest,
             without_host: WithoutHost::Enter,
+            invited: false,
             account,
             made_up,
             first: calling.commands.into(),
@@ -228,6 +233,7 @@ async fn seated(
     let stay = Stay {
         role,
         without_host: admitted.without_host,
+        invited: admitted.invited,
         sees_meeting: true,
         ..if entering.hides() {
             Stay::UNSEEN

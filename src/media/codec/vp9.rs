@@ -150,6 +150,10 @@ mod tests {
             "spatial layer 1 of a key picture"
         );
         assert!(
+            !starts_key_frame(&[0x28, 0x08, 0x07, 0x82]),
+            "a layer that nobody sends"
+        );
+        assert!(
             starts_key_frame(&[0x28, 0x30, 0x07, 0x82]),
             "a temporal layer is none of space"
         );

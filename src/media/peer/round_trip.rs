@@ -53,6 +53,12 @@ mod tests {
         assert_eq!(round_trip.with_queue(), None);
         round_trip.note(250, 60_100);
         assert_eq!(round_trip.with_queue(), Some(60_100));
+        round_trip.note(260, 60_050);
+        assert_eq!(
+            round_trip.with_queue(),
+            None,
+            "clients wait for so long before they report"
+        );
         round_trip.note(ROUND_TRIP_WINDOW + 1, 80);
         assert_eq!(round_trip.get(), Some(50));
         round_trip.note(2 * ROUND_TRIP_WINDOW + 1, 85);

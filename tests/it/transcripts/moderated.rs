@@ -21,6 +21,7 @@ const STAY: Stay = Stay {
     visible: true,
     role: Role::Guest,
     without_host: WithoutHost::Enter,
+    invited: false,
     sees_meeting: false,
     understands: Features::NONE,
 };

@@ -25,6 +25,35 @@ fn every_subscriber_gets_every_packet_once_under_its_own_numbers() {
     assert_eq!(stage.publisher.profile(), Some(Profile::AeadAes128Gcm));
 }
 
+/// Publishers send their layers and rates to the server alone (video layers allocation): a viewer's copy has other ones.
+#[test]
+fn header_extensions_that_were_not_negotiated_reach_nobody() {
+    const ALLOCATION: [u8; 7] = [0xb2, 0x31, 0x7f, 0x5a, 0xc4, 0x19, 0xe6];
+    let mut stage = Stage::new(2);
+    let one_byte: Vec<u8> = [&[0xbe, 0xde, 0, 3, 0x10, b'0', 0x96], &ALLOCATION[..], &[0, 0]].concat();
+    let two_bytes: Vec<u8> = [&[0x10, 0, 0, 3, 1, 1, b'0', 9, 7], &ALLOCATION[..]].concat();
+    for (sequence, block) in [one_byte, two_bytes].iter().enumerate() {
+        let mut packet = rtp(VIDEO_PT, true, 100 + sequence as u16, 5, 0x9000, &[]);
+        packet[0] |= 0x10;
+        packet.extend_from_slice(block);
+        packet.extend_from_slice(&vp8(true, sequence as u16, 100));
+        let came = Header::parse(&packet).unwrap();
+        assert!(came.elements(&packet).any(|(id, value)| id == 9 && value == ALLOCATION));
+        for packets in stage.publish_packet(&packet) {
+            let [copy] = packets.as_slice() else {
+                panic!("one packet, not {}", packets.len())
+            };
+            let header = Header::parse(copy).unwrap();
+            assert!(
+                !copy.windows(ALLOCATION.len()).any(|part| part == ALLOCATION),
+                "{copy:?}"
+            );
+            assert!(header.elements(copy).all(|(id, _)| id != 9));
+            assert_eq!(copy[header.len..].len(), 100, "the rest is as it came");
+        }
+    }
+}
+
 #[test]
 fn nothing_is_forwarded_before_a_key_frame() {
     let mut stage = Stage::new(1);

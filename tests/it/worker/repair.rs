@@ -67,6 +67,90 @@ fn a_nack_brings_the_packet_again_by_rtx() {
     assert!(stage.nack(0, &[wanted.sequence.wrapping_add(500)]).is_empty());
 }
 
+/// A viewer without transport-wide numbers, whose path carries so many bits per second, and who has seen 250 kb/s for a while.
+#[cfg(debug_assertions)]
+fn watched(target: u64) -> Stage {
+    let mut stage = Stage::new(1);
+    let peer = stage.subscribers[0].spec.peer;
+    stage.worker.suppose_path(stage.now, peer, target, target);
+    show(&mut stage, 60);
+    stage
+}
+
+/// Publishes so many pictures of 1,000 bytes, 33 ms apart.
+#[cfg(debug_assertions)]
+fn show(stage: &mut Stage, pictures: usize) {
+    for at in 0..pictures {
+        stage.publish(at == 0, 1_000);
+        stage.pass(Duration::from_millis(33));
+    }
+}
+
+/// Lets the viewer report a loss so many times, a quarter of a second apart, with pictures in between.
+#[cfg(debug_assertions)]
+fn report(stage: &mut Stage, times: usize, lost_256: u8) {
+    for _ in 0..times {
+        let client = &mut stage.subscribers[0];
+        let mut block = rtcp::Block::default();
+        block.ssrc = client.spec.sections[0].local_ssrc;
+        let mut compound = Vec::new();
+        rtcp::write_receiver_report(&mut compound, 7, &[block]);
+        // RFC 3550 §6.4.2: the share stands behind the SSRC of the block.
+        compound[12] = lost_256;
+        let sealed = client.seal_rtcp(&compound);
+        client.deliver(stage.now, &mut stage.worker, &sealed);
+        for _ in 0..8 {
+            stage.publish(false, 1_000);
+            stage.pass(Duration::from_millis(33));
+        }
+    }
+}
+
+/// The number of times that the newest picture comes again if it is asked for.
+#[cfg(debug_assertions)]
+fn copies(stage: &mut Stage) -> usize {
+    let newest = stage.publish(false, 1_000).remove(0).remove(0);
+    let sequence = Header::parse(&newest).unwrap().sequence;
+    stage.nack(0, &[sequence]).len()
+}
+
+#[cfg(debug_assertions)]
+#[test]
+fn where_many_packets_are_lost_they_are_sent_again_several_times_if_the_path_has_room() {
+    const TENTH: u8 = 26;
+    const FIFTH: u8 = 51;
+    let after = |target, lost_256| {
+        let mut stage = watched(target);
+        report(&mut stage, 12, lost_256);
+        copies(&mut stage)
+    };
+    assert_eq!([0, TENTH, FIFTH].map(|lost| after(2_000_000, lost)), [1, 2, 3]);
+    // A tenth of 250 kb/s more fits, and a fifth and two fifths do not.
+    assert_eq!([0, TENTH, FIFTH].map(|lost| after(250_000, lost)), [1, 1, 1]);
+    assert_eq!(
+        after(310_000, FIFTH),
+        2,
+        "there is room for one copy more, and not for two"
+    );
+}
+
+#[cfg(debug_assertions)]
+#[test]
+fn what_was_lost_on_a_path_is_forgotten_when_its_client_is_silent_and_comes_back() {
+    let mut stage = watched(2_000_000);
+    report(&mut stage, 12, 80);
+    assert_eq!(copies(&mut stage), 3);
+    for _ in 0..35 {
+        stage.pass_second();
+    }
+    stage.subscribers[0].address = super::paths::somewhere_else(1);
+    let (address, check) = (stage.subscribers[0].address, stage.subscribers[0].check());
+    exchange(stage.now, &mut stage.worker, address, &check);
+    show(&mut stage, 30);
+    report(&mut stage, 2, 0);
+    assert_eq!(copies(&mut stage), 1, "the first report is of another path");
+}
+
 #[test]
 fn a_storm_of_nacks_is_bounded() {
     let mut stage = Stage::new(1);

@@ -101,6 +101,27 @@ mod tests {
     }
 
     #[test]
+    fn few_packets_and_a_short_time_tell_no_rate() {
+        let mut busy = Busy::default();
+        packets(&mut busy, 0, 5, 100_000, 30_000);
+        assert_eq!(busy.rate(), None, "five packets in 96 ms");
+        let mut busy = Busy::default();
+        packets(&mut busy, 0, 20, 1_000_000, 30_000);
+        assert_eq!(busy.rate(), None, "twenty packets in 46 ms");
+    }
+
+    #[test]
+    fn a_packet_that_arrives_before_the_last_one_begins_anew() {
+        let mut busy = Busy::default();
+        packets(&mut busy, 1_000_000, 40, 200_000, 30_000);
+        assert!(busy.rate().is_some());
+        busy.packet(900_000, 300, 30_000);
+        assert_eq!(busy.rate(), None);
+        packets(&mut busy, 912_000, 10, 200_000, 30_000);
+        assert_eq!(busy.rate(), Some(200_000));
+    }
+
+    #[test]
     fn a_rate_follows_the_last_packets_and_ends_with_the_queue() {
         let mut busy = Busy::default();
         packets(&mut busy, 0, 100, 600_000, 30_000);

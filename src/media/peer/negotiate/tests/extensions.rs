@@ -122,6 +122,17 @@ fn unknown_and_encrypted_extensions_are_not_used() {
 }
 
 #[test]
+fn an_answer_never_takes_the_allocation_of_layers_which_viewers_must_not_get() {
+    const ALLOCATION: &str = "http://www.webrtc.org/experiments/rtp-hdrext/video-layers-allocation00";
+    for role in [SENDING, RECEIVING, BOTH] {
+        let attributes = format!("extmap:1 {MID}\nextmap:9 {ALLOCATION}");
+        assert_eq!(negotiated(&attributes, role), [(1, Extension::Mid)]);
+        let answered = answered(&offer("", &[vp8(&attributes)]), role);
+        assert!(!answered.answer.contains(ALLOCATION), "{}", answered.answer);
+    }
+}
+
+#[test]
 fn the_first_of_two_ids_or_two_uris_wins() {
     let attributes = format!("extmap:1 {MID}\nextmap:2 {MID}\nextmap:1 {ORIENTATION}\nextmap:3 {ORIENTATION}");
     assert_eq!(

@@ -216,3 +216,27 @@ async fn a_guest_who_was_called_into_a_conference_comes_as_a_guest_and_need_not_
         (&json!("GUEST"), &json!("conference"))
     );
 }
+
+#[tokio::test]
+async fn a_guest_who_was_called_into_a_locked_conference_need_not_wait() {
+    let running = start().await;
+    let registration = ben(&running).await;
+    let url = running.url(&format!("/api/registrations/ben/events?token={registration}"));
+    let mut stream = (reqwest::Client::new().get(url).send().await.unwrap(), String::new());
+    let host = Participant::host(&running, "Host").await;
+    host.ask("lock", json!({})).await;
+    host.ask("dial", json!({ "destination": "ben" })).await;
+    let (_, incoming) = event(&mut stream.0, &mut stream.1).await;
+    let body = json!({ "token": incoming["token"] });
+    let (status, answer) = new_session(&running, "open", None, body).await;
+    assert_eq!(status, 200, "{answer}");
+    let result = &answer["result"];
+    assert_eq!(
+        (&result["role"], &result["current_service_type"]),
+        (&json!("GUEST"), &json!("conference"))
+    );
+    // Others wait as ever.
+    let name = json!({ "display_name": "Late" });
+    let (_, answer) = new_session(&running, "open", Some("none"), name).await;
+    assert_eq!(answer["result"]["current_service_type"], "waiting_room");
+}
