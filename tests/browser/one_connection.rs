@@ -9,7 +9,10 @@ use crate::harness::{firefox, turn};
 use crate::support::server::Server;
 
 /// A time for connections that a browser opened in advance to end, and for those that it still needs to show that they stay.
-const SILENCE: Duration = Duration::from_secs(20);
+const SILENCE: Duration = Duration::from_secs(6);
+
+/// The time that a silent connection has is shorter than that.
+const CONFIGURATION: &str = "[http]\nheader_timeout_s = 3\n";
 
 /// The protocols by which a page's files came.
 const PROTOCOLS: &str =
@@ -49,7 +52,7 @@ async fn comes_by_one_connection(server: &Server, page: &Page) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_room_comes_to_chromium_by_one_connection() {
     let _turn = turn().await;
-    let server = Server::start().await;
+    let server = Server::start_with(CONFIGURATION).await;
     let chromium = Chromium::start();
     let page = chromium.page("one").await;
     comes_by_one_connection(&server, &page).await;
@@ -58,7 +61,7 @@ async fn a_room_comes_to_chromium_by_one_connection() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_room_comes_to_firefox_by_one_connection() {
     let _turn = turn().await;
-    let server = Server::start().await;
+    let server = Server::start_with(CONFIGURATION).await;
     let page = firefox::page("one").await;
     comes_by_one_connection(&server, &page).await;
 }
