@@ -88,6 +88,30 @@ fn a_viewer_sees_what_a_slow_link_carries_at_once_and_everything_when_it_is_fast
     ]);
 }
 
+/// Loss by chance says nothing of what a path carries: nobody gets fewer lines for it, not even while that is found out.
+#[test]
+fn a_path_that_loses_packets_by_chance_keeps_its_layer() {
+    let mut faults = Vec::new();
+    for (kbps, delay) in [(3_000, 10), (3_000, 75), (5_000, 3)] {
+        let path = Shape {
+            delay: Duration::from_millis(delay),
+            ..link(kbps)
+        };
+        for (seed, loss) in SEEDS.flat_map(|seed| [0.05, 0.1, 0.2].map(|loss| (seed, loss))) {
+            let mut scene = Scene::new(seed, 2);
+            scene.watchers[0].path.shape = path;
+            scene.run(BEGINNING);
+            for _ in 0..2 {
+                let [lossy, _] = phase(&mut scene, Shape { loss, ..path }, FULL);
+                if lossy.settled != Some(Duration::ZERO) {
+                    faults.push(format!("seed {seed}: {loss} lost, {path:?}: {:?}", lossy.layers));
+                }
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{faults:#?}");
+}
+
 /// Before, no seed had the full picture again after ten seconds. Half a second and four seconds would be better.
 #[test]
 fn a_route_that_becomes_longer_is_no_queue() {
