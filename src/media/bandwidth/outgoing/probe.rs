@@ -22,7 +22,12 @@ const INTERVAL_MAX: Micros = 10_000_000;
 /// The longest interval while media do not fill the target: then nothing else would show that the path carries more, and a probe
 /// finds room.
 const INTERVAL_UNFILLED: Micros = 2_500_000;
-/// The wait before a rate that was much higher, but not the one that was asked for, is measured again.
+/// The longest interval on a path slower than this, in bits per second: only a probe shows that it has become faster, because
+/// frames are single packets there.
+const INTERVAL_SLOW: Micros = 3_000_000;
+const SLOW: u64 = 400_000;
+/// The wait before a rate that was much higher, but not the one that was asked for, is measured again; and before the usual probe
+/// where one that was planned has become needless.
 const AGAIN: Micros = 500_000;
 /// Probes in a row of which too little came, before the usual interval counts again.
 const LOST_MAX: u8 = 3;
@@ -126,12 +131,13 @@ impl Probes {
         }
     }
 
-    fn interval(&self) -> Micros {
-        if self.is_unfilled {
-            self.interval.min(INTERVAL_UNFILLED)
-        } else {
-            self.interval
-        }
+    fn interval(&self, target: u64) -> Micros {
+        let most = match target {
+            _ if self.is_unfilled => INTERVAL_UNFILLED,
+            ..SLOW => INTERVAL_SLOW,
+            _ => INTERVAL_MAX,
+        };
+        self.interval.min(most)
     }
 
     pub(super) fn due(&self) -> Micros {
@@ -145,9 +151,10 @@ impl Probes {
         }
         let most = demand.saturating_mul(ABOVE_DEMAND) / 100;
         let rate = self.rate.take().unwrap_or(target.saturating_mul(2)).min(most);
-        self.due = now.saturating_add(self.interval());
+        self.due = now.saturating_add(self.interval(target));
         (self.last_at, self.is_regular) = (now, true);
         if rate < target.saturating_mul(11) / 10 {
+            self.due = now.saturating_add(AGAIN);
             return None;
         }
         let least = u64::from(PACKETS_MIN) * PACKET_BYTES;
@@ -262,7 +269,7 @@ impl Probes {
             }
             Some(shown) if shown.saturated && shown.rate < target.saturating_mul(11) / 10 => {
                 self.interval = (self.interval * 3 / 2).min(INTERVAL_MAX);
-                self.due = self.due.max(now.saturating_add(self.interval()));
+                self.due = self.due.max(now.saturating_add(self.interval(target)));
             }
             // Media that are sent in between may make the measure too low, so it is taken once more.
             Some(shown) if shown.saturated => self.plan(now.saturating_add(AGAIN), shown.rate / 2 * 3),
