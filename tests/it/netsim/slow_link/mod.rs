@@ -77,14 +77,14 @@ fn assert_phases(phases: &[(Shape, usize, u128, u128)]) {
     }
 }
 
-/// Wanted are half a second and four seconds in all phases. What is more is not reached yet, with the worst seed.
+/// Wanted are half a second of freezes at most in all phases. What is more is not reached yet, with the worst seed.
 #[test]
 fn a_viewer_sees_what_a_slow_link_carries_at_once_and_everything_when_it_is_fast_again() {
     assert_phases(&[
         (link(700), 1, 500, 1_500),
         (link(5_000), FULL, 500, 4_000),
         (link(300), 0, 900, 1_500),
-        (link(5_000), FULL, 500, 6_000),
+        (link(5_000), FULL, 500, 4_000),
     ]);
 }
 
