@@ -64,6 +64,11 @@ impl Interval {
         self.share(|one| one.concealed, |one| one.samples)
     }
 
+    /// The share of the time for which the picture had fewer lines than before.
+    fn lower(&self) -> f64 {
+        self.share(|one| one.looks_lower, |one| one.looks)
+    }
+
     fn decoded(&self) -> f64 {
         (self.after.decoded - self.before.decoded) / self.sent
     }
@@ -85,7 +90,7 @@ impl Interval {
             self.after.frozen - self.before.frozen,
             self.after.nacks - self.before.nacks,
             self.after.height,
-            self.share(|one| one.looks_lower, |one| one.looks) * 100.0,
+            self.lower() * 100.0,
             self.after.round_trip * 1_000.0,
         );
     }
@@ -182,20 +187,32 @@ struct Bounds {
     frozen: f64,
 }
 
-/// Lets a path lose so many of a thousand packets, and watches from the time on at which that is known, and at which it is tried
-/// whether less is lost if less is sent: the layer falls meanwhile.
+/// Lets a path lose so many of a thousand packets, and watches from the time on at which that is known. The layer stays from the
+/// beginning: a probe shows that the path is not full.
 async fn lose(browser: Browser, loss: u32, round_trip: Duration, bounds: Bounds) {
     let _turn = turn().await;
     let scene = Scene::new(browser, "", round_trip).await;
     scene.path.becomes(loss, round_trip);
-    tokio::time::sleep(Duration::from_secs(5)).await;
+    let first = scene.watch(Duration::from_secs(5)).await;
+    first.print(&format!("{loss}, the first seconds"));
     let interval = scene.watch(Duration::from_secs(10)).await;
     interval.print(&loss.to_string());
     let frozen = interval.after.frozen - interval.before.frozen;
     assert!(interval.concealed() <= bounds.concealed, "{interval:?}");
     assert!(interval.decoded() >= bounds.decoded, "{interval:?}");
     assert!(frozen <= bounds.frozen, "{interval:?}");
+    if let Browser::Chromium = browser {
+        let whole = Interval {
+            before: first.before,
+            ..interval
+        };
+        assert!(whole.lower() <= LOWER_MAX, "{whole:?}");
+    }
 }
+
+/// Share of the time for which the picture may have fewer lines than without loss. None is wanted, and none was measured. On a busy
+/// machine what is late may be taken for a queue once: such a fall lasts for a fifth of this time.
+const LOWER_MAX: f64 = 0.25;
 
 /// Without help a tenth of the sound is made up by the browser, and a tenth of the pictures is not decoded. What is reached is in
 /// `benches/BANDWIDTH.md`: 0.1 %, and nearly all pictures. The rest is for machines that are busy.

@@ -239,7 +239,7 @@ impl Sender {
             return false;
         };
         let at = outgoing.micros(now);
-        let wants_more = outgoing.demand > outgoing.estimator.outcome().target;
+        let wants_more = outgoing.demand > outgoing.estimator.outcome().target || outgoing.estimator.asks_for_probe();
         if outgoing.probing.is_some() || outgoing.sent.is_none() || !wants_more {
             return false;
         }

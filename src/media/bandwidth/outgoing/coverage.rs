@@ -10,7 +10,8 @@ const WINDOW: u64 = 7;
 
 #[derive(Clone, Copy, Default)]
 struct Bucket {
-    number: u64,
+    /// The lowest bits of its number.
+    number: u32,
     sent: u32,
     reported: u32,
 }
@@ -32,9 +33,9 @@ impl Coverage {
     pub(super) fn sent(&mut self, now: Micros, bytes: u32) {
         let number = now / BUCKET;
         if let Some(bucket) = self.buckets.get_mut((number % BUCKETS as u64) as usize) {
-            if bucket.number != number {
+            if bucket.number != number as u32 {
                 *bucket = Bucket {
-                    number,
+                    number: number as u32,
                     ..Bucket::default()
                 };
             }
@@ -45,21 +46,23 @@ impl Coverage {
     pub(super) fn reported(&mut self, sent: Micros, bytes: u32) {
         let number = sent / BUCKET;
         if let Some(bucket) = self.buckets.get_mut((number % BUCKETS as u64) as usize)
-            && bucket.number == number
+            && bucket.number == number as u32
         {
             bucket.reported = bucket.reported.saturating_add(bytes);
             self.newest = self.newest.max(number);
         }
     }
 
+    fn bucket(&self, number: u64) -> Option<&Bucket> {
+        let bucket = self.buckets.get((number % BUCKETS as u64) as usize);
+        bucket.filter(|bucket| bucket.number == number as u32)
+    }
+
     /// The bytes that were sent lately, and those of them that lie in no hole.
     fn lately(&self) -> (u64, u64) {
         let (mut all, mut covered) = (0, 0);
         for number in self.newest.saturating_sub(WINDOW)..self.newest {
-            let bucket = self.buckets.get((number % BUCKETS as u64) as usize);
-            let Some(bucket) = bucket.filter(|bucket| bucket.number == number) else {
-                continue;
-            };
+            let Some(bucket) = self.bucket(number) else { continue };
             all += u64::from(bucket.sent);
             // Packets that are lost are reported late, so less than all is no hole yet.
             if bucket.reported >= bucket.sent / 2 {
@@ -73,23 +76,15 @@ impl Coverage {
     pub(super) fn sending(&self, now: Micros) -> u64 {
         let newest = now / BUCKET;
         let window = newest.saturating_sub(WINDOW)..newest;
-        let bytes = |number: u64| {
-            let bucket = self.buckets.get((number % BUCKETS as u64) as usize);
-            bucket
-                .filter(|bucket| bucket.number == number)
-                .map_or(0, |bucket| bucket.sent)
-        };
-        let sum: u64 = window.map(|number| u64::from(bytes(number))).sum();
+        let bytes = |number| self.bucket(number).map_or(0, |bucket| u64::from(bucket.sent));
+        let sum: u64 = window.map(bytes).sum();
         sum * 8_000_000 / (WINDOW * BUCKET)
     }
 
     /// Whether for most of the last time nothing was sent, since we or the sender stood still. Then little has arrived, whatever the
     /// path carries.
     pub(super) fn has_pause(&self) -> bool {
-        let is_empty = |number: &u64| {
-            let bucket = self.buckets.get((number % BUCKETS as u64) as usize);
-            bucket.is_none_or(|bucket| bucket.number != *number)
-        };
+        let is_empty = |number: &u64| self.bucket(*number).is_none();
         let window = self.newest.saturating_sub(WINDOW)..self.newest;
         window.filter(is_empty).count() as u64 * 2 > WINDOW
     }

@@ -181,12 +181,20 @@ impl Estimator {
     /// The probe that is to be sent now, if any. It is given out once.
     pub(crate) fn next_probe(&mut self, now: Micros) -> Option<Probe> {
         self.now = now;
+        if self.probes.asks_for_loss() {
+            return self.probes.next_for_loss(now);
+        }
         if now < self.probes.due() || !self.may_probe(now) {
             return None;
         }
         let demand = self.demand.unwrap_or(TARGET_MAX);
         self.probes
             .next(now, self.control.target(), demand, self.remote.is_active())
+    }
+
+    /// Whether a probe is to be sent though no more is wanted than there is.
+    pub(crate) fn asks_for_probe(&self) -> bool {
+        self.probes.asks_for_loss()
     }
 
     /// Whether a probe that is being sent is to end, because it has shown enough.

@@ -13,6 +13,29 @@ const PATIENCE: Micros = 1_000_000;
 /// What is sent so long after a probe is reported after all of it, unless a report was lost.
 const PASSED: Micros = 200_000;
 
+/// What is to be learnt from a probe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Aim {
+    /// The rate that the path carries, about.
+    Hint,
+    /// The rate that the path carries, for sure.
+    Rate,
+    /// Whether more is lost if more is sent.
+    Loss,
+}
+
+/// What a probe showed of the packets that were lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Lost {
+    /// The packets that were sent while it was sent, and those of them that were lost.
+    pub packets: u32,
+    pub lost: u32,
+    /// The rate at which all of them were sent, in bits per second.
+    pub sent: u64,
+    /// Whether the path did not carry all that was sent.
+    pub saturated: bool,
+}
+
 /// What a probe showed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Shown {
@@ -39,11 +62,13 @@ struct End {
 /// A probe on its way.
 pub(super) struct Flight {
     pub(super) probe: Probe,
-    is_long: bool,
+    pub(super) aim: Aim,
     given_at: Micros,
     first_sent: Option<Micros>,
     last_sent: Micros,
     bytes: u64,
+    /// Those that were sent until its last packet.
+    bytes_within: u64,
     packets: u32,
     reported: u32,
     came: u32,
@@ -62,14 +87,15 @@ pub(super) struct Flight {
 }
 
 impl Flight {
-    pub(super) fn new(now: Micros, probe: Probe, is_long: bool) -> Flight {
+    pub(super) fn new(now: Micros, probe: Probe, aim: Aim) -> Flight {
         Flight {
             probe,
-            is_long,
+            aim,
             given_at: now,
             first_sent: None,
             last_sent: now,
             bytes: 0,
+            bytes_within: 0,
             packets: 0,
             reported: 0,
             came: 0,
@@ -93,6 +119,9 @@ impl Flight {
         }
         if self.first_sent.is_some() {
             self.bytes = self.bytes.saturating_add(u64::from(bytes));
+        }
+        if is_own {
+            self.bytes_within = self.bytes;
         }
     }
 
@@ -162,6 +191,18 @@ impl Flight {
         (sent_all && is_reported) || waited >= PATIENCE.saturating_add(round_trip)
     }
 
+    /// What was lost of all that was sent from its first packet to its last one, if it was sent as it was meant to be.
+    pub(super) fn lost(&self) -> Option<Lost> {
+        let time = self.last_sent.saturating_sub(self.first_sent?);
+        let all = between(self.parts.iter().flatten().next()?, &self.last?)?;
+        Some(Lost {
+            packets: self.all,
+            lost: self.all_lost,
+            sent: rate(self.bytes_within, time)?,
+            saturated: all.is_saturated() || self.is_cut,
+        })
+    }
+
     /// What it showed, if enough of it came.
     pub(super) fn shown(&self, inherent_loss: f64) -> Option<Shown> {
         if self.came < 4 || self.came.saturating_mul(2) < self.reported.max(self.packets) {
@@ -190,7 +231,7 @@ impl Flight {
         Some(Shown {
             rate: rate.min(asked / 10 * 12),
             saturated,
-            sure: self.is_long,
+            sure: self.aim == Aim::Rate,
             more: rate >= asked / 10 * if saturated { 9 } else { 7 },
         })
     }

@@ -62,7 +62,7 @@ pub(crate) enum State {
     Growing,
     /// The target was lowered a moment ago, and waits for the queue to empty.
     Holding,
-    /// Packets are lost more than before; the target was lowered to see whether that helps.
+    /// Packets are lost more than before; a probe, or less that is sent, shows whether the path is full.
     Verifying,
     /// Somebody else keeps the queue full, so only loss is looked at.
     Competing,

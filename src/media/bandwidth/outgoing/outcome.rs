@@ -27,7 +27,7 @@ impl Estimator {
             State::Silent
         } else if self.competing.is_active() {
             State::Competing
-        } else if self.loss.is_on_trial() {
+        } else if self.loss.is_busy() {
             State::Verifying
         } else if self.control.is_held(now) {
             State::Holding

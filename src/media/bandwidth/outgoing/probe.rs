@@ -1,6 +1,6 @@
 //! Bursts that are sent to learn whether the path carries more than is sent: when, at which rate, and what came of them.
 
-use super::flight::{Flight, PACKETS_MIN, Shown};
+use super::flight::{Aim, Flight, Lost, PACKETS_MIN, Shown};
 use super::{Micros, Probe, Report};
 
 const LASTS: Micros = 15_000;
@@ -10,6 +10,9 @@ const LASTS_LONG: Micros = 40_000;
 const BYTES_LONG: u64 = 20_000;
 const LASTS_LONG_MOST: Micros = 250_000;
 const LASTS_REMOTE: Micros = 200_000;
+/// The bytes of a probe that asks whether more is lost if more is sent, and its longest time.
+const BYTES_FOR_LOSS: u64 = 36_000;
+const LASTS_FOR_LOSS: Micros = 300_000;
 /// Bytes of one packet of a probe, about.
 const PACKET_BYTES: u64 = 1_200;
 /// Media that are wanted may be sent with some waste: probes go this much above, in percent.
@@ -19,7 +22,12 @@ const INTERVAL_MAX: Micros = 10_000_000;
 /// The longest interval while media do not fill the target: then nothing else would show that the path carries more, and a probe
 /// finds room.
 const INTERVAL_UNFILLED: Micros = 2_500_000;
-/// The wait before a rate that was much higher, but not the one that was asked for, is measured again.
+/// The longest interval on a path slower than this, in bits per second: only a probe shows that it has become faster, because
+/// frames are single packets there.
+const INTERVAL_SLOW: Micros = 3_000_000;
+const SLOW: u64 = 400_000;
+/// The wait before a rate that was much higher, but not the one that was asked for, is measured again; and before the usual probe
+/// where one that was planned has become needless.
 const AGAIN: Micros = 500_000;
 /// Probes in a row of which too little came, before the usual interval counts again.
 const LOST_MAX: u8 = 3;
@@ -38,6 +46,8 @@ pub(super) struct Probes {
     is_long: bool,
     is_beginning: bool,
     interval: Micros,
+    /// The rate of a probe that asks whether more is lost if more is sent. It is sent before all others.
+    rate_for_loss: Option<u64>,
     /// Whether media are less than the target.
     is_unfilled: bool,
     /// The time of the last probe, and whether the next one waits for nothing but the interval.
@@ -63,6 +73,7 @@ impl Probes {
             is_long: false,
             is_beginning: true,
             interval: INTERVAL,
+            rate_for_loss: None,
             is_unfilled: false,
             last_at: now,
             is_regular: false,
@@ -120,12 +131,13 @@ impl Probes {
         }
     }
 
-    fn interval(&self) -> Micros {
-        if self.is_unfilled {
-            self.interval.min(INTERVAL_UNFILLED)
-        } else {
-            self.interval
-        }
+    fn interval(&self, target: u64) -> Micros {
+        let most = match target {
+            _ if self.is_unfilled => INTERVAL_UNFILLED,
+            ..SLOW => INTERVAL_SLOW,
+            _ => INTERVAL_MAX,
+        };
+        self.interval.min(most)
     }
 
     pub(super) fn due(&self) -> Micros {
@@ -139,28 +151,58 @@ impl Probes {
         }
         let most = demand.saturating_mul(ABOVE_DEMAND) / 100;
         let rate = self.rate.take().unwrap_or(target.saturating_mul(2)).min(most);
-        self.due = now.saturating_add(self.interval());
+        self.due = now.saturating_add(self.interval(target));
         (self.last_at, self.is_regular) = (now, true);
         if rate < target.saturating_mul(11) / 10 {
+            self.due = now.saturating_add(AGAIN);
             return None;
         }
         let least = u64::from(PACKETS_MIN) * PACKET_BYTES;
         let lasts = if is_remote { LASTS_REMOTE } else { LASTS };
         let in_time = |time| rate.saturating_mul(time) / 8_000_000;
         let is_long = std::mem::take(&mut self.is_long) || self.is_beginning;
+        let aim = if is_long { Aim::Rate } else { Aim::Hint };
         let bytes = match is_long {
             true => in_time(lasts.max(LASTS_LONG)).max(BYTES_LONG.min(in_time(LASTS_LONG_MOST))),
             false => in_time(lasts),
         };
+        Some(self.begin(now, rate, bytes.max(least), aim))
+    }
+
+    fn begin(&mut self, now: Micros, rate: u64, bytes: u64, aim: Aim) -> Probe {
         let probe = Probe {
             cluster: self.next_cluster,
             bits_per_second: rate,
-            bytes: bytes.max(least).min(u64::from(u32::MAX)) as u32,
+            bytes: bytes.min(u64::from(u32::MAX)) as u32,
             packets_min: PACKETS_MIN,
         };
         self.next_cluster = self.next_cluster.checked_add(1).unwrap_or(1);
-        self.flight = Some(Flight::new(now, probe, is_long));
-        Some(probe)
+        self.flight = Some(Flight::new(now, probe, aim));
+        probe
+    }
+
+    /// Asks for a probe at `rate` that shows whether more is lost if more is sent.
+    pub(super) fn ask_for_loss(&mut self, rate: u64) {
+        self.rate_for_loss = Some(rate);
+    }
+
+    /// Whether such a probe is to be sent now.
+    pub(super) fn asks_for_loss(&self) -> bool {
+        self.rate_for_loss.is_some() && self.flight.is_none()
+    }
+
+    /// That probe.
+    pub(super) fn next_for_loss(&mut self, now: Micros) -> Option<Probe> {
+        let rate = self.rate_for_loss.take()?;
+        let bytes = BYTES_FOR_LOSS.min(rate.saturating_mul(LASTS_FOR_LOSS) / 8_000_000);
+        let least = u64::from(PACKETS_MIN) * PACKET_BYTES;
+        Some(self.begin(now, rate, bytes.max(least), Aim::Loss))
+    }
+
+    /// Ends such a probe once all of it is reported, or should be, and says what it showed. One of which nothing came shows nothing.
+    pub(super) fn shown_of_loss(&mut self, now: Micros, round_trip: Micros) -> Option<Option<Lost>> {
+        let is_over = |flight: &mut Flight| flight.aim == Aim::Loss && flight.is_over(now, round_trip);
+        Some(self.flight.take_if(is_over)?.lost())
     }
 
     pub(super) fn sent(&mut self, now: Micros, bytes: u32, cluster: Option<u8>) {
@@ -227,7 +269,7 @@ impl Probes {
             }
             Some(shown) if shown.saturated && shown.rate < target.saturating_mul(11) / 10 => {
                 self.interval = (self.interval * 3 / 2).min(INTERVAL_MAX);
-                self.due = self.due.max(now.saturating_add(self.interval()));
+                self.due = self.due.max(now.saturating_add(self.interval(target)));
             }
             // Media that are sent in between may make the measure too low, so it is taken once more.
             Some(shown) if shown.saturated => self.plan(now.saturating_add(AGAIN), shown.rate / 2 * 3),

@@ -4,7 +4,7 @@ use super::Micros;
 use super::control::{Pace, Rates};
 use super::estimator::Estimator;
 use super::flight::Shown;
-use super::loss::Verdict;
+use super::loss::{Answer, Verdict};
 use super::rate;
 
 /// A trend counts as overuse only above this queue: without one it is jitter.
@@ -30,6 +30,7 @@ impl Estimator {
         self.competing.queue(queue);
         self.queue.keep_base(now, self.competing.is_suspected());
         self.probes.queue(self.queue.hasty());
+        self.take_answer(now);
         self.take_probe(now);
         self.judge_delay(now, queue);
         self.judge_loss(now);
@@ -63,7 +64,7 @@ impl Estimator {
     }
 
     pub(super) fn may_probe(&self, now: Micros) -> bool {
-        let is_busy = self.control.is_held(now) || self.loss.is_on_trial() || self.competing.is_active();
+        let is_busy = self.control.is_held(now) || self.loss.is_busy() || self.competing.is_active();
         // Media that do not fill the target leave room, whoever else is there.
         let is_alone = now >= self.shared_until || self.probes.is_unfilled();
         // A queue that has just begun is seen in the last moments only.
@@ -208,7 +209,10 @@ impl Estimator {
             Some(Verdict::Full { arrived }) => self.set_ceiling(now, arrived / 100 * 95),
             None => {}
         }
-        let is_busy = self.loss.is_on_trial() || self.control.is_held(now);
+        if self.loss.is_unanswered(now) {
+            self.begin_trial(now, arrived);
+        }
+        let is_busy = self.loss.is_busy() || self.control.is_held(now);
         if !is_busy && lasts > rate::USUAL && self.loss.is_significant() {
             self.take_loss(now, arrived);
         }
@@ -228,15 +232,46 @@ impl Estimator {
             self.begin_anew(now);
         } else if self.ceiling.explains(now, target) {
             self.set_ceiling(now, arrived.min(target) / 100 * 95);
+        } else if self.may_probe(now) && self.loss.may_be_chance() {
+            self.ask(now, self.loss.before_loss(arrived));
         } else {
-            let sending = self.loss.before_loss(arrived).min(target);
-            let cut = (arrived / 100 * 85).max(sending / 4).min(sending / 100 * 95);
-            let kept = cut as f64 / sending.max(1) as f64;
-            self.loss.begin_trial(now, self.round_trip, target, arrived, kept);
-            self.changed_at = now;
-            self.control.set(cut);
-            self.probes.put_off(now.saturating_add(2 * RECOVERY));
+            self.begin_trial(now, arrived);
         }
+    }
+
+    /// Lets a probe show whether more is lost if more is sent. A layer that is sent stays meanwhile.
+    fn ask(&mut self, now: Micros, sending: u64) {
+        let is_filled = !self.probes.is_unfilled();
+        let rate = self.loss.ask(now, self.round_trip, sending, is_filled);
+        self.probes.ask_for_loss(rate);
+    }
+
+    /// Takes in what such a probe showed. Where the path may be full, less is sent for a while to find out.
+    fn take_answer(&mut self, now: Micros) {
+        let Some(sending) = self.loss.asked_at() else { return };
+        let Some(shown) = self.probes.shown_of_loss(now, self.round_trip) else {
+            return;
+        };
+        match shown.map_or(Answer::Unclear, |shown| self.loss.answer(shown)) {
+            Answer::Chance => {
+                self.ceiling.was_none();
+                self.begin_anew(now);
+            }
+            Answer::Unclear if self.loss.may_ask_again() => self.ask(now, sending),
+            Answer::Unclear | Answer::Full => self.begin_trial(now, self.rate.over(rate::SECOND).unwrap_or(0)),
+        }
+    }
+
+    /// Begins to send less, to see whether less is lost or as much arrives.
+    fn begin_trial(&mut self, now: Micros, arrived: u64) {
+        let target = self.control.target();
+        let sending = self.loss.before_loss(arrived).min(target);
+        let cut = (arrived / 100 * 85).max(sending / 4).min(sending / 100 * 95);
+        let kept = cut as f64 / sending.max(1) as f64;
+        self.loss.begin_trial(now, self.round_trip, target, arrived, kept);
+        self.changed_at = now;
+        self.control.set(cut);
+        self.probes.put_off(now.saturating_add(2 * RECOVERY));
     }
 
     /// Packets are lost above this rate: nothing tries to exceed it for a while.
@@ -261,7 +296,7 @@ impl Estimator {
         self.loss.settle(now);
         let pace = if self.competing.is_active() {
             Pace::Competing
-        } else if queue >= QUEUE_MIN || self.trend.is_growing() || self.loss.is_on_trial() {
+        } else if queue >= QUEUE_MIN || self.trend.is_growing() || self.loss.is_busy() {
             Pace::None
         } else if now < self.shared_until {
             Pace::Shared { share: self.share }

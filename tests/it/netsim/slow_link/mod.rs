@@ -77,15 +77,39 @@ fn assert_phases(phases: &[(Shape, usize, u128, u128)]) {
     }
 }
 
-/// Wanted are half a second and four seconds in all phases. What is more is not reached yet, with the worst seed.
+/// Wanted are half a second of freezes at most in all phases. What is more is not reached yet, with the worst seed.
 #[test]
 fn a_viewer_sees_what_a_slow_link_carries_at_once_and_everything_when_it_is_fast_again() {
     assert_phases(&[
         (link(700), 1, 500, 1_500),
         (link(5_000), FULL, 500, 4_000),
         (link(300), 0, 900, 1_500),
-        (link(5_000), FULL, 500, 6_000),
+        (link(5_000), FULL, 500, 4_000),
     ]);
+}
+
+/// Loss by chance says nothing of what a path carries: nobody gets fewer lines for it, not even while that is found out.
+#[test]
+fn a_path_that_loses_packets_by_chance_keeps_its_layer() {
+    let mut faults = Vec::new();
+    for (kbps, delay) in [(3_000, 10), (3_000, 75), (5_000, 3)] {
+        let path = Shape {
+            delay: Duration::from_millis(delay),
+            ..link(kbps)
+        };
+        for (seed, loss) in SEEDS.flat_map(|seed| [0.05, 0.1, 0.2].map(|loss| (seed, loss))) {
+            let mut scene = Scene::new(seed, 2);
+            scene.watchers[0].path.shape = path;
+            scene.run(BEGINNING);
+            for _ in 0..2 {
+                let [lossy, _] = phase(&mut scene, Shape { loss, ..path }, FULL);
+                if lossy.settled != Some(Duration::ZERO) {
+                    faults.push(format!("seed {seed}: {loss} lost, {path:?}: {:?}", lossy.layers));
+                }
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{faults:#?}");
 }
 
 /// Before, no seed had the full picture again after ten seconds. Half a second and four seconds would be better.

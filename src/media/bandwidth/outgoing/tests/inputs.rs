@@ -1,6 +1,7 @@
 //! What single inputs do: REMB, silence, demand, and the times at which the estimator wants to be called.
 
-use super::super::loss::{Loss, Verdict};
+use super::super::flight::Lost;
+use super::super::loss::{Answer, Loss, Verdict};
 use super::super::{Estimator, Micros, Report, State};
 use super::world::SECOND;
 
@@ -245,4 +246,57 @@ fn loss_that_stays_with_the_same_delivery_shows_a_full_path() {
         assert_eq!(loss.judge(3 * SECOND, arrived), None, "too early");
         assert_eq!(loss.judge(3 * SECOND + 100_000, arrived), Some(verdict));
     }
+}
+
+#[test]
+fn a_probe_says_why_packets_are_lost() {
+    let lost = |packets, lost| Lost {
+        packets,
+        lost,
+        sent: 2 * MBIT,
+        saturated: false,
+    };
+    let slow = Lost {
+        sent: MBIT,
+        ..lost(40, 8)
+    };
+    let saturated = |lost| Lost {
+        saturated: true,
+        ..lost
+    };
+    for (shown, is_filled, answer) in [
+        (lost(40, 8), true, Answer::Chance),
+        (lost(40, 24), true, Answer::Full),
+        (lost(40, 24), false, Answer::Unclear),
+        (saturated(lost(40, 24)), false, Answer::Full),
+        (saturated(lost(40, 8)), false, Answer::Unclear),
+        // Media leave in bursts, which a short queue does not hold.
+        (lost(40, 0), true, Answer::Unclear),
+        (lost(11, 2), true, Answer::Unclear),
+        (slow, true, Answer::Unclear),
+    ] {
+        let mut loss = Loss::new();
+        (0..100).for_each(|number| loss.packet(SECOND + number * 10_000, number % 5 == 0));
+        assert!(loss.is_significant() && loss.may_be_chance());
+        assert_eq!(loss.ask(2 * SECOND, 40_000, MBIT, is_filled), 2 * MBIT);
+        assert_eq!(loss.answer(shown), answer, "{shown:?}");
+        let next = if shown.saturated { MBIT / 2 * 3 } else { 2 * MBIT };
+        if answer == Answer::Unclear {
+            assert_eq!(loss.ask(3 * SECOND, 40_000, MBIT, is_filled), next);
+        }
+        let is_known = loss.inherent() > 0.15;
+        assert_eq!(is_known, answer == Answer::Chance, "{shown:?}");
+    }
+}
+
+#[test]
+fn an_answer_is_not_waited_for_for_ever() {
+    let mut loss = Loss::new();
+    loss.ask(SECOND, 40_000, MBIT, false);
+    assert!(loss.is_busy() && loss.may_ask_again());
+    assert!(!loss.is_unanswered(SECOND + 700_000));
+    assert_eq!(loss.ask(SECOND + 700_000, 40_000, MBIT, false), 2 * MBIT);
+    assert!(!loss.may_ask_again());
+    assert!(loss.is_unanswered(SECOND + 1_500_000));
+    assert!(!loss.is_busy());
 }
