@@ -268,6 +268,8 @@ impl Scene {
         };
         up.remote_ssrcs = (0..recordings.len()).map(announced).collect();
         up.extensions.push((UP, Extension::DependencyDescriptor));
+        // What is missing stays away, and nobody but its viewers notices.
+        up.codecs[0].feedback.nack = false;
         let mut publisher = Client::new(1, None, vec![up], &identity, &own);
         publisher.connect(now, &mut worker);
         let viewers = (2..).zip(describes).map(|(number, describes)| {
