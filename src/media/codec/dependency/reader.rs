@@ -138,8 +138,6 @@ impl Stream {
             if self.structure() != Some(&structure) {
                 return Err(Unreadable::UnknownStructure);
             }
-        } else if history::is_late(head.number, self.since) {
-            return Err(Unreadable::UnknownStructure);
         }
         let frame = self.read_by_structure(&mut bits, head, flags)?;
         let told = flags.has_structure || flags.has_mask;
@@ -156,6 +154,10 @@ impl Stream {
             true => Unreadable::Malformed,
             false => Unreadable::UnknownStructure,
         };
+        if !flags.has_structure && history::is_late(head.number, self.since) {
+            // It may be of another structure, with the same ids.
+            return Err(unknown);
+        }
         let structure = self.structure().ok_or(unknown)?;
         let template = structure.template(head.template).ok_or(unknown)?;
         read_frame(bits, head, flags, (structure, template)).ok_or(Unreadable::Malformed)
@@ -180,6 +182,10 @@ impl Stream {
         }
         if is_newer {
             self.structure_frame = number;
+            if number.wrapping_sub(self.since) >= 1 << 15 {
+                // The stream has begun to count anew.
+                self.since = number;
+            }
         }
         Ok(())
     }
@@ -190,6 +196,9 @@ impl Stream {
         if told && !history::is_late(frame.number, self.active_frame) {
             self.active = frame.active;
             self.active_frame = frame.number;
+        }
+        for past in [&mut self.structure_frame, &mut self.since, &mut self.active_frame] {
+            *past = history::not_long_before(frame.number, *past);
         }
         Frame {
             active: if told { frame.active } else { self.active },

@@ -214,6 +214,27 @@ fn a_structure_larger_than_encoders_make_one_is_malformed() {
     }
 }
 
+/// Late frames of before the structure cannot be read by it; frames that have its number again after all numbers were used can.
+#[test]
+fn what_came_before_the_structure_is_not_read_by_it() {
+    let packets = packets(AV1_L1T3);
+    let with_number = |number: u16| {
+        let mut descriptor = packets[1].descriptor.clone();
+        descriptor[1..3].copy_from_slice(&number.to_be_bytes());
+        descriptor
+    };
+    let mut stream = Stream::default();
+    let first = stream.read(&packets[0].descriptor).unwrap().number;
+    let before = with_number(first.wrapping_sub(3));
+    assert_eq!(stream.read(&before), Err(Unreadable::UnknownStructure));
+    assert_eq!(stream.read_again(&before), Err(Unreadable::UnknownStructure));
+    for step in 1..=u16::MAX {
+        let descriptor = with_number(first.wrapping_add(step));
+        let frame = stream.read(&descriptor);
+        assert!(frame.is_ok() && stream.read_again(&descriptor) == frame, "{step}");
+    }
+}
+
 #[test]
 fn a_result_stays_small() {
     assert!(size_of::<Frame>() <= 64, "{}", size_of::<Frame>());
