@@ -55,6 +55,14 @@ impl Subscription {
         (video.spatial, video.temporal) = (limit.spatial, limit.temporal);
         let current = current.map(|layer| (layer, limit));
         video.steps = track.steps(now, current, |layer| self.may_carry(track, layer));
+        let may_show = |layer: u8, spatial: u8| {
+            let format = track
+                .layers
+                .get(usize::from(layer))
+                .and_then(|layer| track.format(layer));
+            format.is_none_or(|format| spatial <= self.highest_spatial(format.codec))
+        };
+        video.steps.retain(|step| may_show(step.layer, step.spatial));
         Some(video)
     }
 

@@ -3,7 +3,8 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use patchbay::media::codec::dependency::{Arrival, DESCRIPTOR_BYTES, Frame, GROWTH, Layers, Selection, Stream, write};
+use patchbay::media::codec::Layers;
+use patchbay::media::codec::dependency::{Arrival, DESCRIPTOR_BYTES, Frame, GROWTH, Selection, Stream, write};
 
 use super::bytes::Bytes;
 use super::{Target, now};
@@ -101,7 +102,7 @@ fn stream(input: &[u8]) {
             spatial: wish >> 4,
             temporal: wish & 15,
         };
-        if wish == ANEW && frame.has_structure {
+        if wish == ANEW && frame.has_structure && wait & 0x40 == 0 {
             selection.begin_anew();
             fates = Fates {
                 newest: frame.number,
@@ -113,6 +114,7 @@ fn stream(input: &[u8]) {
             frame: &frame,
             timestamp,
             marker: wait & 0x80 != 0,
+            is_late: wait & 0x40 != 0,
         };
         let decision = selection.select(structure, arrival, wanted, now);
         assert_eq!(
@@ -120,7 +122,11 @@ fn stream(input: &[u8]) {
             Ok(frame),
             "it goes with the newest structure"
         );
-        let again = selection.select(structure, arrival, wanted, now);
+        let again = Arrival {
+            is_late: true,
+            ..arrival
+        };
+        let again = selection.select(structure, again, wanted, now);
         assert_eq!(decision, again, "a packet that is resent gets the same");
         assert!(decision.forwards || (!decision.ends_picture && decision.active.is_none()));
         if newest_copy.is_none() {
