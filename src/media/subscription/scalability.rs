@@ -41,20 +41,17 @@ impl Subscription {
         Some(selection.needs_key_frame(structure, self.wanted_layers(codec)))
     }
 
-    /// The highest spatial layer that its client can show. Receivers of AV1 find the frames of a picture by the dependency descriptor
-    /// alone: without it, Chromium shows nothing of a stream of several sizes.
-    pub(super) fn highest_spatial(&self, codec: Codec) -> u8 {
-        match codec {
-            Codec::Av1 { .. } if self.descriptor_id == 0 => 0,
-            _ => u8::MAX,
-        }
+    /// Whether its client can show more than the smallest size of a stream. Receivers of AV1 find the frames of a picture by the
+    /// dependency descriptor alone: without it, Chromium shows nothing of a stream of several sizes.
+    pub(super) fn shows_sizes(&self, codec: Codec) -> bool {
+        self.descriptor_id != 0 || !matches!(codec, Codec::Av1 { .. })
     }
 
     /// The highest layers that it is to have.
     fn wanted_layers(&self, codec: Codec) -> Layers {
         let limit = self.filter.highest();
         Layers {
-            spatial: limit.spatial.min(self.highest_spatial(codec)),
+            spatial: if self.shows_sizes(codec) { limit.spatial } else { 0 },
             temporal: limit.temporal,
         }
     }
