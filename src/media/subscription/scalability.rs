@@ -171,7 +171,6 @@ impl Subscription {
         &mut self,
         now: Instant,
         source: OutgoingPacket<'a>,
-        codec: Codec,
         track: &Track,
         layer: &Layer,
         room: &'a mut DescriptorRoom,
@@ -179,6 +178,7 @@ impl Subscription {
         if source.payload.is_empty() {
             return Some(source);
         }
+        let codec = track.codec(source.header.payload_type)?.codec;
         match layer.describe_again(track.descriptor(source.header, source.packet)) {
             Dependency::None => {
                 let mark = codec.mark(source.payload, source.vp8);

@@ -118,7 +118,7 @@ impl Subscription {
             ..source
         };
         let mut room = DescriptorRoom::new();
-        let source = self.framed_again(now, source, codec, track, layer, &mut room)?;
+        let source = self.framed_again(now, source, track, layer, &mut room)?;
         match how {
             How::First { .. } => return self.write(now, &numbers, &source, None, sink),
             How::Again { .. } if self.behind.holds(numbers.sequence) => return None,

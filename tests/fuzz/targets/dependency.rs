@@ -56,9 +56,9 @@ impl Fates {
     }
 
     /// Writes down the first decision about a frame, if it is not a very old one.
-    fn decided(&mut self, frame: &Frame, forwards: bool) {
+    fn decided(&mut self, frame: &Frame, is_late: bool, forwards: bool) {
         let behind = self.newest.wrapping_sub(frame.number);
-        if behind >= 1 << 15 || (frame.has_structure && behind >= 256) {
+        if behind >= 1 << 15 || (frame.has_structure && !is_late && behind >= 256) {
             if (256..=u16::MAX - 255).contains(&behind) {
                 // So far away, numbers are of other frames.
                 self.fates = [None; 256];
@@ -132,7 +132,7 @@ fn stream(input: &[u8]) {
         if newest_copy.is_none() {
             fates.newest = frame.number;
         }
-        fates.decided(&frame, decision.forwards);
+        fates.decided(&frame, arrival.is_late, decision.forwards);
         if let Some((newest, true)) = newest_copy {
             assert_eq!(decision.number, newest.wrapping_add(1), "numbers go on");
         }
