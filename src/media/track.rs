@@ -1,5 +1,6 @@
 //! One published track: its layers (one or several encodings), what each layer misses, and who gets a copy.
 
+mod descriptors;
 mod group;
 mod layer;
 mod muting;
@@ -432,9 +433,10 @@ impl Track {
         layer.rate.received(now, received);
         match (arrival.dependency, arrival.mark) {
             (Dependency::Frame(frame), _) => layer.shares.received(now, FrameMark::of_layers(frame.layers), received),
-            (Dependency::Unreadable, _) => layer.requests.still_wanted(now),
+            // A late one may be of a structure that is over.
+            (Dependency::Unreadable, _) if !arrival.late => layer.requests.still_wanted(now),
             (Dependency::None, Some(mark)) => layer.shares.received(now, mark, received),
-            (Dependency::None, None) => {}
+            (Dependency::Unreadable | Dependency::None, _) => {}
         }
         layer.cache.store(now, arrival.header.sequence, packet, pool);
         if self.kind == Kind::Video {

@@ -9,7 +9,7 @@ const DESCRIPTOR = 'https://aomediacodec.github.io/av1-rtp-spec/#dependency-desc
 export function describeFrames(transceiver) {
   const extensions = transceiver.getHeaderExtensionsToNegotiate?.() ?? [];
   const descriptor = extensions.find(({ uri }) => uri === DESCRIPTOR);
-  if (!descriptor) return;
+  if (descriptor?.direction !== 'stopped') return;
   descriptor.direction = 'recvonly';
   transceiver.setHeaderExtensionsToNegotiate?.(extensions);
 }

@@ -3,10 +3,29 @@
 //! A picture has a frame for each spatial layer of its stream, from the smallest to the largest; most streams have one. All frames
 //! of a picture have one timestamp.
 
-use super::dependency::Layers;
-
 /// Spatial layers of a stream that are told apart. VP9 can say eight; browsers send three at most.
 pub(crate) const SPATIAL_LAYERS: usize = 4;
+
+/// A spatial and a temporal layer, both from 0: those of a frame, or the highest ones that a decode target has, or that a
+/// viewer is to have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Layers {
+    pub spatial: u8,
+    pub temporal: u8,
+}
+
+impl Layers {
+    /// The highest layers that there are.
+    pub const ALL: Layers = Layers {
+        spatial: u8::MAX,
+        temporal: u8::MAX,
+    };
+
+    /// Whether neither layer is higher than that of `limit`.
+    pub fn is_within(self, limit: Layers) -> bool {
+        self.spatial <= limit.spatial && self.temporal <= limit.temporal
+    }
+}
 
 /// The layers of a packet's frame, and what the frame depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]

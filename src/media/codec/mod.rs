@@ -13,8 +13,8 @@ pub(crate) mod vp9;
 
 use std::fmt;
 
-pub use self::mark::FrameMark;
 pub(crate) use self::mark::SPATIAL_LAYERS;
+pub use self::mark::{FrameMark, Layers};
 use self::start::Start;
 
 /// Sound or pictures: the kind of a track, and of a section.

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::Subscription;
-use crate::media::allocation::{Grant, Place, Room, Video};
+use crate::media::allocation::{Grant, Place, Room, Step, Video};
 use crate::media::codec::Kind;
 use crate::media::scalability::Limit;
 use crate::media::track::Track;
@@ -55,6 +55,14 @@ impl Subscription {
         (video.spatial, video.temporal) = (limit.spatial, limit.temporal);
         let current = current.map(|layer| (layer, limit));
         video.steps = track.steps(now, current, |layer| self.may_carry(track, layer));
+        let steps = video.steps.clone();
+        video.steps.retain(|step| {
+            let layer = track.layers.get(usize::from(step.layer));
+            let codec = layer.and_then(|layer| track.format(layer)).map(|format| format.codec);
+            let shows_all = codec.is_none_or(|codec| self.shows_sizes(codec));
+            let is_lower = |other: &&Step| other.layer == step.layer && other.spatial < step.spatial;
+            shows_all || !steps.iter().any(|other| is_lower(&other))
+        });
         Some(video)
     }
 

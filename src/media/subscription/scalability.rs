@@ -5,11 +5,9 @@ use std::time::Instant;
 
 use super::Subscription;
 use super::packet::{DescriptorRoom, OutgoingPacket, Verdict};
-use crate::media::codec::dependency::{self, Arrival, Decision, Frame, GROWTH, Layers};
-use crate::media::codec::{Codec, FrameMark, vp8};
+use crate::media::codec::dependency::{self, Arrival, Decision, Frame, GROWTH};
+use crate::media::codec::{Codec, FrameMark, Layers};
 use crate::media::packet::{BatchPacket, Dependency};
-use crate::media::rewrite::SourceId;
-use crate::media::rtp::Header;
 use crate::media::track::{Layer, Track};
 
 /// A frame of which the copy has packets, and what was decided about it.
@@ -43,13 +41,17 @@ impl Subscription {
         Some(selection.needs_key_frame(structure, self.wanted_layers(codec)))
     }
 
-    /// The highest layers that it is to have. Receivers of AV1 find the frames of a picture by the dependency descriptor alone: without it,
-    /// Chromium shows nothing of a stream of several sizes.
+    /// Whether its client can show more than the smallest size of a stream. Receivers of AV1 find the frames of a picture by the
+    /// dependency descriptor alone: without it, Chromium shows nothing of a stream of several sizes.
+    pub(super) fn shows_sizes(&self, codec: Codec) -> bool {
+        self.descriptor_id != 0 || !matches!(codec, Codec::Av1 { .. })
+    }
+
+    /// The highest layers that it is to have.
     fn wanted_layers(&self, codec: Codec) -> Layers {
         let limit = self.filter.highest();
-        let is_told_of_sizes = self.descriptor_id != 0 || !matches!(codec, Codec::Av1 { .. });
         Layers {
-            spatial: if is_told_of_sizes { limit.spatial } else { 0 },
+            spatial: if self.shows_sizes(codec) { limit.spatial } else { 0 },
             temporal: limit.temporal,
         }
     }
@@ -111,7 +113,13 @@ impl Subscription {
             return (Verdict::LeavesOut, None);
         }
         let layer = track.layers.get(usize::from(arrival.layer));
-        let decision = layer.and_then(|layer| self.decide(now, &arrival.header, frame, arrival.codec, layer));
+        let asked = Arrival {
+            frame,
+            timestamp: arrival.header.timestamp,
+            marker: arrival.header.marker,
+            is_late: arrival.late,
+        };
+        let decision = layer.and_then(|layer| self.decide(now, asked, arrival.codec, layer));
         match decision {
             Some(decision) if decision.forwards => {
                 let verdict = match decision.ends_picture && !arrival.header.marker {
@@ -121,26 +129,20 @@ impl Subscription {
                 let frame = *frame;
                 (verdict, Some(Described { frame, decision }))
             }
-            _ => (Verdict::LeavesOut, None),
+            _ => {
+                if !goes_on {
+                    // It cannot begin here, and what was decided about the stream before is forgotten.
+                    self.rewriter.pause();
+                }
+                (Verdict::LeavesOut, None)
+            }
         }
     }
 
     /// Asks the selection about a packet. `None` if the frame goes with a structure that is over.
-    fn decide(
-        &mut self,
-        now: Instant,
-        header: &Header,
-        frame: &Frame,
-        codec: Codec,
-        layer: &Layer,
-    ) -> Option<Decision> {
+    fn decide(&mut self, now: Instant, arrival: Arrival<'_>, codec: Codec, layer: &Layer) -> Option<Decision> {
         let wanted = self.wanted_layers(codec);
-        let structure = layer.stream.structure_of(frame)?;
-        let arrival = Arrival {
-            frame,
-            timestamp: header.timestamp,
-            marker: header.marker,
-        };
+        let structure = layer.stream.structure_of(arrival.frame)?;
         Some(self.selection.as_mut()?.select(structure, arrival, wanted, now))
     }
 
@@ -165,15 +167,10 @@ impl Subscription {
     }
 
     /// A packet that is kept, with what was said of its frame when it was sent first. `None` if it is not to be sent any more.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "a step of sending what is kept; a struct would be filled and emptied here"
-    )]
     pub(super) fn framed_again<'a>(
         &mut self,
         now: Instant,
-        (source, stream): (OutgoingPacket<'a>, SourceId),
-        (codec, vp8): (Codec, Option<&vp8::Descriptor>),
+        source: OutgoingPacket<'a>,
         track: &Track,
         layer: &Layer,
         room: &'a mut DescriptorRoom,
@@ -181,14 +178,21 @@ impl Subscription {
         if source.payload.is_empty() {
             return Some(source);
         }
+        let codec = track.codec(source.header.payload_type)?.codec;
         match layer.describe_again(track.descriptor(source.header, source.packet)) {
             Dependency::None => {
-                let mark = codec.mark(source.payload, vp8);
+                let mark = codec.mark(source.payload, source.vp8);
                 let is_last = mark.is_some_and(|mark| self.ends_picture(source.header.timestamp, mark));
                 Some(OutgoingPacket { is_last, ..source })
             }
-            Dependency::Frame(frame) if self.rewriter.source() == Some(stream) => {
-                let decision = self.decide(now, source.header, &frame, codec, layer)?;
+            Dependency::Frame(frame) if self.rewriter.source() == Some(layer.source) => {
+                let arrival = Arrival {
+                    frame: &frame,
+                    timestamp: source.header.timestamp,
+                    marker: source.header.marker,
+                    is_late: true,
+                };
+                let decision = self.decide(now, arrival, codec, layer)?;
                 let described = Described { frame, decision };
                 decision.forwards.then(|| OutgoingPacket {
                     is_last: decision.ends_picture,

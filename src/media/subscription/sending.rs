@@ -112,20 +112,13 @@ impl Subscription {
         };
         let numbers = self.rewriter.again(&origin, header.timestamp, vp8.as_ref())?;
         let padding = how.padding().filter(|_| !source.payload.is_empty());
-        let mut room = DescriptorRoom::new();
-        let source = self.framed_again(
-            now,
-            (source, origin.source),
-            (codec, vp8.as_ref()),
-            track,
-            layer,
-            &mut room,
-        )?;
         let source = OutgoingPacket {
             padding: padding.unwrap_or(0),
             vp8: vp8.as_ref(),
             ..source
         };
+        let mut room = DescriptorRoom::new();
+        let source = self.framed_again(now, source, track, layer, &mut room)?;
         match how {
             How::First { .. } => return self.write(now, &numbers, &source, None, sink),
             How::Again { .. } if self.behind.holds(numbers.sequence) => return None,

@@ -95,6 +95,23 @@ impl Layer {
         counts
     }
 
+    /// Reads the descriptor of a packet that comes.
+    #[inline]
+    pub(super) fn describe(&mut self, descriptor: Option<&[u8]>) -> Dependency {
+        match descriptor {
+            Some(descriptor) => self.stream.read(descriptor).into(),
+            None => Dependency::None,
+        }
+    }
+
+    /// Reads that of a packet that is kept.
+    pub(crate) fn describe_again(&self, descriptor: Option<&[u8]>) -> Dependency {
+        match descriptor {
+            Some(descriptor) => self.stream.read_again(descriptor).into(),
+            None => Dependency::None,
+        }
+    }
+
     /// The packet of this extended number, if it is kept. Never a packet of another turn of the numbers: a copy that left this
     /// layer long ago may still ask for an old packet, and would send a new one under the SRTP index of the old one.
     pub fn kept(&self, extended: u64) -> Option<&[u8]> {
@@ -155,10 +172,10 @@ impl Layer {
     /// and VP9.
     pub(super) fn note_entry(&mut self, arrival: &BatchPacket, packet: &[u8]) {
         self.requests.arrived();
-        let described = self
-            .stream
-            .structure()
-            .filter(|_| matches!(arrival.dependency, Dependency::Frame(_)));
+        if matches!(arrival.dependency, Dependency::None) {
+            self.stream.end();
+        }
+        let described = self.stream.structure();
         if let Some(heights) = described.and_then(|structure| structure.heights) {
             self.heights = heights;
             return;

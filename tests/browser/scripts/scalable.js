@@ -16,10 +16,10 @@ globalThis.scalable = (() => {
     });
     const say = (message) => socket.send(JSON.stringify(message));
     say({ id: 'joinRoom', name, room: 'scalable' });
-    const offer = async (pc, sender) => {
+    const offer = async (pc, sender, change = (sdp) => sdp) => {
       await pc.setLocalDescription();
       const answered = new Promise((done) => answers.set(sender, done));
-      say({ id: 'receiveVideoFrom', sender, sdpOffer: pc.localDescription.sdp });
+      say({ id: 'receiveVideoFrom', sender, sdpOffer: change(pc.localDescription.sdp) });
       await pc.setRemoteDescription({ type: 'answer', sdp: await answered });
     };
     return { offer, say };
@@ -41,7 +41,8 @@ globalThis.scalable = (() => {
       });
       const { codecs } = RTCRtpSender.getCapabilities('video');
       transceiver.setCodecPreferences(codecs.filter((codec) => [mimeType, 'video/rtx'].includes(codec.mimeType)));
-      await offer(sending, '1');
+      // The server cannot ask for less: what a link does not carry has to be left out.
+      await offer(sending, '1', (sdp) => sdp.replace(/^a=rtcp-fb:\d+ goog-remb\r\n/gm, ''));
     },
 
     // What is sent: the height of the pictures and the layers, as the encoder says.

@@ -3,10 +3,14 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use patchbay::media::codec::dependency::{Arrival, DESCRIPTOR_BYTES, Frame, GROWTH, Layers, Selection, Stream, write};
+use patchbay::media::codec::Layers;
+use patchbay::media::codec::dependency::{Arrival, DESCRIPTOR_BYTES, Frame, GROWTH, Selection, Stream, write};
 
 use super::bytes::Bytes;
 use super::{Target, now};
+
+/// A wish with which a stream is taken up anew, at a key frame.
+const ANEW: u8 = 0x88;
 
 /// Steps: a wait (with the marker as its highest bit), the wish, then length and bytes of a descriptor.
 pub const DEPENDENCY: Target = Target {
@@ -31,7 +35,12 @@ fn step(line: &str) -> Vec<u8> {
 
 fn streams() -> Vec<Vec<u8>> {
     let beginning = |recorded: &&str| recorded.lines().take(60).flat_map(step).collect();
-    RECORDED.iter().map(beginning).collect()
+    let mut streams: Vec<Vec<u8>> = RECORDED.iter().map(beginning).collect();
+    // One after another.
+    let mut next = streams[2].clone();
+    next[1] = ANEW;
+    streams.push([&streams[0][..], &next].concat());
+    streams
 }
 
 /// What became of the newest frames, by number.
@@ -47,9 +56,9 @@ impl Fates {
     }
 
     /// Writes down the first decision about a frame, if it is not a very old one.
-    fn decided(&mut self, frame: &Frame, forwards: bool) {
+    fn decided(&mut self, frame: &Frame, is_late: bool, forwards: bool) {
         let behind = self.newest.wrapping_sub(frame.number);
-        if behind >= 1 << 15 || (frame.has_structure && behind >= 256) {
+        if behind >= 1 << 15 || (frame.has_structure && !is_late && behind >= 256) {
             if (256..=u16::MAX - 255).contains(&behind) {
                 // So far away, numbers are of other frames.
                 self.fates = [None; 256];
@@ -77,6 +86,8 @@ fn stream(input: &[u8]) {
     let mut bytes = Bytes(input);
     let (mut stream, mut selection) = (Stream::default(), Selection::default());
     let (mut now, mut timestamp) = (now(), 0_u32);
+    // The number of the newest frame in the copy, and whether the stream is taken up anew after it.
+    let mut newest_copy: Option<(u16, bool)> = None;
     let mut fates = Fates {
         newest: 0,
         fates: [None; 256],
@@ -91,10 +102,19 @@ fn stream(input: &[u8]) {
             spatial: wish >> 4,
             temporal: wish & 15,
         };
+        if wish == ANEW && frame.has_structure && wait & 0x40 == 0 {
+            selection.begin_anew();
+            fates = Fates {
+                newest: frame.number,
+                fates: [None; 256],
+            };
+            newest_copy = newest_copy.map(|(newest, _)| (newest, true));
+        }
         let arrival = Arrival {
             frame: &frame,
             timestamp,
             marker: wait & 0x80 != 0,
+            is_late: wait & 0x40 != 0,
         };
         let decision = selection.select(structure, arrival, wanted, now);
         assert_eq!(
@@ -102,10 +122,23 @@ fn stream(input: &[u8]) {
             Ok(frame),
             "it goes with the newest structure"
         );
-        let again = selection.select(structure, arrival, wanted, now);
+        let again = Arrival {
+            is_late: true,
+            ..arrival
+        };
+        let again = selection.select(structure, again, wanted, now);
         assert_eq!(decision, again, "a packet that is resent gets the same");
         assert!(decision.forwards || (!decision.ends_picture && decision.active.is_none()));
-        fates.decided(&frame, decision.forwards);
+        if newest_copy.is_none() {
+            fates.newest = frame.number;
+        }
+        fates.decided(&frame, arrival.is_late, decision.forwards);
+        if let Some((newest, true)) = newest_copy {
+            assert_eq!(decision.number, newest.wrapping_add(1), "numbers go on");
+        }
+        if frame.number == fates.newest {
+            newest_copy = Some((decision.number, false));
+        }
         for active in [decision.active, None, NonZeroU32::new(0x5555_5555)] {
             copy(&stream, descriptor, &frame, decision.number, active);
         }

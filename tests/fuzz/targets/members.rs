@@ -5,7 +5,7 @@ use std::time::Duration;
 use patchbay::media::codec::{Codec, Kind, h264};
 use patchbay::media::peer::dtls::DtlsIdentity;
 use patchbay::media::rtcp;
-use patchbay::media::rtp::Header;
+use patchbay::media::rtp::{Extension, Header};
 
 use super::bytes::Bytes;
 use super::media_client::{Client, codec, exchange, rtp, run_until, section, vp8, worker};
@@ -41,11 +41,15 @@ fn member(number: u64, source: Option<u64>, of: Codec, identity: &DtlsIdentity, 
     let media = codec(PAYLOAD_TYPE, repair, of);
     let local_ssrc = 0x9000 + 16 * number as u32;
     let mut section = section("0", media, source.is_none(), SSRC, local_ssrc);
+    section.extensions.push((DESCRIPTOR, Extension::DependencyDescriptor));
     if of == Codec::Opus {
         section.codecs.push(self::codec(RED_PAYLOAD_TYPE, None, Codec::Red));
     }
     Client::new(number, source, vec![section], identity, own)
 }
+
+/// The id of dependency descriptors.
+const DESCRIPTOR: u8 = 13;
 
 /// The kind of a step in which the viewer's path becomes another one, so that fewer pictures fit.
 const NARROW: u8 = 7;
@@ -110,6 +114,7 @@ fn conversations() -> Vec<Vec<u8>> {
         seeds.push(steps);
     }
     seeds.push(repeated());
+    seeds.push(described());
     seeds
 }
 
@@ -160,6 +165,41 @@ fn layered() -> Vec<u8> {
             33,
             &rtp(PAYLOAD_TYPE, true, at, 3_000 * u32::from(at), SSRC, &payload),
         ));
+    }
+    let mut compound = Vec::new();
+    rtcp::write_receiver_report(&mut compound, 7, &[]);
+    rtcp::write_nack(&mut compound, 7, 0x9000 + 32, &[0x1200, 0x1204, 0x1205]);
+    seed.extend(step(1, 20, &compound));
+    seed
+}
+
+/// AV1 of three spatial and three temporal layers, as Chromium sent it, over a path that becomes narrow and wide again.
+fn described() -> Vec<u8> {
+    let av1 = CODECS.iter().position(|codec| matches!(codec, Codec::Av1 { .. }));
+    let mut seed = vec![av1.unwrap() as u8];
+    let recorded = include_str!("../../fixtures/dependency/av1-l3t3.txt");
+    for (at, line) in (0..).zip(recorded.lines().take(120)) {
+        match at {
+            40 => seed.extend(step(NARROW, 1, &[])),
+            80 => seed.extend(step(NARROW, u8::MAX, &[])),
+            _ => {}
+        }
+        let fields: Vec<&str> = line.split(' ').collect();
+        let byte = |at: usize| u8::from_str_radix(&fields[2][at..at + 2], 16).unwrap();
+        let mut block = vec![DESCRIPTOR, (fields[2].len() / 2) as u8];
+        block.extend((0..fields[2].len()).step_by(2).map(byte));
+        block.resize(block.len().next_multiple_of(4), 0);
+        let mut packet = rtp(
+            PAYLOAD_TYPE,
+            fields[0] == "1",
+            at,
+            fields[1].parse().unwrap(),
+            SSRC,
+            &[7; 20],
+        );
+        packet[0] |= 0x10;
+        packet.splice(12..12, [&[0x10, 0, 0, (block.len() / 4) as u8], &block[..]].concat());
+        seed.extend(step(0, 11, &packet));
     }
     let mut compound = Vec::new();
     rtcp::write_receiver_report(&mut compound, 7, &[]);

@@ -22,6 +22,14 @@ pub(super) fn is_late(number: u16, newest: u16) -> bool {
     (1..FRAMES as u16).contains(&behind)
 }
 
+/// A number in the past that still tells late frames from others when the numbers have gone round.
+pub(super) fn not_long_before(newest: u16, past: u16) -> u16 {
+    match newest.wrapping_sub(past) {
+        behind @ 0..0x8000 if usize::from(behind) >= FRAMES => newest.wrapping_sub(FRAMES as u16 - 1),
+        _ => past,
+    }
+}
+
 /// What became of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fate {

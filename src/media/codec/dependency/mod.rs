@@ -24,7 +24,7 @@ mod writer;
 
 pub use self::reader::{DESCRIPTOR_BYTES, Frame, Stream, Unreadable};
 pub use self::selection::{Arrival, Decision, Selection};
-pub use self::structure::{Indications, Layers, Structure};
+pub use self::structure::{Indications, Structure};
 pub use self::writer::{GROWTH, write};
 
 #[cfg(test)]

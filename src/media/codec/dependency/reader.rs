@@ -1,8 +1,9 @@
 //! Reads descriptors, with what they have taken from earlier ones.
 
+use super::super::mark::Layers;
 use super::bits::BitReader;
 use super::history;
-use super::structure::{CHAINS, Dependencies, Indications, Layers, Structure, Template};
+use super::structure::{CHAINS, Dependencies, Indications, Structure, Template};
 
 /// Bytes of a descriptor that says nothing but frame number, template and position in the frame.
 const SHORT: usize = 3;
@@ -102,6 +103,11 @@ impl Stream {
         self.structure.as_deref()
     }
 
+    /// Forgets the structure: the stream goes on without descriptors.
+    pub fn end(&mut self) {
+        self.structure = None;
+    }
+
     /// The structure with which a frame goes, if it is the newest.
     pub fn structure_of(&self, frame: &Frame) -> Option<&Structure> {
         self.structure().filter(|_| frame.revision == self.revision)
@@ -119,7 +125,9 @@ impl Stream {
             return Ok(self.know(frame, flags));
         }
         let Some(structure) = Structure::read(&mut bits) else {
-            (self.structure, self.is_beyond_us) = (None, true);
+            if !history::is_late(head.number, self.since) {
+                (self.structure, self.is_beyond_us, self.since) = (None, true, head.number);
+            }
             return Err(Unreadable::Malformed);
         };
         let template = structure.template(head.template).ok_or(Unreadable::Malformed)?;
@@ -138,8 +146,6 @@ impl Stream {
             if self.structure() != Some(&structure) {
                 return Err(Unreadable::UnknownStructure);
             }
-        } else if history::is_late(head.number, self.since) {
-            return Err(Unreadable::UnknownStructure);
         }
         let frame = self.read_by_structure(&mut bits, head, flags)?;
         let told = flags.has_structure || flags.has_mask;
@@ -156,6 +162,10 @@ impl Stream {
             true => Unreadable::Malformed,
             false => Unreadable::UnknownStructure,
         };
+        if !flags.has_structure && history::is_late(head.number, self.since) {
+            // It may be of another structure, with the same ids.
+            return Err(Unreadable::UnknownStructure);
+        }
         let structure = self.structure().ok_or(unknown)?;
         let template = structure.template(head.template).ok_or(unknown)?;
         read_frame(bits, head, flags, (structure, template)).ok_or(Unreadable::Malformed)
@@ -180,6 +190,10 @@ impl Stream {
         }
         if is_newer {
             self.structure_frame = number;
+            if number.wrapping_sub(self.since) >= 1 << 15 {
+                // The stream has begun to count anew.
+                self.since = number;
+            }
         }
         Ok(())
     }
@@ -190,6 +204,9 @@ impl Stream {
         if told && !history::is_late(frame.number, self.active_frame) {
             self.active = frame.active;
             self.active_frame = frame.number;
+        }
+        for past in [&mut self.structure_frame, &mut self.since, &mut self.active_frame] {
+            *past = history::not_long_before(frame.number, *past);
         }
         Frame {
             active: if told { frame.active } else { self.active },

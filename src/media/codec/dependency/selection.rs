@@ -3,9 +3,10 @@
 use std::num::NonZeroU32;
 use std::time::Instant;
 
+use super::super::mark::Layers;
 use super::history::{Awaited, Fate, History, Place, Waiting};
 use super::reader::Frame;
-use super::structure::{Layers, Structure};
+use super::structure::Structure;
 
 /// A packet whose descriptor was read.
 #[derive(Clone, Copy, Debug)]
@@ -15,6 +16,8 @@ pub struct Arrival<'a> {
     pub timestamp: u32,
     /// The packet's marker bit.
     pub marker: bool,
+    /// Whether newer packets of its stream have come before it, or it is sent again.
+    pub is_late: bool,
 }
 
 /// What is to be done with a packet for one subscriber.
@@ -79,7 +82,7 @@ impl Selection {
             Place::Newer => self.decide(structure, arrival, wanted, now),
             Place::Known(Fate::Missing) => self.decide_late(structure, frame, now),
             Place::Known(fate) => fate,
-            Place::TooOld if frame.has_structure => {
+            Place::TooOld if frame.has_structure && !arrival.is_late => {
                 // The stream has begun to count anew.
                 self.begin_anew();
                 self.decide(structure, arrival, wanted, now)
@@ -147,7 +150,9 @@ impl Selection {
         };
         let begins_picture = self.picture.replace(arrival.timestamp) != Some(arrival.timestamp);
         self.target = self.choose(structure, begins_picture, opened, wanted);
-        let fate = self.judge(structure, frame, now);
+        let belongs = |target| frame.indications.present() & structure.not_above(target) != 0;
+        let target = self.target.filter(|&target| belongs(target));
+        let fate = self.judge(structure, frame, target, now);
         if matches!(fate, Fate::Forwarded { .. }) {
             self.sound |= opened;
             if self.history.hopes(frame.number) == 0 {
@@ -157,9 +162,12 @@ impl Selection {
         fate
     }
 
-    /// Decides about a frame of which the first packet comes after those of newer frames. What is sent does not change by it.
+    /// Decides about a frame of which the first packet comes after those of newer frames. What is sent does not change by it. A picture that
+    /// is not needed is forwarded, too: its number is free, and decoders of some codecs wait for it.
     fn decide_late(&mut self, structure: &Structure, frame: &Frame, now: Instant) -> Fate {
-        let fate = self.judge(structure, frame, now);
+        let has_size = |target| frame.layers.spatial <= structure.layers(target).spatial;
+        let target = self.target.filter(|&target| has_size(target));
+        let fate = self.judge(structure, frame, target, now);
         if let Some(awaited) = self.waiting.take(frame.number) {
             match fate {
                 Fate::Forwarded { .. } => self.history.fulfil(awaited.place, self.history.hopes(frame.number)),
@@ -169,10 +177,9 @@ impl Selection {
         fate
     }
 
-    /// Forwards the frame if it belongs to what is sent, and can be decoded.
-    fn judge(&mut self, structure: &Structure, frame: &Frame, now: Instant) -> Fate {
-        let belongs = |target: &u8| frame.indications.present() & structure.not_above(*target) != 0;
-        let target = self.target.filter(belongs).filter(|_| self.is_decodable(frame));
+    /// Forwards the frame as a part of this target, if it can be decoded.
+    fn judge(&mut self, structure: &Structure, frame: &Frame, target: Option<u8>, now: Instant) -> Fate {
+        let target = target.filter(|_| self.is_decodable(frame));
         let hopes = target.and_then(|_| self.hopes(frame, now));
         let fate = match (target, hopes) {
             (Some(target), Some(_)) => self.forward(structure, frame, target),

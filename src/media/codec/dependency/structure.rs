@@ -1,6 +1,6 @@
 //! The dependency structure: what a stream's frames are like. It comes with key frames.
 
-use super::super::mark::SPATIAL_LAYERS;
+use super::super::mark::{Layers, SPATIAL_LAYERS};
 use super::bits::BitReader;
 
 /// Decode targets of a stream, as the format bounds them.
@@ -13,27 +13,6 @@ pub(super) const CHAINS: usize = 8;
 pub(super) const DEPENDENCIES: usize = 8;
 /// Spatial layers, and temporal ones: VP9 can say eight, AV1 four and eight.
 const LAYERS: u8 = 8;
-
-/// A spatial and a temporal layer, both from 0: those of a frame, or the highest ones that a decode target has, or that a
-/// viewer is to have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct Layers {
-    pub spatial: u8,
-    pub temporal: u8,
-}
-
-impl Layers {
-    /// The highest layers that there are.
-    pub const ALL: Layers = Layers {
-        spatial: u8::MAX,
-        temporal: u8::MAX,
-    };
-
-    /// Whether neither layer is higher than that of `limit`.
-    pub fn is_within(self, limit: Layers) -> bool {
-        self.spatial <= limit.spatial && self.temporal <= limit.temporal
-    }
-}
 
 /// What a frame is to each decode target: the decode target indications (DTI), two bits for each. Each mask has a bit for each
 /// target.

@@ -45,6 +45,30 @@ fn a_frame_of_the_chain_that_stays_away_ends_the_target_until_a_key_frame() {
     }
 }
 
+/// A key frame that is sent again long after it came is nothing new: the stream goes on as it was.
+#[test]
+fn an_old_key_frame_that_is_sent_again_begins_nothing() {
+    let packets = turns(AV1_L1T3, 3);
+    let mut viewer = Viewer::new(Layers::ALL);
+    let at = packets
+        .iter()
+        .position(|packet| packet.number() == packets[0].number() + 300);
+    viewer.receive_all(&packets[..at.unwrap()]);
+    let frame = viewer.stream.read_again(&packets[0].descriptor).unwrap();
+    let structure = viewer.stream.structure().unwrap();
+    let again = Arrival {
+        frame: &frame,
+        timestamp: packets[0].timestamp,
+        marker: false,
+        is_late: true,
+    };
+    let now = viewer.began + Duration::from_secs(20);
+    assert!(!viewer.selection.select(structure, again, Layers::ALL, now).forwards);
+    for (frame, decision) in viewer.receive_all(&packets[at.unwrap()..]) {
+        assert!(decision.forwards && decision.number == frame.number, "{frame:?}");
+    }
+}
+
 /// What came late was forwarded in the hope for another one. If that is lost, all that depends on either ends.
 #[test]
 fn hopes_are_handed_on() {

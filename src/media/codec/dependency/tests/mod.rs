@@ -7,6 +7,7 @@ mod writing;
 
 use std::time::{Duration, Instant};
 
+use super::super::mark::Layers;
 use super::*;
 use crate::media::virtual_time;
 
@@ -128,6 +129,7 @@ impl Viewer {
             frame: &frame,
             timestamp: packet.timestamp,
             marker: packet.marker,
+            is_late: false,
         };
         let structure = self.stream.structure().unwrap();
         (frame, self.selection.select(structure, arrival, self.wanted, now))

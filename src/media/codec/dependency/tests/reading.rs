@@ -214,6 +214,51 @@ fn a_structure_larger_than_encoders_make_one_is_malformed() {
     }
 }
 
+/// Late frames of before the structure cannot be read by it; frames that have its number again after all numbers were used can.
+#[test]
+fn what_came_before_the_structure_is_not_read_by_it() {
+    let packets = packets(AV1_L1T3);
+    let with_number = |number: u16| {
+        let mut descriptor = packets[1].descriptor.clone();
+        descriptor[1..3].copy_from_slice(&number.to_be_bytes());
+        descriptor
+    };
+    let mut stream = Stream::default();
+    let first = stream.read(&packets[0].descriptor).unwrap().number;
+    let before = with_number(first.wrapping_sub(3));
+    assert_eq!(stream.read(&before), Err(Unreadable::UnknownStructure));
+    assert_eq!(stream.read_again(&before), Err(Unreadable::UnknownStructure));
+    for step in 1..=u16::MAX {
+        let descriptor = with_number(first.wrapping_add(step));
+        let frame = stream.read(&descriptor);
+        assert!(frame.is_ok() && stream.read_again(&descriptor) == frame, "{step}");
+    }
+}
+
+/// What was read before a structure that cannot be read is not taken for something without a descriptor when it is read again.
+#[test]
+fn a_structure_that_cannot_be_read_changes_nothing_of_what_came_before() {
+    let packets = packets(AV1_L1T3);
+    let mut stream = Stream::default();
+    for packet in &packets[..20] {
+        stream.read(&packet.descriptor).unwrap();
+    }
+    let number = packets[19].number();
+    let [high, low] = (number + 1).to_be_bytes();
+    assert_eq!(stream.read(&[0xc0, high, low, 0x80, 1]), Err(Unreadable::Malformed));
+    for packet in &packets[..19] {
+        assert_eq!(stream.read_again(&packet.descriptor), Err(Unreadable::UnknownStructure));
+    }
+    let mut after = packets[1].descriptor.clone();
+    after[1..3].copy_from_slice(&(number + 2).to_be_bytes());
+    assert_eq!(stream.read(&after), Err(Unreadable::Malformed));
+    let mut mended = packets[0].descriptor.clone();
+    mended[1..3].copy_from_slice(&(number + 3).to_be_bytes());
+    assert!(stream.read(&mended).is_ok());
+    stream.end();
+    assert_eq!(stream.read(&after), Err(Unreadable::UnknownStructure));
+}
+
 #[test]
 fn a_result_stays_small() {
     assert!(size_of::<Frame>() <= 64, "{}", size_of::<Frame>());

@@ -15,6 +15,9 @@ const DOWN: u8 = 9;
 pub const BYTES: [usize; 3] = [150, 400, 1_000];
 pub const MILLIS: Duration = Duration::from_millis(1);
 
+/// Changes a descriptor.
+type Spoil = Box<dyn FnMut(&mut Vec<u8>)>;
+
 /// A stream that was recorded. It begins again with its key frame when it ends, and when it is asked for one.
 pub struct Recording {
     lines: Vec<(bool, u32, Vec<u8>)>,
@@ -28,7 +31,7 @@ pub struct Recording {
     sequence: u64,
     pub bytes: [usize; 3],
     /// Changes what is sent.
-    pub spoils: Option<Box<dyn FnMut(&mut Vec<u8>)>>,
+    pub spoils: Option<Spoil>,
 }
 
 impl Recording {
@@ -268,6 +271,8 @@ impl Scene {
         };
         up.remote_ssrcs = (0..recordings.len()).map(announced).collect();
         up.extensions.push((UP, Extension::DependencyDescriptor));
+        // What is missing stays away, and nobody but its viewers notices.
+        up.codecs[0].feedback.nack = false;
         let mut publisher = Client::new(1, None, vec![up], &identity, &own);
         publisher.connect(now, &mut worker);
         let viewers = (2..).zip(describes).map(|(number, describes)| {
