@@ -8,8 +8,9 @@ const LOSSY_FROM: u8 = 8;
 const LOSSY_DOWN_TO: u8 = 3;
 /// Time for which they are still held back after that. Each change lets pictures run faster or slower for a moment.
 const STAYS_FOR: Duration = Duration::from_secs(20);
-/// Time until a packet is missed: most are missed by the next picture.
-const NOTICE: Duration = Duration::from_millis(50);
+/// Time until a packet is asked for: the last one of a picture is missed by the next picture, 50 ms later at twenty a second, and
+/// browsers ask in rounds of 20 ms.
+const NOTICE: Duration = Duration::from_millis(80);
 /// Bounds of the time. People who talk with one another notice half a second.
 const LEAST: Duration = Duration::from_millis(80);
 const MOST: Duration = Duration::from_millis(500);
@@ -91,7 +92,7 @@ mod tests {
 
     #[test]
     fn pictures_are_held_back_for_some_round_trips_where_packets_are_lost() {
-        for (round_trip, least) in [(1, 80), (20, 100), (150, 420), (900, 500)] {
+        for (round_trip, least) in [(1, 80), (20, 130), (150, 450), (900, 500)] {
             let mut playout = Playout::default();
             (0..20).for_each(|step| playout.update(epoch() + ms(200 * step), 26, ms(round_trip)));
             assert_eq!(delays(&playout), Some((least, 10_000)));
@@ -105,7 +106,7 @@ mod tests {
             playout.update(epoch() + ms(200 * step), 26, ms(150));
             delays(&playout).unwrap().0
         });
-        let expected = [80, 80, 160, 160, 240, 240, 320, 320, 400, 400, 420, 420];
+        let expected = [80, 80, 160, 160, 240, 240, 320, 320, 400, 400, 450, 450];
         assert_eq!(steps.collect::<Vec<_>>(), expected);
     }
 
@@ -118,7 +119,7 @@ mod tests {
         playout.update(epoch(), 8, ms(20));
         playout.update(epoch() + ms(15_000), 3, ms(20));
         playout.update(epoch() + ms(34_000), 0, ms(20));
-        assert_eq!(delays(&playout), Some((100, 10_000)));
+        assert_eq!(delays(&playout), Some((130, 10_000)));
         playout.update(epoch() + ms(35_000), 0, ms(20));
         assert_eq!(
             delays(&playout),
@@ -130,7 +131,7 @@ mod tests {
     #[test]
     fn a_round_trip_that_changes_a_little_changes_nothing() {
         let mut playout = Playout::default();
-        for (second, (round_trip, least)) in (0..).zip([(20, 100), (28, 100), (20, 100), (60, 200), (20, 200)]) {
+        for (second, (round_trip, least)) in (0..).zip([(20, 130), (28, 130), (20, 130), (60, 230), (20, 230)]) {
             for step in 0..5 {
                 playout.update(epoch() + ms(1_000 * second + 200 * step), 26, ms(round_trip));
             }

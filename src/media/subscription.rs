@@ -67,6 +67,8 @@ pub struct Subscription {
     behind: Waiting,
     /// Time at which it began with pictures that had come before, or had all of them, until it asks for a key frame.
     replayed: Option<Instant>,
+    /// Whether it waited for a key frame when it was last looked at.
+    pub(crate) waits: bool,
     filter: Filter,
     /// The frames that it has of streams with dependency descriptors, since there was one.
     selection: Option<Box<Selection>>,
@@ -127,6 +129,7 @@ impl Subscription {
             rewriter: Rewriter::new(clock_rate, (stream.ssrc >> 3) as u16),
             behind: Waiting::default(),
             replayed: None,
+            waits: false,
             filter: Filter::default(),
             selection: None,
             sets: None,

@@ -79,12 +79,14 @@ impl Worker {
             .transports
             .get(transport)
             .is_some_and(|transport| transport.secure.is_some());
-        if track.kind == Kind::Video && ready && subscription.waits_for_key_frame(track) {
+        let waits = track.kind == Kind::Video && ready && subscription.waits_for_key_frame(track);
+        let has_waited = std::mem::replace(&mut subscription.waits, waits);
+        if waits {
             let is_new = urgency == Urgency::AtOnce || subscription.target != before;
             let has_begun = is_new && self.replay(now, key, subscriber);
             let (track, subscription) = (&mut self.tracks[key], &self.subscriptions[subscriber]);
             let requests = &mut track.layers[subscription.target.map_or(0, usize::from)].requests;
-            if is_new && !has_begun {
+            if (is_new || !has_waited) && !has_begun {
                 requests.want(now);
             } else if active.is_some() && !has_begun {
                 requests.still_wanted(now);

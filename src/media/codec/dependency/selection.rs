@@ -27,10 +27,6 @@ pub struct Decision {
     pub forwards: bool,
     /// The marker bit of the subscriber's copy: true for the last packet of the highest spatial layer that it gets of the picture.
     pub ends_picture: bool,
-    /// Whether what is wanted can be begun with a key frame alone. It stays true until that comes, so ask at a pace.
-    pub needs_key_frame: bool,
-    /// The layers up to which the subscriber gets frames now; `None` while it gets none.
-    pub sent: Option<Layers>,
     /// The frame's number in the copy.
     pub number: u16,
     /// Targets (bits) that the copy's descriptor must say are active. `None` if it can say what it says.
@@ -89,7 +85,13 @@ impl Selection {
             }
             Place::TooOld => Fate::LeftOut,
         };
-        self.decision(structure, arrival, fate, wanted)
+        self.decision(structure, arrival, fate)
+    }
+
+    /// The layers up to which the subscriber gets frames now; `None` while it gets none.
+    #[cfg(test)]
+    pub(super) fn sent(&self, structure: &Structure) -> Option<Layers> {
+        self.target.map(|target| structure.layers(target))
     }
 
     /// Takes up a stream with the next packet: all that it depends on, and all targets, begin there.
@@ -103,7 +105,7 @@ impl Selection {
         };
     }
 
-    /// Whether what is wanted can be begun with a key frame alone. `structure` is that of the stream that was taken up.
+    /// Whether what is wanted can be begun with a key frame alone. It stays true until that comes, so ask at a pace. `structure` is that of the stream that was taken up.
     pub fn needs_key_frame(&self, structure: &Structure, wanted: Layers) -> bool {
         let Some(best) = structure.best(self.active, wanted) else {
             return false;
@@ -271,7 +273,7 @@ impl Selection {
         }
     }
 
-    fn decision(&self, structure: &Structure, arrival: Arrival<'_>, fate: Fate, wanted: Layers) -> Decision {
+    fn decision(&self, structure: &Structure, arrival: Arrival<'_>, fate: Fate) -> Decision {
         let frame = arrival.frame;
         let (forwards, ends_picture, active) = match fate {
             Fate::Forwarded { target, active } => {
@@ -283,8 +285,6 @@ impl Selection {
         Decision {
             forwards,
             ends_picture,
-            needs_key_frame: self.needs_key_frame(structure, wanted),
-            sent: self.target.map(|target| structure.layers(target)),
             number: frame.number.wrapping_add(self.offset),
             active,
         }

@@ -166,7 +166,9 @@ fn a_broken_chain_is_mended_by_a_key_frame_and_few_are_asked_for() {
             .is_some_and(|descriptor| descriptor.get(3).is_some_and(|flags| flags & 0x80 != 0))
     };
     let (&again, _) = watcher.got.iter().rfind(|(_, got)| key(got)).unwrap();
-    assert!(watcher.got[&again].at > broken);
+    // A frame may come for 600 ms. Then the key frame is asked for at once, though another was asked for not long ago.
+    let after = watcher.got[&again].at.saturating_duration_since(broken);
+    assert!((1..1_200).contains(&after.as_millis()), "{after:?}");
     watcher.got = watcher.got.split_off(&again);
     assert!(watcher.shown().len() > 30);
 }

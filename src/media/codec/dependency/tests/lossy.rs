@@ -234,7 +234,7 @@ impl Run {
         }
     }
 
-    fn check(&mut self, structure: &Structure, packet: &Packet, frame: &Frame, decision: Decision) {
+    fn check(&mut self, structure: &Structure, packet: &Packet, frame: &Frame, decision: Outcome) {
         if self.came.contains_key(&frame.number) {
             // What was forwarded in hope may have been given up since.
             assert!(!decision.forwards || self.forwarded.contains(&frame.number));

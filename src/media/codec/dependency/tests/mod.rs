@@ -5,6 +5,7 @@ mod reading;
 mod selecting;
 mod writing;
 
+use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
 use super::super::mark::Layers;
@@ -101,6 +102,17 @@ fn made(template: u32, number: u16, active: u32, dependencies: &[u16], chains: [
     bytes[..len].to_vec()
 }
 
+/// What becomes of a packet, and of its subscriber.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Outcome {
+    forwards: bool,
+    ends_picture: bool,
+    number: u16,
+    active: Option<NonZeroU32>,
+    needs_key_frame: bool,
+    sent: Option<Layers>,
+}
+
 /// One stream, and one subscriber of it.
 struct Viewer {
     stream: Stream,
@@ -122,7 +134,7 @@ impl Viewer {
         }
     }
 
-    fn receive(&mut self, packet: &Packet) -> (Frame, Decision) {
+    fn receive(&mut self, packet: &Packet) -> (Frame, Outcome) {
         let frame = self.stream.read(&packet.descriptor).unwrap();
         let now = self.began + Duration::from_secs(1) * packet.timestamp / 90_000 + self.late;
         let arrival = Arrival {
@@ -132,16 +144,25 @@ impl Viewer {
             is_late: false,
         };
         let structure = self.stream.structure().unwrap();
-        (frame, self.selection.select(structure, arrival, self.wanted, now))
+        let decision = self.selection.select(structure, arrival, self.wanted, now);
+        let outcome = Outcome {
+            forwards: decision.forwards,
+            ends_picture: decision.ends_picture,
+            number: decision.number,
+            active: decision.active,
+            needs_key_frame: self.selection.needs_key_frame(structure, self.wanted),
+            sent: self.selection.sent(structure),
+        };
+        (frame, outcome)
     }
 
     /// The distance from the newest frame back to the newest one of these layers.
-    fn back_to(results: &[(Frame, Decision)], layers: Layers) -> u16 {
+    fn back_to(results: &[(Frame, Outcome)], layers: Layers) -> u16 {
         let newest = results.iter().rfind(|(frame, _)| frame.layers == layers).unwrap();
         results.last().unwrap().0.number - newest.0.number
     }
 
-    fn receive_all(&mut self, packets: &[Packet]) -> Vec<(Frame, Decision)> {
+    fn receive_all(&mut self, packets: &[Packet]) -> Vec<(Frame, Outcome)> {
         packets.iter().map(|packet| self.receive(packet)).collect()
     }
 }

@@ -12,7 +12,7 @@ fn picture(packets: &[Packet], at: usize) -> usize {
 }
 
 /// What a decoder gets, by the numbers of frames: it must never be given one whose dependency it was not.
-fn assert_decodable(results: &[(Frame, Decision)]) {
+fn assert_decodable(results: &[(Frame, Outcome)]) {
     let mut has = std::collections::BTreeSet::new();
     for (frame, decision) in results.iter().filter(|(_, decision)| decision.forwards) {
         for distance in frame.dependencies() {
@@ -24,8 +24,8 @@ fn assert_decodable(results: &[(Frame, Decision)]) {
 }
 
 /// What was forwarded of each picture, except of those at which more layers began than before.
-fn pictures(packets: &[Packet], results: &[(Frame, Decision)]) -> Vec<Vec<(Frame, Decision)>> {
-    let mut pictures: Vec<(u32, Vec<(Frame, Decision)>)> = Vec::new();
+fn pictures(packets: &[Packet], results: &[(Frame, Outcome)]) -> Vec<Vec<(Frame, Outcome)>> {
+    let mut pictures: Vec<(u32, Vec<(Frame, Outcome)>)> = Vec::new();
     for (packet, result) in packets.iter().zip(results) {
         match pictures.last_mut() {
             Some((timestamp, picture)) if *timestamp == packet.timestamp => picture.push(*result),
