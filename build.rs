@@ -17,5 +17,6 @@ fn main() {
             .duration_since(UNIX_EPOCH)
             .map_or(0, |since| since.as_secs())
     };
-    println!("cargo::rustc-env=PATCHBAY_BUILT_AT={}", given.unwrap_or_else(now));
+    // Cargo also gives this to the program that it runs, which takes what begins with its own name for a setting.
+    println!("cargo::rustc-env=BUILT_AT_UNIX_S={}", given.unwrap_or_else(now));
 }

@@ -48,7 +48,7 @@ impl Facts {
                 .filter_map(|folder| Some((folder.to_owned(), free_bytes(folder)?)))
                 .collect(),
             now,
-            built: SystemTime::UNIX_EPOCH + Duration::from_secs(env!("PATCHBAY_BUILT_AT").parse().unwrap_or_default()),
+            built: SystemTime::UNIX_EPOCH + Duration::from_secs(env!("BUILT_AT_UNIX_S").parse().unwrap_or_default()),
             database_ahead_s: 0.0,
         }
     }
