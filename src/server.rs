@@ -224,6 +224,7 @@ impl Server {
             door: Door::new(config.http.max_connections, share),
             stop: self.stop.clone(),
             connections: self.tasks.clone(),
+            sockets_over_http_2: config.http.websockets_over_http2,
         };
         for socket in sockets {
             self.tasks.spawn(socket.serve(front.clone()));

@@ -98,6 +98,8 @@ pub struct Http {
     pub frame_ancestors: Vec<String>,
     pub max_connections: usize,
     pub header_timeout_s: u64,
+    /// Whether WebSockets may come over HTTP/2 (RFC 8441).
+    pub websockets_over_http2: bool,
     pub(crate) trusted_proxies: Vec<IpAddr>,
     pub(crate) least_kbps: u32,
 }
@@ -245,6 +247,7 @@ impl Default for Http {
             frame_ancestors: vec!["'self'".to_owned()],
             max_connections: 4_096,
             header_timeout_s: 15,
+            websockets_over_http2: false,
             trusted_proxies: vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()],
             least_kbps: 64,
         }

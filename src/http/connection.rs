@@ -1,5 +1,5 @@
 //! One connection of the front door: TLS, then HTTP/2 where the client chose it there, otherwise HTTP/1.1. WebSockets leave
-//! HTTP/1.1 by upgrade; over HTTP/2 each is a stream of its own (RFC 8441), beside requests of the same page.
+//! HTTP/1.1 by upgrade; over HTTP/2, where that is allowed, each is a stream of its own (RFC 8441), beside requests of the same page.
 //!
 //! A client that connects and sends nothing, sends its headers very slowly, or reads nothing loses its connection
 //! within seconds, so that descriptors are left for others.
@@ -65,6 +65,8 @@ pub struct Front {
     pub door: Door,
     pub stop: CancellationToken,
     pub connections: TaskTracker,
+    /// Whether WebSockets may come over HTTP/2.
+    pub(crate) sockets_over_http_2: bool,
 }
 
 impl Front {
@@ -184,7 +186,7 @@ where
     let service = hyper::service::service_fn(move |request| answering.answer(request));
     let io = TokioIo::new(stream);
     let result = if protocol.is_http_2 {
-        let serving = http_2().serve_connection(io, service);
+        let serving = http_2(&front).serve_connection(io, service);
         tokio::pin!(serving);
         let ended = loop {
             tokio::select! {
@@ -230,17 +232,19 @@ fn http_1(front: &Front) -> http1::Builder {
     builder
 }
 
-fn http_2() -> http2::Builder<TokioExecutor> {
+fn http_2(front: &Front) -> http2::Builder<TokioExecutor> {
     let mut builder = http2::Builder::new(TokioExecutor::new());
     builder
         .timer(TokioTimer::new())
-        .enable_connect_protocol()
         .max_header_list_size(MAX_HEADER_BYTES as u32)
         .max_concurrent_streams(MAX_STREAMS)
         .max_pending_accept_reset_streams(MAX_CANCELLED)
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .max_send_buf_size(MAX_BUFFER_BYTES);
+    if front.sockets_over_http_2 {
+        builder.enable_connect_protocol();
+    }
     builder
 }
 
@@ -318,6 +322,7 @@ mod tests {
             door: Door::new(10, 100),
             stop: CancellationToken::new(),
             connections: TaskTracker::new(),
+            sockets_over_http_2: true,
         }
     }
 

@@ -12,7 +12,7 @@ use crate::support::server::Server;
 const SILENCE: Duration = Duration::from_secs(6);
 
 /// The time that a silent connection has is shorter than that.
-const CONFIGURATION: &str = "[http]\nheader_timeout_s = 3\n";
+const CONFIGURATION: &str = "[http]\nheader_timeout_s = 3\nwebsockets_over_http2 = true\n";
 
 /// The protocols by which a page's files came.
 const PROTOCOLS: &str =

@@ -25,6 +25,7 @@ const SOCKETS: [&str; 4] = ["/call", "/direct", "/groupcall", "/ws"];
 async fn over_tls(adjust: impl FnOnce(&mut Config)) -> Running {
     start(|config| {
         config.listeners = vec![listener("127.0.0.1:0", true)];
+        config.http.websockets_over_http2 = true;
         adjust(config);
     })
     .await
@@ -146,6 +147,15 @@ async fn pages_and_sockets_come_by_one_connection() {
     let (status, ..) = connection.socket("/wapi/services/x/wsevents?token=x").await;
     assert_eq!(status, 401, "a participant without a session");
     assert_eq!(connection.status("/call").await, 426, "not for a WebSocket");
+}
+
+#[tokio::test]
+async fn browsers_are_not_asked_to_open_sockets_over_http_2_by_default() {
+    let running =
+        over_tls(|config| config.http.websockets_over_http2 = Config::default().http.websockets_over_http2).await;
+    let mut connection = Connection::open(&running, &Builder::new()).await;
+    assert_eq!(connection.status("/healthz").await, 200);
+    assert!(!connection.requests.is_extended_connect_protocol_enabled());
 }
 
 #[tokio::test]
