@@ -45,6 +45,7 @@ impl SlowLink {
         link.run_there(&format!("ip addr add {THERE}/24 dev patchbay1"));
         link.run_there("ip link set patchbay1 up");
         run(&format!("tc qdisc add dev patchbay0 root {}", bucket(kbit)));
+        link.until_up();
         Some(link)
     }
 
@@ -75,6 +76,21 @@ impl SlowLink {
     /// The viewer's address.
     pub fn address() -> &'static str {
         THERE
+    }
+
+    /// Waits until the viewer's end carries packets. That may take a second after a link was made not long ago, and before it a driver
+    /// does not count its address as its own, and answers with a sentence.
+    fn until_up(&self) {
+        for _ in 0..50 {
+            let mut command = self.command("ip");
+            command.args(["-o", "link", "show", "patchbay1"]);
+            let output = command.output().expect("ip runs");
+            if String::from_utf8_lossy(&output.stdout).contains("state UP") {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+        panic!("the viewer's link does not come up");
     }
 
     fn run_there(&self, line: &str) {
