@@ -180,7 +180,6 @@ async fn a_narrow_link_gets_fewer_pictures_of_an_av1_stream() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "it takes 40 s, and shows of VP8 what its neighbour shows of AV1"]
 async fn a_narrow_link_gets_fewer_pictures_of_a_vp8_stream() {
     a_narrow_link_gets_fewer_pictures("video/VP8").await;
 }

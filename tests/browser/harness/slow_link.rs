@@ -40,9 +40,12 @@ impl SlowLink {
             "ip link add patchbay0 type veth peer name patchbay1 netns {pid}"
         ));
         run(&format!("ip addr add {HERE}/24 dev patchbay0"));
+        // An address of IPv6 would come a second later, and Chromium breaks off what it loads when an address comes.
+        run("ip link set patchbay0 addrgenmode none");
         run("ip link set patchbay0 up");
         let link = SlowLink { keeper };
         link.run_there(&format!("ip addr add {THERE}/24 dev patchbay1"));
+        link.run_there("ip link set patchbay1 addrgenmode none");
         link.run_there("ip link set patchbay1 up");
         run(&format!("tc qdisc add dev patchbay0 root {}", bucket(kbit)));
         link.until_up();

@@ -18,6 +18,7 @@ use tokio::time::timeout;
 use tokio_rustls::client::TlsStream;
 
 use super::running::{PATIENCE, Running, listener, start};
+use super::uploads::{form, post};
 
 /// The paths of sockets that need no account.
 const SOCKETS: [&str; 4] = ["/call", "/direct", "/groupcall", "/ws"];
@@ -330,17 +331,7 @@ async fn answers_in_one_piece_have_to_be_taken_as_well() {
 
 /// The path of a download of two megabytes.
 async fn uploaded(running: &Running) -> String {
-    let part = reqwest::multipart::Part::bytes(vec![7; 2 * 1024 * 1024]).file_name("film.mp4");
-    let part = part.mime_str("video/mp4").unwrap();
-    let form = reqwest::multipart::Form::new().part("file", part);
-    let answer = running
-        .http
-        .post(running.url("/files"))
-        .multipart(form)
-        .send()
-        .await
-        .unwrap();
-    let answer: serde_json::Value = answer.json().await.unwrap();
+    let (_, answer) = post(running, form(vec![7; 2 * 1024 * 1024], "film.mp4", "video/mp4")).await;
     answer["fileUrl"]
         .as_str()
         .unwrap_or_else(|| panic!("{answer}"))

@@ -17,11 +17,11 @@ fn part(content: impl Into<Vec<u8>>, name: &str, media_type: &str) -> Part {
         .unwrap()
 }
 
-fn form(content: impl Into<Vec<u8>>, name: &str, media_type: &str) -> Form {
+pub fn form(content: impl Into<Vec<u8>>, name: &str, media_type: &str) -> Form {
     Form::new().part("file", part(content, name, media_type))
 }
 
-async fn post(running: &Running, form: Form) -> (u16, Value) {
+pub async fn post(running: &Running, form: Form) -> (u16, Value) {
     let response = running
         .http
         .post(running.url("/files"))
