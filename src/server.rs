@@ -3,6 +3,7 @@
 
 mod inviting;
 mod media_settings;
+mod public_address;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -133,7 +134,8 @@ impl Server {
         let metrics = Metrics::install()?;
 
         let (events, media_events) = mpsc::channel(MEDIA_EVENTS);
-        let settings = media_settings(&config);
+        let mut settings = media_settings(&config);
+        settings.public_addresses = public_address::find(&config).await;
         let (media, media_threads) = MediaEngine::start(&settings, events, monotonic_clock())?;
         let media_addresses = media.addresses().flat_map(|local| local.candidates.clone()).collect();
         let media_watch = media.watch();
@@ -268,6 +270,7 @@ impl Server {
             channels: self.channels.clone(),
             conferences: self.conferences.clone(),
             registrations: http::Registrations::new(desk.clone()),
+            resumptions: http::websocket::Resumptions::default(),
             desk,
         }
     }

@@ -3,7 +3,7 @@
 
 use jiff::tz::TimeZone;
 
-use super::{Config, push as config};
+use super::{Config, Media, push as config};
 use crate::auth::access_token::App;
 use crate::pinning::{Pinning, PinningError};
 use crate::text;
@@ -132,7 +132,38 @@ fn media(config: &Config) -> Result<(), String> {
             "media.announced_addresses: clients cannot send to {address}; give the address by which they reach this machine"
         ));
     }
-    Ok(())
+    public_address(media)
+}
+
+fn public_address(media: &Media) -> Result<(), String> {
+    match media.public_address.as_str() {
+        "off" => return Ok(()),
+        "auto" => {}
+        other => {
+            return Err(format!(
+                "media.public_address is \"{other}\"; it may be \"auto\" or \"off\""
+            ));
+        }
+    }
+    if !media.announced_addresses.is_empty() {
+        let sentence =
+            "media.public_address = \"auto\" finds out what media.announced_addresses says; give one of them";
+        return Err(sentence.to_owned());
+    }
+    let is_address = |server: &&String| {
+        let parts = server.rsplit_once(':');
+        parts.is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0))
+    };
+    match media.stun_servers.iter().find(|server| !is_address(server)) {
+        Some(server) => Err(format!(
+            "media.stun_servers: \"{server}\" is no server; write host:port, as \"stun.example.com:3478\""
+        )),
+        None if media.stun_servers.is_empty() => {
+            Err("media.public_address = \"auto\" needs a server in media.stun_servers".to_owned())
+        }
+        None if media.stun_servers.len() > 8 => Err("media.stun_servers: at most 8 servers are asked".to_owned()),
+        None => Ok(()),
+    }
 }
 
 fn channels(config: &Config) -> Result<(), String> {

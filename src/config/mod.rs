@@ -117,6 +117,10 @@ pub struct Media {
     pub pin_workers: String,
     pub room_subscriptions_per_worker: usize,
     pub announced_addresses: Vec<IpAddr>,
+    /// `off`, or `auto`: STUN servers are asked for it at start, and it is announced beside the addresses of this machine.
+    pub public_address: String,
+    /// Where STUN servers listen, as `host:port`.
+    pub stun_servers: Vec<String>,
     pub(crate) max_publish_kbps: u32,
 }
 
@@ -263,6 +267,11 @@ impl Default for Media {
             pin_workers: "off".to_owned(),
             room_subscriptions_per_worker: 200,
             announced_addresses: Vec::new(),
+            public_address: "off".to_owned(),
+            stun_servers: vec![
+                "stun.cloudflare.com:3478".to_owned(),
+                "stun.l.google.com:19302".to_owned(),
+            ],
             max_publish_kbps: 3_000,
         }
     }

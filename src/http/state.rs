@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use axum::extract::ws::WebSocket;
+
 use super::conferences::{Participants, Registrations};
 use super::desk::Desk;
+use super::websocket::Resumptions;
 use crate::accounts::Accounts;
 use crate::auth::access_token::App;
 use crate::channels::Channels;
@@ -29,4 +32,6 @@ pub struct AppState {
     pub conferences: Conferences,
     pub(crate) registrations: Registrations,
     pub(crate) participants: Participants,
+    /// WebSockets' conversations that may go on over another socket.
+    pub resumptions: Resumptions<WebSocket>,
 }

@@ -1,12 +1,18 @@
 //! The addresses at which clients can reach the media sockets.
 
+use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// The addresses that the operator announces. Without those, the bound addresses, where a wildcard becomes all addresses
-/// of the machine (loopback only where there is nothing else). Empty where nothing is found.
-pub(crate) fn candidates(announced: &[IpAddr], bound: impl Iterator<Item = IpAddr>, port: u16) -> Vec<SocketAddr> {
+/// The addresses that the operator announces. Without those, the public ones, and the bound addresses, where a wildcard becomes all
+/// addresses of the machine (loopback only where there is nothing else). Empty where nothing is found.
+pub(crate) fn candidates(
+    (announced, public): (&[IpAddr], &[IpAddr]),
+    bound: impl Iterator<Item = IpAddr>,
+    port: u16,
+) -> Vec<SocketAddr> {
     let mut found: Vec<IpAddr> = announced.to_vec();
     if found.is_empty() {
+        found.extend(public);
         for ip in bound {
             match ip.is_unspecified() {
                 false => found.push(ip),
@@ -16,7 +22,8 @@ pub(crate) fn candidates(announced: &[IpAddr], bound: impl Iterator<Item = IpAdd
     }
     // IPv4 comes first: where both work, fewer networks break it.
     found.sort_by_key(|ip| ip.is_ipv6());
-    found.dedup();
+    let mut seen = HashSet::new();
+    found.retain(|ip| seen.insert(*ip));
     found.into_iter().map(|ip| SocketAddr::new(ip, port)).collect()
 }
 
@@ -38,5 +45,37 @@ fn machine_addresses(ipv4: bool) -> Vec<IpAddr> {
             vec![Ipv6Addr::LOCALHOST.into()]
         }
         (true, false) => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(announced: &[&str], public: &[&str], bound: &[&str]) -> Vec<String> {
+        let parse = |texts: &[&str]| -> Vec<IpAddr> { texts.iter().map(|text| text.parse().unwrap()).collect() };
+        let bound = parse(bound).into_iter();
+        let found = candidates((&parse(announced), &parse(public)), bound, 8_800);
+        found.iter().map(SocketAddr::to_string).collect()
+    }
+
+    #[test]
+    fn what_the_operator_announces_counts_alone() {
+        let found = found(&["2001:db8::1", "203.0.113.7"], &["198.51.100.1"], &["10.0.0.1"]);
+        assert_eq!(found, ["203.0.113.7:8800", "[2001:db8::1]:8800"]);
+    }
+
+    #[test]
+    fn a_public_address_comes_before_those_of_the_machine_and_once() {
+        assert_eq!(
+            found(&[], &["203.0.113.7"], &["10.0.0.1"]),
+            ["203.0.113.7:8800", "10.0.0.1:8800"]
+        );
+        let found = found(
+            &[],
+            &["203.0.113.7", "2001:db8::1"],
+            &["10.0.0.1", "203.0.113.7", "2001:db8::1"],
+        );
+        assert_eq!(found, ["203.0.113.7:8800", "10.0.0.1:8800", "[2001:db8::1]:8800"]);
     }
 }

@@ -27,6 +27,8 @@ pub struct MediaSettings {
     pub pinning: Pinning,
     /// Addresses announced in answers instead of those found on this machine. Empty: the found ones are announced.
     pub announced_addresses: Vec<IpAddr>,
+    /// Addresses announced beside those found on this machine: under these a NAT forwards to it.
+    pub public_addresses: Vec<IpAddr>,
     /// The limit announced to a publisher without transport-wide feedback.
     pub max_publish_bps: u64,
 }

@@ -108,6 +108,8 @@ impl Close {
         "your time in this room is over, as your access token says: ask for a new one",
     );
 
+    /// One of the codes for private use: the client comes again as if for the first time.
+    pub(crate) const NOT_RESUMED: Close = Close::new(4412, "what you have missed is not kept any more: join again");
     pub(crate) const REMOVED: Close = Close::new(4411, "a host has ended your stay in this room");
     /// One of the codes for private use, like the next one: another password would be of no use.
     pub(crate) const LOCKED: Close = Close::new(4423, "the meeting is locked: a host has to let you in");

@@ -123,7 +123,7 @@ export class CallClient extends EventTarget {
       onMessage: (frame) => this.#receive(frame),
       onLost: ({ code }) => this.#lost(code),
       probe: () => ({ id: 'heart' }),
-    });
+    }, { mayResume: true, silenceMs: 10_000 });
   }
 
   start() {

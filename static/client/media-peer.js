@@ -12,6 +12,8 @@ import { outgoing } from './wire.js';
 const DISCONNECTED_GRACE_MS = 4000;
 /** The time from offer to `connected`. A server under load answers late, one that lost the offer never does. */
 const CONNECT_TIMEOUT_MS = 12_000;
+/** Time in which something comes through every connection: media, reports, or answers to the browser's own checks. */
+const PATH_CHECK_MS = 3000;
 const PAUSES_MS = [300, 1000, 2000, 4000, 8000];
 
 export class MediaPeer {
@@ -118,6 +120,18 @@ export class MediaPeer {
     else await this.start();
   }
 
+  /** The network may have changed: a connection through which nothing comes any more is made again at once. */
+  async checkPath() {
+    const { pc } = this;
+    if (!pc || !this.#answered) return;
+    if (pc.connectionState === 'connected') {
+      const before = await received(pc);
+      await new Promise((resolve) => setTimeout(resolve, PATH_CHECK_MS));
+      if (pc !== this.pc || (await received(pc)) !== before) return;
+    }
+    if (pc === this.pc) await this.start();
+  }
+
   async acceptAnswer(sdp) {
     this.#offersOut = Math.max(0, this.#offersOut - 1);
     const pc = this.pc;
@@ -196,4 +210,13 @@ export class MediaPeer {
     pc.onicecandidate = pc.onconnectionstatechange = pc.ontrack = null;
     pc.close();
   }
+}
+
+/** How much has come through a connection: bytes of media, and answers to checks. */
+async function received(pc) {
+  let sum = 0;
+  for (const report of (await pc.getStats()).values()) {
+    if (report.type === 'candidate-pair') sum += (report.bytesReceived ?? 0) + (report.responsesReceived ?? 0);
+  }
+  return sum;
 }

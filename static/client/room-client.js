@@ -17,6 +17,8 @@
  *
  * Events (`detail` in braces):
  * - `state` {state, retryInMs?, attempt?, code?}: see RoomState
+ * - `cut` {isCut}: there is no connection to the server at the moment, while the stay in the room and media go on; or there is one
+ *   again. What is sent meanwhile waits, and nothing is missed
  * - `refused` {reason}: `userNotFound`, `permissionDenied` (wrong or missing password), `roomNotFound`,
  *   `roomFull`, `tokenMissing`, `tokenRefused`, `nameTaken` (by somebody with a token), `stayOver` (the access token has expired), `removed` (by a host), `locked` (by a host), `hostAbsent` (the room waits for its host), `tooManyGuesses` (wait a minute), or `replaced` (the same user joined from elsewhere); the client has stopped, `join` may be called again
  * - `participantjoined`, `participantleft` {participant, initial}: initial is true for those already there
@@ -60,6 +62,8 @@ const CLOSE_REASONS = {
 };
 /** After a refusal the server closes the socket; the client waits this long for it. */
 const REFUSAL_CLOSE_MS = 1000;
+/** A server that says nothing for so long is asked whether it is there. */
+const SILENCE_MS = 10_000;
 /** Somebody about whom hosts have decided nothing. @type {OwnState} */
 const GUEST = { isHost: false, muted: { audio: false, video: false } };
 /** A longer message would be refused as a whole; longer text is for a file. */
@@ -86,6 +90,8 @@ export class RoomClient extends EventTarget {
   #features = [];
   #wants = null;
   #sentWants = '';
+  /** Texts and files that could not be sent before the stay ended; they are sent after the next entry. */
+  #unsent = [];
   #textSpelling = null;
   #refusal = null;
   #handlers = {
@@ -122,8 +128,10 @@ export class RoomClient extends EventTarget {
       onOpen: () => this.#enter(),
       onMessage: (frame) => this.#receive(frame),
       onLost: (why) => this.#lost(why),
+      onCut: (isCut) => this.#cut(isCut),
+      onUnsent: (messages) => this.#unsent.push(...messages.filter(isForPeople)),
       probe: outgoing.heart,
-    });
+    }, { mayResume: true, silenceMs: SILENCE_MS });
   }
 
   get userId() {
@@ -236,6 +244,7 @@ export class RoomClient extends EventTarget {
     this.#publish();
     // If hosts have decided something, the next message says so. Nothing has changed by coming back.
     this.#setOwn(GUEST, GUEST);
+    for (const message of this.#unsent.splice(0)) this.#socket.send(message);
   }
 
   #onArrived({ participant }) {
@@ -381,6 +390,13 @@ export class RoomClient extends EventTarget {
     if (state === 'disconnected' || state === 'failed') this.#socket.check();
   }
 
+  /** The connection to the server is lost while the stay goes on, or it is there again, perhaps over another network. */
+  #cut(isCut) {
+    this.#emit('cut', { isCut });
+    if (isCut || this.state !== 'joined') return;
+    for (const peer of [this.publisher, ...this.participants.values()]) peer?.checkPath();
+  }
+
   #lost({ code, retryInMs, attempt }) {
     const reason = CLOSE_REASONS[code] ?? (this.#refusal && code === CLOSE_FULL ? 'roomFull' : this.#refusal);
     if (reason) {
@@ -393,6 +409,7 @@ export class RoomClient extends EventTarget {
   }
 
   #stop() {
+    this.#unsent = [];
     this.#socket.close();
     this.publisher?.close();
     this.publisher = null;
@@ -407,6 +424,11 @@ export class RoomClient extends EventTarget {
   #emit(type, detail) {
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }
+}
+
+/** Whether a message is for people, who would miss it. */
+function isForPeople(message) {
+  return [outgoing.text('').type, outgoing.file({}).type].includes(message.type);
 }
 
 function defaultUrl() {

@@ -69,6 +69,7 @@ export const quality = {
   'connection.connecting': 'Connecting …',
   'connection.unreachable': 'The server can not be reached. Trying again …',
   'connection.lost': 'Connection lost. Reconnecting …',
+  'connection.interrupted': 'The server can not be reached at the moment. The call goes on; messages wait …',
   'connection.restarting': 'The server is restarting. You will be back in a moment …',
   'connection.media': 'Others can not see or hear you at the moment. Reconnecting …',
   'connection.retry': 'Try now',

@@ -69,6 +69,7 @@ export const quality = {
   'connection.connecting': '正在连接……',
   'connection.unreachable': '无法连接服务器，正在重试……',
   'connection.lost': '连接已断开，正在重新连接……',
+  'connection.interrupted': '暂时无法连接服务器，通话继续进行，消息稍后发送……',
   'connection.restarting': '服务器正在重启，请稍候……',
   'connection.media': '其他人暂时看不到、听不到您，正在重新连接……',
   'connection.retry': '立即重试',

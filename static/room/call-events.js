@@ -8,6 +8,8 @@ import { connectionStatus } from './stage.js';
 const RETURN_MS = 4000;
 /** A connection that is made faster than this needs no notice. */
 const QUICK_MS = 800;
+/** A connection to the server that is back within this time needs none either, because the call goes on. */
+const CUT_MS = 3000;
 /** The close codes with which the server says that it stops or starts again. */
 const CLOSE_RESTARTING = [1001, 1012];
 /** After this many attempts it no longer counts as a restart. */
@@ -18,6 +20,7 @@ export class CallEvents {
   #call;
   #leaving = new Map();
   #connectingTimer = 0;
+  #cutTimer = 0;
   #wasJoined = false;
   #isRestarting = false;
   /** The problem that keeps media from being connected. */
@@ -28,6 +31,7 @@ export class CallEvents {
     this.#call = call;
     const on = (type, handler) => call.client.addEventListener(type, ({ detail }) => handler(detail));
     on('state', (detail) => this.#state(detail));
+    on('cut', ({ isCut }) => this.#cut(isCut));
     on('refused', ({ reason }) => call.ended(reason));
     on('participantjoined', (detail) => this.#joined(detail));
     on('participantleft', (detail) => this.#left(detail));
@@ -45,6 +49,7 @@ export class CallEvents {
   #state({ state, attempt, code }) {
     const { notices, client } = this.#call;
     clearTimeout(this.#connectingTimer);
+    this.#cut(false);
     this.#problem = null;
     if (state === 'joined') {
       notices.clear('connection');
@@ -64,6 +69,15 @@ export class CallEvents {
       if (state === 'left') this.#call.ended('left');
     }
     this.#call.populationChanged();
+  }
+
+  /** The connection to the server is lost, while the call goes on; or it is there again. */
+  #cut(isCut) {
+    const { notices, client } = this.#call;
+    clearTimeout(this.#cutTimer);
+    const notice = { key: 'connection.interrupted', busy: true, actionKey: 'connection.retry', onAction: () => client.retryNow() };
+    if (isCut) this.#cutTimer = setTimeout(() => notices.set('interruption', notice), CUT_MS);
+    else notices.clear('interruption');
   }
 
   #joined({ participant, initial }) {

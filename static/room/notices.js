@@ -6,7 +6,7 @@ import { byId, h } from '../common/dom.js';
 import { say } from '../common/i18n.js';
 
 /** From most to least urgent: the banner shows the first one that is set. */
-const SLOTS = ['connection', 'playback', 'host', 'devices', 'network', 'sharing'];
+const SLOTS = ['connection', 'interruption', 'playback', 'host', 'devices', 'network', 'sharing'];
 const TOAST_MS = 5000;
 /** More at once would cover the picture. */
 const MAX_TOASTS = 3;

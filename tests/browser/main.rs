@@ -38,6 +38,7 @@ mod quality;
 mod reach;
 #[path = "../it/clients/relay.rs"]
 mod relay;
+mod resume;
 mod robot;
 mod room;
 mod scalable;

@@ -49,6 +49,12 @@ impl Server {
         format!("https://localhost:{}{path}", self.tls_port)
     }
 
+    /// The port of the listener with TLS.
+    #[allow(dead_code, reason = "each binary uses its own part of the common support")]
+    pub fn tls_port(&self) -> u16 {
+        self.tls_port
+    }
+
     /// An address of the listener without TLS, for programs.
     pub fn plain(&self, scheme: &str, path: &str) -> String {
         format!("{scheme}://127.0.0.1:{}{path}", self.plain_port)

@@ -105,6 +105,14 @@ const GAUGES: &[(&str, &str)] = &[
 ];
 
 const COUNTERS: &[(&str, &str)] = &[
+    (
+        "patchbay_sockets_cut_total",
+        "WebSockets that were cut while their client may come with another one.",
+    ),
+    (
+        "patchbay_sockets_resumed_total",
+        "Clients that went on over another WebSocket, and missed nothing.",
+    ),
     ("patchbay_channel_calls_total", "Calls that were placed over HTTP."),
     (
         "patchbay_channel_silences_total",

@@ -1,11 +1,12 @@
 // Runs the cases of all files of page logic.
 import { cases as pages } from '/page_logic.js';
 import { cases as quality } from '/quality_logic.js';
+import { cases as sockets } from '/socket_logic.js';
 
 /** @returns {Promise<{ran: number, failures: string[]}>} */
 export async function runAll() {
   const failures = [];
-  const cases = [...Object.entries(pages), ...Object.entries(quality)];
+  const cases = [...Object.entries(pages), ...Object.entries(quality), ...Object.entries(sockets)];
   for (const [name, run] of cases) {
     try {
       await run();

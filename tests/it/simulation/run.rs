@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use patchbay::clock::WallClock;
 use patchbay::config::Config;
-use patchbay::http::websocket::converse;
+use patchbay::http::websocket::{Line, converse};
 use patchbay::hub::{self, Capacity, HubEnd, HubHandle};
 use patchbay::media::engine::MediaEngine;
 use patchbay::media::messages::MediaEvent;
@@ -356,7 +356,7 @@ impl Run {
         let conversation = Conversation::new(entrance, session, self.storage.clone(), self.config.clone(), clock);
         let conversation = conversation.with_app(stays::app(), Arc::new(tokio::time::Instant::now));
         self.conversations
-            .push(tokio::spawn(converse(wire, events, conversation)));
+            .push(tokio::spawn(converse(Line::new(wire), events, conversation)));
         person.come(&mut self.at, Socket::new(client));
     }
 

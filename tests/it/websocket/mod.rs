@@ -5,6 +5,8 @@ mod floods;
 mod guesses;
 mod messages;
 mod pace;
+mod resume;
+mod resume_sockets;
 mod sockets;
 mod storms;
 pub mod wire;

@@ -68,8 +68,21 @@ impl Running {
         self.connect_with(Some(("x-forwarded-for", address))).await.unwrap()
     }
 
+    /// Connects with so much more in the address.
+    pub async fn connect_asking(&self, query: &str) -> Client {
+        self.connect_asking_at("/groupcall", query).await
+    }
+
+    pub async fn connect_asking_at(&self, path: &str, query: &str) -> Client {
+        self.connect_to(&format!("{path}?{query}"), None).await.unwrap()
+    }
+
     async fn connect_with(&self, header: Option<(&'static str, &str)>) -> Result<Client, u16> {
-        let address = format!("ws://127.0.0.1:{}/groupcall", self.port);
+        self.connect_to("/groupcall", header).await
+    }
+
+    async fn connect_to(&self, path: &str, header: Option<(&'static str, &str)>) -> Result<Client, u16> {
+        let address = format!("ws://127.0.0.1:{}{path}", self.port);
         let mut request = address.into_client_request().unwrap();
         if let Some((name, value)) = header {
             request.headers_mut().insert(name, value.parse().unwrap());

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use axum::extract::ws::Message;
 use futures_util::{Sink, SinkExt, Stream};
 use patchbay::config::Config;
-use patchbay::http::websocket::converse;
+use patchbay::http::websocket::{Found, Line, Resumptions, converse};
 use patchbay::hub::HubHandle;
 use patchbay::shares::ClientAddress;
 use patchbay::signaling::{Conversation, Entrance};
@@ -51,10 +51,35 @@ pub async fn connect(hub: &HubHandle) -> WireClient {
 
 pub async fn connect_at(entrance: Entrance, hub: &HubHandle) -> WireClient {
     let (wire, client) = wire();
+    serve(Line::new(wire), entrance, hub).await;
+    client
+}
+
+/// A client of `hub` that may come with another socket.
+pub async fn connect_resumable(hub: &HubHandle, resumptions: &Resumptions<Wire>) -> WireClient {
+    let (wire, client) = wire();
+    serve(
+        Line::resumable(wire, resumptions, "/groupcall"),
+        Entrance::Groupcall,
+        hub,
+    )
+    .await;
+    client
+}
+
+/// Another socket of a client that says that it has received so many messages.
+pub fn come_again(resumptions: &Resumptions<Wire>, token: &str, received: u64) -> WireClient {
+    let (wire, client) = wire();
+    if let Some(Found::Conversation(waiting)) = resumptions.find(token, "/groupcall") {
+        tokio::spawn(waiting.hand_over(wire, received));
+    }
+    client
+}
+
+async fn serve(line: Line<Wire>, entrance: Entrance, hub: &HubHandle) {
     let (session, events) = hub.connect(ClientAddress::THIS_MACHINE).await.expect("a place");
     let conversation = Conversation::new(entrance, session, House::default(), Config::default().into(), clock());
-    tokio::spawn(converse(wire, events, conversation));
-    client
+    tokio::spawn(converse(line, events, conversation));
 }
 
 impl WireClient {
