@@ -55,6 +55,7 @@ pub mod speaker;
 pub mod stats;
 pub(crate) mod steering;
 pub mod subscription;
+pub mod tcp;
 pub mod threads;
 pub(crate) mod track;
 pub(crate) mod undecodable;
