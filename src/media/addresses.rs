@@ -20,6 +20,27 @@ pub(crate) fn candidates(announced: &[IpAddr], bound: impl Iterator<Item = IpAdd
     found.into_iter().map(|ip| SocketAddr::new(ip, port)).collect()
 }
 
+/// The addresses at which clients reach these listening sockets for TCP. What the operator announces counts for the sockets of its
+/// family.
+pub(crate) fn tcp_candidates(announced: &[IpAddr], listening: &[SocketAddr]) -> Vec<SocketAddr> {
+    let mut found: Vec<SocketAddr> = Vec::new();
+    for local in listening {
+        let is_alike = |ip: &&IpAddr| ip.is_ipv4() == local.is_ipv4();
+        let of_family: Vec<IpAddr> = announced.iter().filter(is_alike).copied().collect();
+        if announced.is_empty() || !of_family.is_empty() {
+            found.extend(candidates(&of_family, std::iter::once(local.ip()), local.port()));
+        }
+    }
+    found.sort_by_key(SocketAddr::is_ipv6);
+    let mut seen = Vec::new();
+    found.retain(|address| {
+        let is_new = !seen.contains(address);
+        seen.push(*address);
+        is_new
+    });
+    found
+}
+
 fn machine_addresses(ipv4: bool) -> Vec<IpAddr> {
     let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
     let usable = |ip: &IpAddr| match ip {
@@ -38,5 +59,35 @@ fn machine_addresses(ipv4: bool) -> Vec<IpAddr> {
             vec![Ipv6Addr::LOCALHOST.into()]
         }
         (true, false) => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn addresses(texts: &[&str]) -> Vec<SocketAddr> {
+        texts.iter().map(|text| text.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn what_is_announced_has_the_port_of_each_socket_of_its_family() {
+        let announced: Vec<IpAddr> = ["2001:db8::7", "203.0.113.7"].map(|ip| ip.parse().unwrap()).into();
+        let listening = addresses(&["0.0.0.0:8800", "[::]:8800", "0.0.0.0:443", "192.0.2.1:443"]);
+        assert_eq!(
+            tcp_candidates(&announced, &listening),
+            addresses(&["203.0.113.7:8800", "203.0.113.7:443", "[2001:db8::7]:8800"])
+        );
+        assert!(
+            tcp_candidates(&announced[1..], &listening[1..2]).is_empty(),
+            "nothing of its family"
+        );
+    }
+
+    #[test]
+    fn without_that_it_is_the_addresses_of_the_sockets() {
+        let listening = addresses(&["[::1]:443", "127.0.0.1:8800", "127.0.0.1:443"]);
+        let expected = addresses(&["127.0.0.1:8800", "127.0.0.1:443", "[::1]:443"]);
+        assert_eq!(tcp_candidates(&[], &listening), expected);
     }
 }

@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 
 use super::addresses;
 use super::doorbell::Doorbell;
+use super::driver::tcp::{ARRIVALS, TcpConnections};
 use super::driver::{self, Driver, MediaSocket};
 use super::launch::{COMMANDS, Launch, MediaSettings, WorkerPort};
 use super::load::Load;
@@ -96,6 +97,8 @@ impl ThreadLauncher {
                 fingerprint: identity.fingerprint,
                 spare_fingerprint: spare_identity.fingerprint,
                 candidates,
+                tcp_candidates: addresses::tcp_candidates(&settings.announced_addresses, &settings.tcp_listeners),
+                worker: WorkerId(index),
             };
             plans.push(WorkerPlan { sockets, local, cpu });
         }
@@ -131,9 +134,12 @@ impl Launch for ThreadLauncher {
         let doorbell = Arc::new(Doorbell::new(Some(waker)));
         let load = Arc::new(Load::new(Some(Pulse::new(now))));
         let (commands, receiver) = mpsc::channel(COMMANDS);
+        let (tcp, arrivals) = mpsc::channel(ARRIVALS);
+        let registry = poll.registry().try_clone().map_err(MediaStartError::Thread)?;
         let driver = Driver {
             index: worker.0,
             sockets,
+            tcp: TcpConnections::new(arrivals, registry),
             poll,
             commands: receiver,
             events: self.events.clone(),
@@ -157,6 +163,7 @@ impl Launch for ThreadLauncher {
             load: load.clone(),
             local: plan.local.clone(),
             cpu: plan.cpu,
+            tcp: Some(tcp),
         };
         let events = self.events.clone();
         let run = move || run(worker, driver, &load, &events);

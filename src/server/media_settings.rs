@@ -33,6 +33,7 @@ pub(crate) fn media_settings(config: &Config) -> MediaSettings {
         workers,
         pinning,
         announced_addresses,
+        tcp_listeners: Vec::new(),
         max_publish_bps: u64::from(media.max_publish_kbps) * 1_000,
     }
 }

@@ -46,6 +46,7 @@ impl House {
             workers: 2,
             pinning: Pinning::default(),
             announced_addresses: vec![Ipv4Addr::LOCALHOST.into()],
+            tcp_listeners: Vec::new(),
             max_publish_bps: 4_000_000,
         };
         let (events, media_events) = mpsc::channel(64);

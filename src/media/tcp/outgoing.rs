@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use super::framing::header;
 
-/// Bytes that wait at most: a second of 4 Mb/s.
+/// Bytes that wait in one connection at most: a second of 4 Mb/s.
 pub const MAX_BYTES: usize = 512 * 1024;
 
 /// Time that video waits at most. Packets are kept for resends for as long (`retransmit/cache.rs`), so what is later is of no
@@ -54,15 +54,15 @@ struct Frame {
 }
 
 impl Outgoing {
-    /// Adds a packet. Returns how many packets were dropped, with this one.
-    pub fn push(&mut self, now: Instant, packet: &[u8], importance: Importance) -> u64 {
+    /// Adds a packet, where no more than `bound` bytes may wait. Returns how many packets were dropped, with this one.
+    pub fn push(&mut self, now: Instant, packet: &[u8], importance: Importance, bound: usize) -> u64 {
         let Some(header) = header(packet) else { return 1 };
         let len = header.len() + packet.len();
         let mut dropped = 0;
-        if self.waiting().len() + len > MAX_BYTES || self.is_late(now) {
-            dropped = self.cut(now);
+        if self.waiting().len() + len > bound || self.is_late(now) {
+            dropped = self.cut(now, bound);
         }
-        if self.waiting().len() + len > MAX_BYTES {
+        if self.waiting().len() + len > bound {
             return dropped + 1;
         }
         if self.start > self.waiting().len() {
@@ -115,7 +115,7 @@ impl Outgoing {
     }
 
     /// Drops video until half of both bounds is free, or none is left that may go. Returns the number of packets.
-    fn cut(&mut self, now: Instant) -> u64 {
+    fn cut(&mut self, now: Instant, bound: usize) -> u64 {
         let (mut from, mut to) = (self.start, 0);
         let mut left = self.waiting().len();
         let mut begun = self.begun;
@@ -126,7 +126,7 @@ impl Outgoing {
             let len = frame.len - sent;
             let is_old = now.saturating_duration_since(frame.since) >= MAX_WAIT / 2;
             let is_video = frame.importance == Importance::Video;
-            let goes = is_video && sent == 0 && (is_old || left > MAX_BYTES / 2);
+            let goes = is_video && sent == 0 && (is_old || left > bound / 2);
             if goes {
                 dropped += 1;
                 left -= len;
@@ -180,7 +180,10 @@ mod tests {
         let mut outgoing = Outgoing::default();
         for number in 0..300 {
             let importance = [Kept, Video][usize::from(number % 3 > 0)];
-            assert_eq!(outgoing.push(now, &packet(importance, number, 1_000), importance), 0);
+            assert_eq!(
+                outgoing.push(now, &packet(importance, number, 1_000), importance, MAX_BYTES),
+                0
+            );
         }
         let packets = drained(&mut outgoing, &[]);
         assert!(packets.iter().map(|one| one.1).eq(0..300));
@@ -195,7 +198,7 @@ mod tests {
         for number in 0..2_000 {
             let importance = [Kept, Video][usize::from(number % 10 > 0)];
             let len = [100, 1_200][usize::from(importance == Video)];
-            dropped += outgoing.push(now, &packet(importance, number, len), importance);
+            dropped += outgoing.push(now, &packet(importance, number, len), importance, MAX_BYTES);
             sounds += usize::from(importance == Kept);
             videos += u64::from(importance == Video);
             assert!(outgoing.waiting().len() <= MAX_BYTES);
@@ -222,11 +225,16 @@ mod tests {
         let mut dropped = 0;
         for number in 0..=20 {
             let importance = [Kept, Video][usize::from(number % 2 > 0)];
-            dropped += outgoing.push(start + step * number, &packet(importance, number, 500), importance);
+            dropped += outgoing.push(
+                start + step * number,
+                &packet(importance, number, 500),
+                importance,
+                MAX_BYTES,
+            );
             assert_eq!(dropped, 0, "{number}");
         }
         // The first picture is that of step 1.
-        dropped += outgoing.push(start + step * 21, &packet(Kept, 21, 500), Kept);
+        dropped += outgoing.push(start + step * 21, &packet(Kept, 21, 500), Kept, MAX_BYTES);
         assert_eq!(dropped, 6, "those of steps 1 to 11");
         let packets = drained(&mut outgoing, &[]);
         assert_eq!(packets.iter().find(|one| one.0), Some(&(true, 13)));
@@ -239,11 +247,11 @@ mod tests {
         for begun in [1, 2, 3, 1_000, 1_001, 1_002, 1_003, 2_500] {
             let mut outgoing = Outgoing::default();
             for number in 0..10 {
-                outgoing.push(start, &packet(Video, number, 1_000), Video);
+                outgoing.push(start, &packet(Video, number, 1_000), Video, MAX_BYTES);
             }
             let before = outgoing.waiting()[..begun].to_vec();
             outgoing.sent(begun);
-            let dropped = outgoing.push(start + 2 * MAX_WAIT, &packet(Kept, 10, 10), Kept);
+            let dropped = outgoing.push(start + 2 * MAX_WAIT, &packet(Kept, 10, 10), Kept, MAX_BYTES);
             let whole = begun / (HEADER + 1_000);
             let is_cut = begun % (HEADER + 1_000) > 0;
             assert_eq!(dropped as usize, 10 - whole - usize::from(is_cut), "{begun}");
@@ -258,7 +266,7 @@ mod tests {
         let now = virtual_time::epoch();
         let mut outgoing = Outgoing::default();
         let dropped: u64 = (0..1_000)
-            .map(|n| outgoing.push(now, &packet(Kept, n, 1_000), Kept))
+            .map(|n| outgoing.push(now, &packet(Kept, n, 1_000), Kept, MAX_BYTES))
             .sum();
         let packets = drained(&mut outgoing, &[]);
         assert_eq!(packets.len() as u64, 1_000 - dropped);
@@ -272,12 +280,24 @@ mod tests {
         let mut outgoing = Outgoing::default();
         let mut total = 0;
         for number in 0..5_000 {
-            assert_eq!(outgoing.push(now, &packet(Kept, number, 1_000), Kept), 0);
+            assert_eq!(outgoing.push(now, &packet(Kept, number, 1_000), Kept, MAX_BYTES), 0);
             total += 1_002;
             let some = outgoing.waiting().len().saturating_sub(10_000);
             outgoing.sent(some);
             assert!(outgoing.bytes.len() <= 25_000, "{}", outgoing.bytes.len());
         }
         assert!(total > 8 * MAX_BYTES);
+    }
+
+    #[test]
+    fn a_bound_that_becomes_smaller_counts_from_the_next_packet_on() {
+        let now = virtual_time::epoch();
+        let mut outgoing = Outgoing::default();
+        for number in 0..100 {
+            outgoing.push(now, &packet(Video, number, 1_000), Video, MAX_BYTES);
+        }
+        assert!(outgoing.push(now, &packet(Video, 100, 1_000), Video, 20_000) > 80);
+        assert!(outgoing.waiting().len() <= 20_000);
+        assert_eq!(drained(&mut outgoing, &[]).last(), Some(&(true, 100)));
     }
 }

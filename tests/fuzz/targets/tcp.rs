@@ -27,15 +27,17 @@ pub const FRAMES: Target = Target {
     prepare: || Box::new(frames),
 };
 
-/// Steps: what is done, how long it waits, how much of it there is.
+/// The bound, then steps: what is done, how long it waits, how much of it there is.
 pub const OUTGOING: Target = Target {
     name: "outgoing",
     seeds: || {
         let step = |what, wait, len| vec![what, wait, len];
-        let fill = (0..200).flat_map(|number| step(number % 2, number % 7, 255));
+        let fill = [1]
+            .into_iter()
+            .chain((0..200).flat_map(|number| step(number % 2, number % 7, 255)));
         vec![
             fill.chain(step(2, 0, 90)).collect(),
-            [0, 9, 9, 2, 1, 3, 1, 0, 255, 1, 250, 9].to_vec(),
+            [2, 0, 9, 9, 2, 1, 3, 1, 0, 255, 1, 250, 9].to_vec(),
         ]
     },
     prepare: || Box::new(outgoing),
@@ -84,6 +86,7 @@ fn outgoing(input: &[u8]) {
     let mut bytes = Bytes(input);
     let mut now = now();
     let mut outgoing = Outgoing::default();
+    let bound = [MAX_BYTES, 60_000, 4_000][bytes.below(3)];
     // What a client would have read, what was given, and how much was dropped.
     let (mut stream, mut given, mut dropped) = (Vec::new(), [0_u32; 2], 0);
     while !bytes.is_empty() {
@@ -99,8 +102,8 @@ fn outgoing(input: &[u8]) {
         let mut packet = vec![what as u8; 5 + usize::from(amount) * 6];
         packet[1..5].copy_from_slice(&given[what].to_be_bytes());
         given[what] += 1;
-        dropped += outgoing.push(now, &packet, [Importance::Kept, Importance::Video][what]);
-        assert!(outgoing.waiting().len() <= MAX_BYTES);
+        dropped += outgoing.push(now, &packet, [Importance::Kept, Importance::Video][what], bound);
+        assert!(outgoing.waiting().len() <= bound);
     }
     stream.extend_from_slice(outgoing.waiting());
     outgoing.sent(outgoing.waiting().len());
