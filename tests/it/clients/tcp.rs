@@ -301,8 +301,14 @@ async fn a_client_that_sends_a_wrong_length_after_its_first_check_loses_that_con
     server
         .until_metric("patchbay_media_tcp_connections", 1.0, PATIENCE)
         .await;
+    server
+        .until_metric("patchbay_media_known_addresses", 1.0, PATIENCE)
+        .await;
     stream.write_all(&[0xff, 0xff]).await.unwrap();
     while !is_closed(&mut stream, PATIENCE).await {}
+    server
+        .until_metric("patchbay_media_known_addresses", 0.0, Duration::from_secs(5))
+        .await;
     server
         .until_metric("patchbay_media_tcp_connections", 0.0, PATIENCE)
         .await;
