@@ -279,7 +279,7 @@ impl Room {
 /// Notes the times of the packets that the worker sends.
 fn note(worker: &mut Worker, places: &HashMap<SocketAddr, usize>, sent: &mut [(u64, Vec<u64>)], micros: u64) {
     for (send, bytes) in worker.egress().sends() {
-        let Some(&place) = places.get(&send.path.remote) else {
+        let Some(&place) = places.get(&send.path.remote.address) else {
             continue;
         };
         let packets = bytes

@@ -27,7 +27,7 @@ use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::routing::any;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
-use patchbay::ids::{Feed, FeedRef, ParticipantId};
+use patchbay::ids::{Feed, FeedRef, ParticipantId, WorkerId};
 use patchbay::media::codec::Kind;
 use patchbay::media::demux::{Class, classify};
 use patchbay::media::description::Description;
@@ -95,6 +95,8 @@ fn main() {
         fingerprint: identity.fingerprint,
         spare_fingerprint: [8; 32],
         candidates: vec![socket.local_addr().expect("a bound socket has an address")],
+        tcp_candidates: Vec::new(),
+        worker: WorkerId(0),
     };
     let signaling = Signaling {
         local,
@@ -302,7 +304,7 @@ impl Floor {
     fn take(&mut self, meta: &RecvMeta, start: usize, len: usize) -> Option<()> {
         let datagram = &mut self.buffer[start..start + len];
         let path = Path {
-            remote: meta.addr,
+            remote: meta.addr.into(),
             local: meta.dst_ip,
         };
         if classify(datagram) == Class::Stun {
@@ -416,7 +418,7 @@ impl Floor {
 
 fn send(socket: &UdpSocket, state: &UdpSocketState, path: Path, bytes: &[u8], segment: Option<usize>) {
     let transmit = Transmit {
-        destination: path.remote,
+        destination: path.remote.address,
         ecn: None,
         contents: bytes,
         segment_size: segment.filter(|segment| *segment < bytes.len()),

@@ -229,7 +229,7 @@ impl Gallery {
 /// Takes what the worker sends. Returns the number of RTP packets to the viewer.
 fn take(worker: &mut Worker, viewer: &Client) -> usize {
     let sends = worker.egress().sends();
-    let to_viewer = sends.filter(|(send, _)| send.path.remote == viewer.address);
+    let to_viewer = sends.filter(|(send, _)| send.path.remote.address == viewer.address);
     let packets = to_viewer.flat_map(|(send, bytes)| bytes.chunks(send.segment));
     let count = packets.filter(|packet| !matches!(packet[1], 192..=223)).count();
     worker.egress().clear();

@@ -4,16 +4,20 @@
 mod inviting;
 mod media_settings;
 mod public_address;
+mod sockets;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use axum::Router;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub(crate) use self::media_settings::media_settings;
+pub(crate) use self::sockets::bind_media_by_tcp;
+use self::sockets::{MediaAddresses, Sockets};
 use crate::accounts::Accounts;
 use crate::auth::access_token::App;
 use crate::channels::{self, Channels};
@@ -26,13 +30,15 @@ use crate::http::desk::Desk;
 use crate::http::door::Door;
 use crate::http::files::{self, FileStore, FilesError};
 use crate::http::host::Hosts;
-use crate::http::listeners::{self, Bound, ListenError};
+use crate::http::listeners::{Bound, ListenError};
+use crate::http::media_door::MediaDoor;
 use crate::http::origin::Origins;
 use crate::http::tls::{Certificate, TlsError};
 use crate::http::{self, Allowlist, AppState, watch};
 use crate::hub::{self, HubEnd, HubHandle};
 use crate::media::engine::{MediaEngine, MediaWatch};
 use crate::media::launch::MediaStartError;
+use crate::media::tcp::entrance::TcpEntrance;
 use crate::media::threads::Threads;
 use crate::push::{self, Push, PushError};
 use crate::robots::{self, Robots};
@@ -54,7 +60,7 @@ const STOP_WITHIN: Duration = Duration::from_secs(8);
 /// A running server.
 pub struct Server {
     addresses: Vec<Listener>,
-    media_addresses: Vec<SocketAddr>,
+    media_addresses: MediaAddresses,
     /// The address of the metrics, where they have a listener of their own.
     metrics_address: Option<SocketAddr>,
     certificate: Option<Certificate>,
@@ -113,10 +119,7 @@ impl Server {
         let clock = wall_clock();
         let certificate = certificate(&config, &clock).await?;
         let recording = robot_recording(&config).await?;
-        let sockets = listeners::bind_all(&config)?;
-        let metrics_socket = metrics_listener(&config)
-            .map(|listener| listeners::bind(listener, "metrics.address"))
-            .transpose()?;
+        let (sockets, mut settings) = Sockets::bind(&config)?;
         let records = Records::open(&config.storage).await?;
         let common_clock = CommonClock::new(&clock, stopwatch());
         common_clock.adjust(&records).await?;
@@ -134,10 +137,10 @@ impl Server {
         let metrics = Metrics::install()?;
 
         let (events, media_events) = mpsc::channel(MEDIA_EVENTS);
-        let mut settings = media_settings(&config);
         settings.public_addresses = public_address::find(&config).await;
         let (media, media_threads) = MediaEngine::start(&settings, events, monotonic_clock())?;
-        let media_addresses = media.addresses().flat_map(|local| local.candidates.clone()).collect();
+        let media_addresses = MediaAddresses::of(&media);
+        let entrance = media.tcp_entrance();
         let media_watch = media.watch();
         let (pushes, notices) = push::queue();
         let capacity = config.as_ref().into();
@@ -157,9 +160,9 @@ impl Server {
         let server = Server {
             push: inviting::push_notices(notices, services, &conferences, (&records, &hub), (&clock, stopwatch())),
             conferences,
-            addresses: sockets.iter().map(listener).collect(),
+            addresses: sockets.pages.iter().map(listener).collect(),
             media_addresses,
-            metrics_address: metrics_socket.as_ref().map(|socket| socket.address),
+            metrics_address: sockets.metrics.as_ref().map(|socket| socket.address),
             certificate,
             open_to_all,
             common_clock,
@@ -176,18 +179,11 @@ impl Server {
             robots,
             channels,
         };
-        server.serve(&config, sockets, metrics_socket, metrics, clock);
+        server.serve(&config, sockets, entrance, metrics, clock);
         Ok(server)
     }
 
-    fn serve(
-        &self,
-        config: &Arc<Config>,
-        sockets: Vec<Bound>,
-        metrics_socket: Option<Bound>,
-        metrics: Metrics,
-        clock: WallClock,
-    ) {
+    fn serve(&self, config: &Arc<Config>, sockets: Sockets, entrance: TcpEntrance, metrics: Metrics, clock: WallClock) {
         let share = config.limits.address_share_percent;
         let desk = Desk::new(self.hub.clone(), share, stopwatch());
         let state = self.state(config, desk.clone(), clock);
@@ -204,7 +200,7 @@ impl Server {
             stopping: self.stop.clone(),
             clock: monotonic_clock,
         };
-        let access = match metrics_socket {
+        let access = match sockets.metrics {
             Some(_) => MetricsAccess::Nobody,
             None => MetricsAccess::ThisMachine,
         };
@@ -212,26 +208,20 @@ impl Server {
             hosts: Hosts::new(config, self.certificate.clone()),
             origins: Origins::new(
                 &config.http.allowed_origins,
-                sockets.iter().map(|socket| socket.address.port()),
+                sockets.pages.iter().map(|socket| socket.address.port()),
             ),
         };
-        let front = Front {
-            router: http::router(state, self.files.clone(), admin(access), &allowlist),
-            certificate: self.certificate.clone(),
-            limits: watch::WatchLimits {
-                silence: config.http.header_timeout(),
-                bytes_per_s: config.http.least_bytes_per_s(),
-            },
-            trusted_proxies: config.http.trusted_proxies.clone().into(),
-            door: Door::new(config.http.max_connections, share),
-            stop: self.stop.clone(),
-            connections: self.tasks.clone(),
-            sockets_over_http_2: config.http.websockets_over_http2,
-        };
-        for socket in sockets {
+        let router = http::router(state, self.files.clone(), admin(access), &allowlist);
+        let front = self.front(config, router, entrance);
+        for socket in sockets.pages {
             self.tasks.spawn(socket.serve(front.clone()));
         }
-        if let Some(socket) = metrics_socket {
+        if let Some(media) = &front.media {
+            for socket in sockets.media {
+                self.tasks.spawn(socket.serve_media(media.clone(), front.clone()));
+            }
+        }
+        if let Some(socket) = sockets.metrics {
             let router = http::admin_router(config, admin(MetricsAccess::Anyone), &allowlist);
             // A door of its own: clients that use up all connections cannot keep out those who want to see why.
             let door = Door::new(METRICS_CONNECTIONS, share);
@@ -254,6 +244,31 @@ impl Server {
                 .clone()
                 .run_until_cancelled_owned(inviting::restore_devices(self.conferences.clone())),
         );
+    }
+
+    /// What the connections of the listeners need.
+    fn front(&self, config: &Config, router: Router, entrance: TcpEntrance) -> Front {
+        let share = config.limits.address_share_percent;
+        let door = || Door::new(config.http.max_connections, share);
+        let media = || MediaDoor {
+            door: door(),
+            entrance,
+            stop: self.stop.clone(),
+        };
+        Front {
+            router,
+            certificate: self.certificate.clone(),
+            limits: watch::WatchLimits {
+                silence: config.http.header_timeout(),
+                bytes_per_s: config.http.least_bytes_per_s(),
+            },
+            trusted_proxies: config.http.trusted_proxies.clone().into(),
+            door: door(),
+            media: config.media.tcp.then(media),
+            stop: self.stop.clone(),
+            connections: self.tasks.clone(),
+            sockets_over_http_2: config.http.websockets_over_http2,
+        }
     }
 
     /// What every request and socket can reach.
@@ -325,8 +340,7 @@ impl Server {
                 certificate.file().display()
             ));
         }
-        let media: Vec<_> = self.media_addresses.iter().map(|a| a.to_string()).collect();
-        lines.push(format!("Media by UDP on {}", media.join(", ")));
+        lines.extend(self.media_addresses.lines());
         if let Some(address) = self.metrics_address {
             lines.push(format!("Metrics at http://{address}/metrics"));
         }
@@ -440,11 +454,6 @@ fn listener(bound: &Bound) -> Listener {
         address: bound.address,
         tls: bound.tls,
     }
-}
-
-fn metrics_listener(config: &Config) -> Option<Listener> {
-    let address = config.metrics.own_address()?;
-    Some(Listener { address, tls: false })
 }
 
 /// The URL that a person opens. Addresses of this machine become localhost, as in the certificate.

@@ -111,6 +111,10 @@ pub struct Media {
     /// Local addresses. Empty: see [`Config::is_loopback_only`].
     pub bind_addresses: Vec<IpAddr>,
     pub first_port: u16,
+    /// Whether media is taken by TCP, too.
+    pub tcp: bool,
+    /// The port for that. 0: the number of `first_port`.
+    pub tcp_port: u16,
     /// Number of workers. 0: one for each processor.
     pub workers: usize,
     /// A list or a word: see [`crate::pinning::Pinning::parse`].
@@ -263,6 +267,8 @@ impl Default for Media {
         Self {
             bind_addresses: Vec::new(),
             first_port: 8800,
+            tcp: true,
+            tcp_port: 0,
             workers: 0,
             pin_workers: "off".to_owned(),
             room_subscriptions_per_worker: 200,

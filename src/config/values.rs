@@ -12,12 +12,18 @@ use super::Config;
 const ANY: i64 = 1 << 40;
 
 /// Whole numbers: key, least, most, and the thing that is counted.
-const NUMBERS: [(&str, i64, i64, &str); 39] = [
+const NUMBERS: [(&str, i64, i64, &str); 40] = [
     ("http.hsts_d", 0, 3_650, "days"),
     ("http.max_connections", 1, ANY, "connections"),
     ("http.header_timeout_s", 1, ANY, "seconds"),
     ("http.least_kbps", 1, 10_000_000, "kilobits per second"),
     ("media.first_port", 0, 65_535, "a UDP port, or 0 for any"),
+    (
+        "media.tcp_port",
+        0,
+        65_535,
+        "a TCP port, or 0 for the number of media.first_port",
+    ),
     ("media.workers", 0, 256, "threads, or 0 for one on each processor"),
     ("media.room_subscriptions_per_worker", 1, ANY, "subscriptions"),
     ("media.max_publish_kbps", 1, 10_000_000, "kilobits per second"),

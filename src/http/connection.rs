@@ -26,9 +26,11 @@ use tower::Service;
 
 use super::door::{AdmittedConnection, Door};
 use super::host::{AskedFor, OverTls};
+use super::media_door::MediaDoor;
 use super::open_sockets::OpenSockets;
 use super::tls::{Certificate, HTTP_2};
 use super::watch::{self, Activity, InProgress, Watched, WatchedRequest};
+use crate::media::tcp::first_bytes::{self, Speaker};
 use crate::shares::ClientAddress;
 
 /// Bytes of the longest request line and headers together. Ours are below 2 KiB; cookies of a shared domain may add
@@ -63,6 +65,8 @@ pub struct Front {
     /// Addresses of proxies. They have no share of the connections, because theirs belong to many clients.
     pub(crate) trusted_proxies: Arc<[IpAddr]>,
     pub door: Door,
+    /// Where connections with media go. `None` where they are not taken.
+    pub(crate) media: Option<MediaDoor>,
     pub stop: CancellationToken,
     pub connections: TaskTracker,
     /// Whether WebSockets may come over HTTP/2.
@@ -116,16 +120,29 @@ async fn connection(mut stream: TcpStream, client: SocketAddr, tls: bool, served
     let acceptor = TlsAcceptor::from(certificate.current());
     let handshake = async {
         let mut first = [0];
-        stream.peek(&mut first).await?;
-        if first[0].is_ascii_uppercase() {
-            answer_without_https(&mut stream).await?;
-            return Err(ErrorKind::InvalidData.into());
+        let peeked = stream.peek(&mut first).await?;
+        match first_bytes::tell(first.get(..peeked).unwrap_or_default()) {
+            Some(Speaker::Http) => {
+                answer_without_https(&mut stream).await?;
+                Err(ErrorKind::InvalidData.into())
+            }
+            Some(Speaker::Media) if served.front.media.is_some() => Ok(Spoken::Media(stream)),
+            _ => {
+                let socket = stream;
+                acceptor.accept(Watched { socket, activity }).await.map(Spoken::Tls)
+            }
         }
-        let socket = stream;
-        acceptor.accept(Watched { socket, activity }).await
     };
     match tokio::time::timeout(served.front.limits.silence, handshake).await {
-        Ok(Ok(stream)) => {
+        Ok(Ok(Spoken::Media(stream))) => {
+            // It needs a place at another door from now on.
+            served.guest.heard();
+            served.guest.give_place_back();
+            if let Some(media) = &served.front.media {
+                media.receive(stream, client, served.front.address_of(client)).await;
+            }
+        }
+        Ok(Ok(Spoken::Tls(stream))) => {
             let protocol = Protocol {
                 over_tls: OverTls(true),
                 is_http_2: stream.get_ref().1.alpn_protocol() == Some(HTTP_2),
@@ -136,6 +153,12 @@ async fn connection(mut stream: TcpStream, client: SocketAddr, tls: bool, served
         Ok(Err(error)) => tracing::debug!(%client, %error, "TLS handshake failed"),
         Err(_) => tracing::debug!(%client, "TLS handshake did not finish in time"),
     }
+}
+
+/// What a client has begun to speak on a port with TLS.
+enum Spoken<T> {
+    Tls(T),
+    Media(TcpStream),
 }
 
 /// Answers a client that left out the "s" of https. A TLS record starts with a small number, an HTTP request with a
@@ -320,6 +343,7 @@ mod tests {
             },
             trusted_proxies: Arc::new([]),
             door: Door::new(10, 100),
+            media: None,
             stop: CancellationToken::new(),
             connections: TaskTracker::new(),
             sockets_over_http_2: true,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 
 use super::connection::{Front, watched};
+use super::media_door::MediaDoor;
 use crate::config::{Config, Listener};
 use crate::ports::{PortError, Setting};
 use crate::tasks::never_ending;
@@ -15,6 +16,21 @@ use crate::tasks::never_ending;
 const BACKLOG: i32 = 1_024;
 /// Pause after an accept that failed for lack of descriptors or memory: others need time to end.
 const ACCEPT_RETRY: Duration = Duration::from_millis(200);
+
+/// Opens the listening sockets for media. Where a machine has no IPv6, those with IPv6 are left out.
+pub(crate) fn bind_media(addresses: impl IntoIterator<Item = SocketAddr>) -> Result<Vec<Bound>, ListenError> {
+    let mut bound = Vec::new();
+    for address in addresses {
+        match bind(Listener { address, tls: false }, "media.tcp_port or media.tcp") {
+            Ok(socket) => bound.push(socket),
+            Err(ListenError { address, why }) if address.is_ipv6() && why.is_missing_address() => {
+                tracing::debug!(%address, "this machine has no IPv6 address for media");
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(bound)
+}
 
 /// A listening socket.
 #[derive(Debug)]
@@ -82,9 +98,26 @@ pub fn bind(listener: Listener, setting: Setting) -> Result<Bound, ListenError> 
     })
 }
 
+/// What a listener is for.
+#[derive(Clone)]
+enum Serves {
+    Pages { tls: bool },
+    Media(MediaDoor),
+}
+
 impl Bound {
-    /// Accepts connections until the server stops. They run as tasks of `front.connections`.
+    /// Accepts connections for pages until the server stops. They run as tasks of `front.connections`.
     pub async fn serve(self, front: Front) {
+        let pages = Serves::Pages { tls: self.tls };
+        self.accept_until_stopped(pages, front).await;
+    }
+
+    /// Accepts connections for media, as [`Bound::serve`].
+    pub(crate) async fn serve_media(self, media: MediaDoor, front: Front) {
+        self.accept_until_stopped(Serves::Media(media), front).await;
+    }
+
+    async fn accept_until_stopped(self, serves: Serves, front: Front) {
         let address = self.address;
         let listener = match TcpListener::from_std(self.socket) {
             Ok(listener) => listener,
@@ -93,26 +126,30 @@ impl Bound {
                 return;
             }
         };
-        let accepting = never_ending("accepting connections", || accept(&listener, self.tls, &front));
+        let accepting = never_ending("accepting connections", || accept(&listener, &serves, &front));
         front.stop.run_until_cancelled(accepting).await;
     }
 }
 
-async fn accept(listener: &TcpListener, tls: bool, front: &Front) {
+async fn accept(listener: &TcpListener, serves: &Serves, front: &Front) {
     let mut failing = false;
+    let door = match serves {
+        Serves::Pages { .. } => &front.door,
+        Serves::Media(media) => &media.door,
+    };
     loop {
         match listener.accept().await {
             Ok((stream, client)) => {
                 failing = false;
-                let Some(guest) = front.door.admit(front.address_of(client)).await else {
+                let Some(guest) = door.admit(front.address_of(client)).await else {
                     tracing::debug!(%client, "its address has as many connections as it may");
                     continue;
                 };
-                let front = front.clone();
-                front
-                    .connections
-                    .clone()
-                    .spawn(async move { watched(stream, client, tls, guest, front).await });
+                let (front, tasks) = (front.clone(), front.connections.clone());
+                match serves.clone() {
+                    Serves::Pages { tls } => tasks.spawn(watched(stream, client, tls, guest, front)),
+                    Serves::Media(media) => tasks.spawn(async move { media.take(stream, client, guest).await }),
+                };
             }
             // The connection ended before it was accepted.
             Err(error) if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset) => {}

@@ -15,6 +15,7 @@ mod headers;
 pub(crate) mod host;
 pub(crate) mod listeners;
 mod machine;
+pub(crate) mod media_door;
 mod metrics;
 mod open_sockets;
 mod openapi;

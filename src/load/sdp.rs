@@ -462,7 +462,7 @@ mod tests {
     use rand::rngs::StdRng;
 
     use super::*;
-    use crate::ids::{Feed, FeedRef, ParticipantId};
+    use crate::ids::{Feed, FeedRef, ParticipantId, WorkerId};
     use crate::media::description;
     use crate::media::names::Use;
     use crate::media::peer::negotiate::{self, Role};
@@ -487,6 +487,8 @@ mod tests {
             fingerprint: [7; 32],
             spare_fingerprint: [8; 32],
             candidates: vec![(LOCALHOST, 8_800).into()],
+            tcp_candidates: Vec::new(),
+            worker: WorkerId(0),
         };
         let offer = offer(&local(), &[9; 32], sections, "load");
         let mut random = StdRng::seed_from_u64(2);

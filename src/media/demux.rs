@@ -5,13 +5,12 @@
 //! them has proved it (see `worker/paths.rs`). Both maps are bounded by the number of connections and by each connection's
 //! number of addresses.
 
-use std::net::SocketAddr;
-
 use ahash::AHashMap;
 use smallvec::SmallVec;
 
 use super::keys::TransportKey;
 use super::peer::ice::{AddressRight, PathIndex};
+use super::remote::Remote;
 use crate::ids::ParticipantId;
 
 /// The kind of a datagram, by its first byte (RFC 7983 §7) and, for RTCP, its second (RFC 5761 §4).
@@ -53,12 +52,12 @@ type Occupants = SmallVec<[Occupant; 1]>;
 
 #[derive(Default)]
 pub(crate) struct Demux {
-    by_address: AHashMap<SocketAddr, Occupants>,
+    by_address: AHashMap<Remote, Occupants>,
     by_ufrag: AHashMap<String, TransportKey>,
 }
 
 impl Demux {
-    pub fn at(&self, address: SocketAddr) -> &[Occupant] {
+    pub fn at(&self, address: Remote) -> &[Occupant] {
         self.by_address.get(&address).map_or(&[], |occupants| occupants)
     }
 
@@ -77,7 +76,7 @@ impl Demux {
     ///   the address by its handshake, or gives way to the next newcomer.
     pub(crate) fn learn_address(
         &mut self,
-        address: SocketAddr,
+        address: Remote,
         newcomer: Occupant,
         has_keys: bool,
         address_right: impl Fn(&Occupant) -> AddressRight,
@@ -104,7 +103,7 @@ impl Demux {
         evicted
     }
 
-    pub(crate) fn forget_address(&mut self, address: SocketAddr, transport: TransportKey) {
+    pub(crate) fn forget_address(&mut self, address: Remote, transport: TransportKey) {
         if let Some(occupants) = self.by_address.get_mut(&address) {
             occupants.retain(|occupant| occupant.transport != transport);
             if occupants.is_empty() {

@@ -1,36 +1,38 @@
-//! The shell of a media worker: one thread with its sockets and its clock. The only file that touches a media socket.
+//! The shell of a media worker: one thread with its sockets and its clock. Only this file and the files of its folder touch media
+//! sockets.
 
-use std::io::{self, IoSliceMut};
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+mod socket;
+pub(crate) mod tcp;
+
+use std::io;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use mio::event::Event;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
-use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSocketState};
+use quinn_udp::Transmit;
 use slotmap::SecondaryMap;
-use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::mpsc;
 
+use self::socket::Receiver;
+pub use self::socket::{Abilities, MediaSocket, abilities, bind};
+use self::tcp::TcpConnections;
 use super::doorbell::Doorbell;
-use super::egress::{Egress, Run};
+use super::egress::Egress;
 use super::keys::LinkId;
-use super::launch::MediaStartError;
 use super::load::Load;
 use super::messages::MediaEvent;
-use super::stats::WorkerMeters;
-use super::worker::{Datagram, Worker, WorkerConfig};
+use super::stats::{Stats, WorkerMeters};
+use super::worker::{Worker, WorkerConfig};
 use crate::media::messages::DriverCommand;
 #[cfg(debug_assertions)]
 use crate::media::messages::Fault;
 use crate::pinning;
-use crate::ports::PortError;
 
 /// The token of the waker, which is used when there is a command.
 const WAKE: Token = Token(usize::MAX);
-/// Bytes of one receive buffer: the kernel may deliver a whole run of packets at once (GRO).
-const SLOT_BYTES: usize = 65_536;
 /// Batches read from one socket before timers get their turn: about a thousand packets, a millisecond.
 const MAX_BATCHES: usize = 32;
 /// Commands handled in one go: opening a connection takes some microseconds for each of its room's tracks, so these take well under
@@ -40,120 +42,16 @@ const COMMANDS: usize = 32;
 const HANDSHAKES: usize = 4;
 /// Bytes of other workers' packets handled in one go: some two hundred packets, which stay in the second-level cache.
 const MIRRORED_BYTES: usize = 256 * 1024;
-/// Bytes of the kernel's buffers: two hundred subscribers' copies of a key frame, and all that arrives while they are sent.
-const SOCKET_BUFFER_BYTES: usize = 8 * 1024 * 1024;
+/// Reads from TCP connections in one go, as for [`MAX_BATCHES`]: a client sends some packets at a time.
+const TCP_READS: usize = 64;
 /// Time between two copies of the counters to the rest of the server.
 const STATS_INTERVAL: Duration = Duration::from_secs(1);
-
-/// One bound socket.
-pub struct MediaSocket {
-    socket: UdpSocket,
-    state: UdpSocketState,
-    ip: IpAddr,
-}
-
-/// Binds one port on every address. With port 0 the system chooses one that is free on all of them.
-pub fn bind(addresses: &[IpAddr], port: u16) -> Result<(Vec<MediaSocket>, u16), MediaStartError> {
-    // A port that is free on the first address may be taken on the next, so a few are tried.
-    let attempts = if port == 0 { 16 } else { 1 };
-    let mut failure = None;
-    for _ in 0..attempts {
-        match bind_once(addresses, port) {
-            Ok(bound) => return Ok(bound),
-            Err(error) => failure = Some(error),
-        }
-    }
-    Err(failure.unwrap_or(MediaStartError::NoAddress))
-}
-
-fn bind_once(addresses: &[IpAddr], mut port: u16) -> Result<(Vec<MediaSocket>, u16), MediaStartError> {
-    let mut sockets = Vec::new();
-    for &ip in addresses {
-        let address = SocketAddr::new(ip, port);
-        match open(address) {
-            Ok((socket, state)) => {
-                port = socket.local_addr().map_or(port, |local| local.port());
-                sockets.push(MediaSocket { socket, state, ip });
-            }
-            Err(error) => {
-                let why = PortError::of(error, port, "media.first_port or media.bind_addresses");
-                // If a machine has no IPv6, only IPv4 is served.
-                if !(ip.is_ipv6() && why.is_missing_address()) {
-                    return Err(MediaStartError::Bind { address, why });
-                }
-            }
-        }
-    }
-    if sockets.is_empty() {
-        Err(MediaStartError::NoAddress)
-    } else {
-        Ok((sockets, port))
-    }
-}
-
-fn open(address: SocketAddr) -> io::Result<(UdpSocket, UdpSocketState)> {
-    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
-    if address.is_ipv6() {
-        socket.set_only_v6(true)?;
-    }
-    // The system may allow less. Then packets are lost earlier under load.
-    let _ = socket.set_recv_buffer_size(SOCKET_BUFFER_BYTES);
-    let _ = socket.set_send_buffer_size(SOCKET_BUFFER_BYTES);
-    socket.bind(&address.into())?;
-    let socket: UdpSocket = socket.into();
-    let state = UdpSocketState::new((&socket).into())?;
-    Ok((socket, state))
-}
-
-/// What the system gives media sockets.
-#[derive(Clone, Copy, Debug)]
-pub struct Abilities {
-    /// Bytes of packets that wait, as the system counts them: with its own structures.
-    pub receive_buffer: usize,
-    pub send_buffer: usize,
-    /// Packets that leave, and that come, by one call at most.
-    pub segments_sent: usize,
-    pub segments_received: usize,
-}
-
-/// Opens a media socket on a port of its own to see what the system gives it.
-pub fn abilities() -> io::Result<Abilities> {
-    let (socket, state) = open(SocketAddr::from(([127, 0, 0, 1], 0)))?;
-    let reference = socket2::SockRef::from(&socket);
-    Ok(Abilities {
-        receive_buffer: reference.recv_buffer_size()?,
-        send_buffer: reference.send_buffer_size()?,
-        segments_sent: state.max_gso_segments(),
-        segments_received: state.gro_segments(),
-    })
-}
-
-impl MediaSocket {
-    pub fn ip(&self) -> IpAddr {
-        self.ip
-    }
-
-    /// The same socket for another thread.
-    pub(crate) fn try_clone(&self) -> io::Result<MediaSocket> {
-        let socket = self.socket.try_clone()?;
-        let state = UdpSocketState::new((&socket).into())?;
-        let ip = self.ip;
-        Ok(MediaSocket { socket, state, ip })
-    }
-
-    fn carries(&self, run: &Run) -> bool {
-        self.ip.is_ipv4() == run.path.remote.is_ipv4()
-            && run
-                .path
-                .local
-                .is_none_or(|local| self.ip.is_unspecified() || self.ip == local)
-    }
-}
 
 /// Everything that a worker thread owns.
 pub struct Driver {
     pub index: usize,
     pub sockets: Vec<MediaSocket>,
+    pub(crate) tcp: TcpConnections,
     pub poll: Poll,
     pub commands: mpsc::Receiver<DriverCommand>,
     pub events: mpsc::Sender<MediaEvent>,
@@ -220,14 +118,14 @@ impl Driver {
             let now = clock();
             self.load.beat(now);
             if now >= next_stats {
-                let stats = worker.stats();
-                self.load.publish(&stats);
-                meters.show(&stats);
+                self.tcp.sweep(now, |remote| worker.knows(remote));
+                self.show(&worker, &mut meters);
                 next_stats = now + STATS_INTERVAL;
             }
             let wake_at = worker.poll_timeout().map_or(next_stats, |due| due.min(next_stats));
-            let is_busy = readable.contains(&true) || worker.has_waiting() || !self.commands.is_empty();
-            let timeout = if !is_busy && self.doorbell.may_sleep(|| worker.has_mail()) {
+            let is_busy =
+                readable.contains(&true) || worker.has_waiting() || self.tcp.has_mail() || !self.commands.is_empty();
+            let timeout = if !is_busy && self.doorbell.may_sleep(|| worker.has_mail() || self.tcp.has_mail()) {
                 wake_at.saturating_duration_since(now)
             } else {
                 Duration::ZERO
@@ -237,9 +135,11 @@ impl Driver {
                 _ => {}
             }
             self.doorbell.awake();
-            for event in &events {
-                if let Some(flag) = readable.get_mut(event.token().0) {
-                    *flag = true;
+            for token in events.iter().map(Event::token) {
+                match readable.get_mut(token.0) {
+                    Some(flag) => *flag = true,
+                    // The waker's is none of a connection.
+                    None => self.tcp.ready(token),
                 }
             }
             let mut turn = self.take_commands(&mut worker)?;
@@ -250,13 +150,14 @@ impl Driver {
             }
             if turn == LoopState::Ends {
                 worker.handle_shutdown(clock());
-                send(&self.sockets, worker.egress());
+                self.send(&mut worker);
                 return Ok(());
             }
+            self.take_tcp(&mut worker, &mut receiver.buffer);
             self.take_mirrored(&mut worker, &mut mirrored);
             self.take_waiting(&mut worker, &mut mirrored);
             worker.handle_timeout(clock());
-            send(&self.sockets, worker.egress());
+            self.send(&mut worker);
             self.ring(&mut worker);
             self.report(&mut worker, &mut held_event);
         }
@@ -289,7 +190,7 @@ impl Driver {
                 }
                 Err(mpsc::error::TryRecvError::Empty) => return Ok(LoopState::GoesOn),
             }
-            send(&self.sockets, worker.egress());
+            self.send(worker);
         }
         Ok(LoopState::GoesOn)
     }
@@ -324,16 +225,40 @@ impl Driver {
             // Others are woken before our own copies are made and sent, so that they work meanwhile.
             self.ring(worker);
             while !worker.forward(now, &receiver.buffer) {
-                send(&self.sockets, worker.egress());
+                self.send(worker);
             }
-            send(&self.sockets, worker.egress());
+            self.send(worker);
         }
         Ok((LoopState::GoesOn, true))
     }
 
+    /// Handles what has come over TCP connections, as [`Driver::receive`] handles what a socket has. If anything is left, the thread wakes
+    /// again at once.
+    fn take_tcp(&mut self, worker: &mut Worker, buffer: &mut [u8]) {
+        for _ in 0..TCP_READS {
+            let now = clock();
+            self.load.beat(now);
+            let Some(received) = self.tcp.receive(now, buffer) else {
+                return;
+            };
+            worker.handle_packets(now, received.remote, buffer, self.tcp.packets());
+            self.ring(worker);
+            while !worker.forward(now, buffer) {
+                self.send(worker);
+            }
+            self.send(worker);
+            if received.has_ended {
+                worker.forget_remote(now, received.remote);
+                self.tcp.close(received.remote);
+            } else if received.is_new && !worker.knows(received.remote) {
+                self.tcp.refuse(received.remote);
+            }
+        }
+    }
+
     /// Handles packets that came over links, as [`Driver::receive`] handles those from a socket. If packets are left, the
     /// thread wakes again at once.
-    fn take_mirrored(&self, worker: &mut Worker, buffer: &mut [u8]) {
+    fn take_mirrored(&mut self, worker: &mut Worker, buffer: &mut [u8]) {
         for _ in 0..MAX_BATCHES {
             if !worker.has_mail() {
                 return;
@@ -342,14 +267,14 @@ impl Driver {
             self.load.beat(now);
             worker.take_mirrored(now, buffer);
             while !worker.forward(now, buffer) {
-                send(&self.sockets, worker.egress());
+                self.send(worker);
             }
-            send(&self.sockets, worker.egress());
+            self.send(worker);
         }
     }
 
     /// Continues a few handshakes. The others follow in later turns.
-    fn take_waiting(&self, worker: &mut Worker, buffer: &mut [u8]) {
+    fn take_waiting(&mut self, worker: &mut Worker, buffer: &mut [u8]) {
         for _ in 0..HANDSHAKES {
             if !worker.has_waiting() {
                 return;
@@ -358,10 +283,29 @@ impl Driver {
             self.load.beat(now);
             worker.take_waiting(now, buffer);
             while !worker.forward(now, buffer) {
-                send(&self.sockets, worker.egress());
+                self.send(worker);
             }
-            send(&self.sockets, worker.egress());
+            self.send(worker);
         }
+    }
+
+    /// Sends what the worker has for its clients.
+    fn send(&mut self, worker: &mut Worker) {
+        if !worker.egress().is_empty() {
+            send(clock(), &self.sockets, &mut self.tcp, worker.egress());
+        }
+    }
+
+    /// Shows the rest of the server what the worker counts, and what only its thread knows.
+    fn show(&self, worker: &Worker, meters: &mut WorkerMeters) {
+        let stats = Stats {
+            tcp_connections: self.tcp.len() as u64,
+            tcp_dropped_packets: self.tcp.dropped(),
+            tcp_refused_connections: self.tcp.refused(),
+            ..worker.stats()
+        };
+        self.load.publish(&stats);
+        meters.show(&stats);
     }
 
     /// Wakes the threads at the other ends of the links that have something new.
@@ -385,20 +329,23 @@ impl Driver {
     }
 }
 
-/// Sends the batch. Datagrams that the kernel does not take are lost, as on any network, and counted.
-fn send(sockets: &[MediaSocket], egress: &mut Egress) {
-    if egress.is_empty() {
-        return;
-    }
+/// Sends the batch: datagrams by the sockets, the others by their TCP connections. Datagrams that the kernel does not take are lost, as on any network, and counted.
+fn send(now: Instant, sockets: &[MediaSocket], tcp: &mut TcpConnections, egress: &mut Egress) {
     let mut segments = usize::MAX;
     let mut refused = 0;
     for (send, bytes) in egress.sends() {
+        if send.path.remote.tcp.is_some() {
+            if !tcp.queue(now, send, bytes) {
+                refused += send.datagrams();
+            }
+            continue;
+        }
         let Some(socket) = sockets.iter().find(|socket| socket.carries(send)) else {
             refused += send.datagrams();
             continue;
         };
         let transmit = Transmit {
-            destination: send.path.remote,
+            destination: send.path.remote.address,
             ecn: None,
             contents: bytes,
             segment_size: (bytes.len() > send.segment).then_some(send.segment),
@@ -410,6 +357,7 @@ fn send(sockets: &[MediaSocket], egress: &mut Egress) {
         // The library switches GSO off when a device refuses it.
         segments = segments.min(socket.state.max_gso_segments());
     }
+    tcp.flush_queued();
     egress.count_refused(refused);
     egress.clear();
     egress.limit_segments(segments);
@@ -428,47 +376,9 @@ fn fail(fault: Fault) -> io::Result<()> {
     }
 }
 
-/// The receive buffers of a worker.
-struct Receiver {
-    buffer: Vec<u8>,
-    meta: [RecvMeta; BATCH_SIZE],
-    datagrams: Vec<Datagram>,
-}
-
-impl Receiver {
-    fn new() -> Receiver {
-        Receiver {
-            buffer: vec![0; SLOT_BYTES * BATCH_SIZE],
-            meta: [RecvMeta::default(); BATCH_SIZE],
-            datagrams: Vec::with_capacity(BATCH_SIZE * 64),
-        }
-    }
-
-    /// Makes one system call and fills `datagrams`.
-    fn receive(&mut self, socket: &MediaSocket) -> io::Result<()> {
-        self.datagrams.clear();
-        let mut chunks = self.buffer.chunks_exact_mut(SLOT_BYTES);
-        let mut slots: [IoSliceMut<'_>; BATCH_SIZE] =
-            std::array::from_fn(|_| IoSliceMut::new(chunks.next().unwrap_or_default()));
-        let count = socket.state.recv((&socket.socket).into(), &mut slots, &mut self.meta)?;
-        for (slot, meta) in self.meta[..count].iter().enumerate() {
-            let stride = meta.stride.max(1);
-            for offset in (0..meta.len).step_by(stride) {
-                self.datagrams.push(Datagram {
-                    from: meta.addr,
-                    to: meta.dst_ip,
-                    start: slot * SLOT_BYTES + offset,
-                    len: stride.min(meta.len - offset),
-                });
-            }
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
+    use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 
     use super::*;
     use crate::ids::PeerId;
@@ -482,7 +392,11 @@ mod tests {
         let (sockets, _) = bind(&["127.0.0.1".parse().unwrap()], 0).unwrap();
         let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
         receiver.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-        let to = |remote: SocketAddr| Path { remote, local: None };
+        let to = |remote: SocketAddr| Path {
+            remote: remote.into(),
+            local: None,
+        };
+        let mut tcp = no_tcp(&Poll::new().unwrap());
         // Three datagrams of one run, the last one shorter, to a port that is closed; and one to a family that no socket has.
         let nowhere = to("127.0.0.1:0".parse().unwrap());
         let mut egress = Egress::new(8);
@@ -491,16 +405,20 @@ mod tests {
         }
         egress.push(to("[::1]:9".parse().unwrap()), &[2; 10]);
         egress.push(to(receiver.local_addr().unwrap()), &[3; 10]);
-        send(&sockets, &mut egress);
+        send(clock(), &sockets, &mut tcp, &mut egress);
         assert_eq!(egress.refused(), 4);
         assert!(egress.is_empty());
         let mut received = [0; 64];
         assert_eq!(receiver.recv(&mut received).unwrap(), 10);
         assert_eq!(received[..10], [3; 10]);
         egress.push(nowhere, &[4; 10]);
-        send(&sockets, &mut egress);
+        send(clock(), &sockets, &mut tcp, &mut egress);
         assert_eq!(egress.refused(), 5, "since the start");
         assert_eq!(egress.dropped(), 0);
+    }
+
+    fn no_tcp(poll: &Poll) -> TcpConnections {
+        TcpConnections::new(mpsc::channel(1).1, poll.registry().try_clone().unwrap())
     }
 
     fn driver(
@@ -517,10 +435,12 @@ mod tests {
             index: 0,
             generation: 0,
         };
+        let (poll, _) = poll().unwrap();
         let driver = Driver {
             index: 0,
             sockets,
-            poll: poll().unwrap().0,
+            tcp: no_tcp(&poll),
+            poll,
             commands,
             events,
             config: config.clone(),

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use super::peer::ice::Path;
 use super::peer::srtp::MAX_OVERHEAD;
+use super::tcp::outgoing::Importance;
 
 /// Bytes after which the driver gets the buffer: some five hundred packets. That is a good batch for the kernel, and stays in
 /// the second-level cache.
@@ -22,6 +23,8 @@ pub struct Run {
     pub path: Path,
     pub bytes: Range<usize>,
     pub segment: usize,
+    /// What the first packet is, and over TCP all of them.
+    pub(crate) importance: Importance,
 }
 
 impl Run {
@@ -84,7 +87,7 @@ impl Egress {
     }
 
     /// Adds the first `len` bytes of the room as a packet for `path`.
-    pub(crate) fn commit(&mut self, path: Path, len: usize) {
+    pub(crate) fn commit(&mut self, path: Path, len: usize, importance: Importance) {
         let start = self.end;
         self.end += len;
         if let Some(last) = self.sends.last_mut() {
@@ -93,7 +96,8 @@ impl Egress {
                 && run % last.segment == 0
                 && run / last.segment < self.max_segments
                 && run + len <= MAX_RUN_BYTES;
-            if fits && last.path == path {
+            let is_alike = last.path == path && (path.remote.tcp.is_none() || last.importance == importance);
+            if fits && is_alike {
                 last.bytes.end = self.end;
                 return;
             }
@@ -102,10 +106,11 @@ impl Egress {
             path,
             bytes: start..self.end,
             segment: len,
+            importance,
         });
     }
 
-    /// Copies a whole packet into the buffer.
+    /// Copies a whole packet that is no video into the buffer.
     pub fn push(&mut self, path: Path, packet: &[u8]) {
         if packet.is_empty() {
             return;
@@ -116,7 +121,7 @@ impl Egress {
         }
         if let Some(room) = self.room().and_then(|room| room.get_mut(..packet.len())) {
             room.copy_from_slice(packet);
-            self.commit(path, packet.len());
+            self.commit(path, packet.len(), Importance::Kept);
         }
     }
 
@@ -159,11 +164,13 @@ impl Egress {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use super::*;
 
     fn path(port: u16) -> Path {
         Path {
-            remote: ([127, 0, 0, 1], port).into(),
+            remote: SocketAddr::from(([127, 0, 0, 1], port)).into(),
             local: None,
         }
     }

@@ -21,6 +21,7 @@ use super::replacements::Replacements;
 use super::report::TrackReport;
 use super::session::LocalEnd;
 use super::stats::{Stats, WorkerMeters};
+use super::tcp::entrance::{TcpEntrance, Way};
 use super::threads::{ThreadLauncher, Threads};
 use crate::ids::{RoomId, WorkerId};
 use crate::media::launch::{Launch, MediaSettings, WorkerPort};
@@ -45,6 +46,7 @@ pub struct MediaEngine {
     /// The lost workers that [`MediaEngine::poll_lost`] has not returned yet.
     lost: VecDeque<WorkerId>,
     watch: MediaWatch,
+    entrance: TcpEntrance,
 }
 
 /// The place of one worker and of its replacements.
@@ -140,6 +142,7 @@ impl MediaEngine {
             slots,
             lost: VecDeque::new(),
             watch: MediaWatch::default(),
+            entrance: TcpEntrance::default(),
         };
         media.show();
         Ok(media)
@@ -187,6 +190,11 @@ impl MediaEngine {
 
     pub fn watch(&self) -> MediaWatch {
         self.watch.clone()
+    }
+
+    /// The way to the workers for connections by TCP.
+    pub fn tcp_entrance(&self) -> TcpEntrance {
+        self.entrance.clone()
     }
 
     /// Sends a command. Never waits. A command to a lost worker is dropped: everything there has ended anyway.
@@ -350,11 +358,18 @@ impl MediaEngine {
         let running = self.slots.iter().filter(|slot| slot.port.is_some()).count();
         metrics::gauge!("patchbay_media_workers").set(running as f64);
         self.watch.pulses.store(Arc::new(pulses));
+        let way = |slot: &Slot| {
+            let port = slot.port.as_ref()?;
+            let (arrivals, doorbell) = (port.tcp.clone()?, port.doorbell.clone());
+            Some(Way { arrivals, doorbell })
+        };
+        self.entrance.show(self.slots.iter().map(way).collect());
     }
 }
 
 impl Drop for MediaEngine {
     fn drop(&mut self) {
+        self.entrance.show(Vec::new());
         for port in self.slots.iter().filter_map(|slot| slot.port.as_ref()) {
             // A full queue means a worker that takes no commands any more: it ends with the process.
             let _ = port.commands.try_send(DriverCommand::Shutdown);

@@ -11,6 +11,7 @@ use super::doorbell::Doorbell;
 use super::load::Load;
 use super::messages::DriverCommand;
 use super::session::LocalEnd;
+use super::tcp::entrance::Arrival;
 use super::worker::MAX_TRANSPORTS;
 use crate::ids::WorkerId;
 use crate::pinning::{Pinning, PinningError};
@@ -29,6 +30,9 @@ pub struct MediaSettings {
     pub announced_addresses: Vec<IpAddr>,
     /// Addresses announced beside those found on this machine: under these a NAT forwards to it.
     pub public_addresses: Vec<IpAddr>,
+    /// The addresses at which connections by TCP are accepted for all workers. Whoever accepts them hands them to
+    /// [`TcpEntrance`](super::tcp::entrance::TcpEntrance).
+    pub tcp_listeners: Vec<SocketAddr>,
     /// The limit announced to a publisher without transport-wide feedback.
     pub max_publish_bps: u64,
 }
@@ -54,6 +58,8 @@ pub struct WorkerPort {
     pub local: LocalEnd,
     /// The processor that it is pinned to, if any.
     pub cpu: Option<usize>,
+    /// The way for TCP connections. `None` in tests without sockets.
+    pub tcp: Option<mpsc::Sender<Arrival>>,
 }
 
 /// The reason why the media workers, or a replacement, could not be started.

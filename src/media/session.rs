@@ -163,6 +163,10 @@ pub struct LocalEnd {
     /// 8842 §4). If we no longer have the keys of an association, the answer has the other fingerprint, and the client begins a
     /// new one.
     pub spare_fingerprint: [u8; 32],
-    /// Host candidates, best first. Never empty.
+    /// Host candidates by UDP, best first. Never empty.
     pub candidates: Vec<SocketAddr>,
+    /// Host candidates by TCP, best first: where clients may connect whom no UDP reaches. Empty if there are none.
+    pub tcp_candidates: Vec<SocketAddr>,
+    /// The worker, which clients name when they come by TCP; see [`super::tcp::ufrag`].
+    pub worker: WorkerId,
 }

@@ -23,6 +23,10 @@ pub struct Stats {
     /// With connections here.
     pub rooms: u64,
     pub known_addresses: u64,
+    /// Connections that are sent media by TCP.
+    pub tcp_peers: u64,
+    /// TCP connections that are open, used or not.
+    pub tcp_connections: u64,
     /// Bytes of packets kept for subscribers who may miss them.
     pub cache_bytes: u64,
     /// Datagrams of any kind that came in.
@@ -42,6 +46,10 @@ pub struct Stats {
     pub unsent_datagrams: u64,
     /// Datagrams that the kernel did not take, or for whose address there is no socket.
     pub(crate) refused_datagrams: u64,
+    /// Packets that were dropped because their client read its TCP connection too slowly.
+    pub(crate) tcp_dropped_packets: u64,
+    /// TCP connections that a worker closed because of what came over them.
+    pub(crate) tcp_refused_connections: u64,
     /// Copies sent again after a NACK.
     pub resent_packets: u64,
     /// Datagrams that were dropped: from an unknown address, unreadable, or of no class.
@@ -104,7 +112,7 @@ pub struct Stats {
 }
 
 impl Stats {
-    fn gauges(&self) -> [(&'static str, u64); 16] {
+    fn gauges(&self) -> [(&'static str, u64); 18] {
         [
             ("patchbay_media_peers", self.peers),
             ("patchbay_media_suspended_peers", self.suspended),
@@ -119,13 +127,15 @@ impl Stats {
             ("patchbay_media_subscriptions", self.subscriptions),
             ("patchbay_media_rooms", self.rooms),
             ("patchbay_media_known_addresses", self.known_addresses),
+            ("patchbay_media_tcp_peers", self.tcp_peers),
+            ("patchbay_media_tcp_connections", self.tcp_connections),
             ("patchbay_media_cache_bytes", self.cache_bytes),
             ("patchbay_media_target_bits_per_second", self.target_bps),
             ("patchbay_media_repeating_copies", self.repeating_copies),
         ]
     }
 
-    fn counters(&self) -> [(&'static str, u64); 34] {
+    fn counters(&self) -> [(&'static str, u64); 36] {
         [
             ("patchbay_media_received_datagrams_total", self.received_datagrams),
             ("patchbay_media_received_bytes_total", self.received_bytes),
@@ -139,6 +149,11 @@ impl Stats {
             ("patchbay_media_sends_total", self.sends),
             ("patchbay_media_unsent_datagrams_total", self.unsent_datagrams),
             ("patchbay_media_refused_datagrams_total", self.refused_datagrams),
+            ("patchbay_media_tcp_dropped_packets_total", self.tcp_dropped_packets),
+            (
+                "patchbay_media_tcp_refused_connections_total",
+                self.tcp_refused_connections,
+            ),
             ("patchbay_media_resent_packets_total", self.resent_packets),
             ("patchbay_media_dropped_datagrams_total", self.dropped_datagrams),
             ("patchbay_media_rejected_packets_total", self.rejected_packets),

@@ -533,7 +533,7 @@ mod tests {
 
         fn deliver(&mut self, mut send: impl FnMut(&mut Subscription, &Track, Instant, &mut Sink<'_>)) -> Vec<Vec<u8>> {
             let path = Path {
-                remote: ([127, 0, 0, 1], 9).into(),
+                remote: std::net::SocketAddr::from(([127, 0, 0, 1], 9)).into(),
                 local: None,
             };
             let mut sink = Sink {

@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 
 use super::addresses;
 use super::doorbell::Doorbell;
+use super::driver::tcp::{ARRIVALS, TcpConnections};
 use super::driver::{self, Driver, MediaSocket};
 use super::launch::{COMMANDS, Launch, MediaSettings, WorkerPort};
 use super::load::Load;
@@ -80,6 +81,7 @@ impl ThreadLauncher {
         let certificate = || DtlsIdentity::generate().map_err(|error| MediaStartError::Certificate(error.to_string()));
         let (identity, spare_identity) = (certificate()?, certificate()?);
         let cpus = settings.pinning.places(settings.workers.max(1))?;
+        let announced = (&settings.announced_addresses[..], &settings.public_addresses[..]);
         let mut plans = Vec::new();
         for (index, &cpu) in cpus.iter().enumerate() {
             let wanted = match settings.first_port {
@@ -97,6 +99,8 @@ impl ThreadLauncher {
                 fingerprint: identity.fingerprint,
                 spare_fingerprint: spare_identity.fingerprint,
                 candidates,
+                tcp_candidates: addresses::tcp_candidates(announced, &settings.tcp_listeners),
+                worker: WorkerId(index),
             };
             plans.push(WorkerPlan { sockets, local, cpu });
         }
@@ -132,9 +136,12 @@ impl Launch for ThreadLauncher {
         let doorbell = Arc::new(Doorbell::new(Some(waker)));
         let load = Arc::new(Load::new(Some(Pulse::new(now))));
         let (commands, receiver) = mpsc::channel(COMMANDS);
+        let (tcp, arrivals) = mpsc::channel(ARRIVALS);
+        let registry = poll.registry().try_clone().map_err(MediaStartError::Thread)?;
         let driver = Driver {
             index: worker.0,
             sockets,
+            tcp: TcpConnections::new(arrivals, registry),
             poll,
             commands: receiver,
             events: self.events.clone(),
@@ -158,6 +165,7 @@ impl Launch for ThreadLauncher {
             load: load.clone(),
             local: plan.local.clone(),
             cpu: plan.cpu,
+            tcp: Some(tcp),
         };
         let events = self.events.clone();
         let run = move || run(worker, driver, &load, &events);

@@ -34,6 +34,7 @@ pub(crate) fn media_settings(config: &Config) -> MediaSettings {
         pinning,
         announced_addresses,
         public_addresses: Vec::new(),
+        tcp_listeners: Vec::new(),
         max_publish_bps: u64::from(media.max_publish_kbps) * 1_000,
     }
 }

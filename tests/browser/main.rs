@@ -15,6 +15,7 @@
 mod actions;
 mod adaptive;
 mod arrival;
+mod by_tcp;
 mod call;
 mod calls;
 mod device_calls;

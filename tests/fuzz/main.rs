@@ -73,6 +73,8 @@ fuzz_targets! {
     multipart_type
     recording
     rewriter
+    frames
+    outgoing
 }
 
 fn names() -> Vec<&'static str> {

@@ -47,6 +47,7 @@ impl House {
             pinning: Pinning::default(),
             announced_addresses: vec![Ipv4Addr::LOCALHOST.into()],
             public_addresses: Vec::new(),
+            tcp_listeners: Vec::new(),
             max_publish_bps: 4_000_000,
         };
         let (events, media_events) = mpsc::channel(64);

@@ -400,7 +400,11 @@ pub fn take_waiting(now: Instant, worker: &mut Worker, sent: &mut Vec<(SocketAdd
 pub fn drain(worker: &mut Worker, sent: &mut Vec<(SocketAddr, Vec<u8>)>) {
     for (send, bytes) in worker.egress().sends() {
         let Path { remote, .. } = send.path;
-        sent.extend(bytes.chunks(send.segment).map(|datagram| (remote, datagram.to_vec())));
+        sent.extend(
+            bytes
+                .chunks(send.segment)
+                .map(|datagram| (remote.address, datagram.to_vec())),
+        );
     }
     worker.egress().clear();
 }

@@ -76,7 +76,9 @@ pub(super) fn judge(facts: &Facts, config: &Config) -> Vec<Finding> {
 }
 
 fn descriptors(facts: &Facts, config: &Config) -> Finding {
-    let needed = config.http.max_connections as u64 + config.limits.max_sessions as u64 + OTHER_DESCRIPTORS;
+    // Media by TCP has as many places as pages have.
+    let doors = 1 + u64::from(config.media.tcp);
+    let needed = doors * config.http.max_connections as u64 + config.limits.max_sessions as u64 + OTHER_DESCRIPTORS;
     let seen = format!("{} are allowed, and {needed} needed at most", facts.descriptors);
     match facts.descriptors >= needed {
         true => Finding::good("descriptors", seen),

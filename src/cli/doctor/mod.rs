@@ -18,7 +18,7 @@ use super::output::{CommandError, print};
 use crate::clock::WallClock;
 use crate::config::{Config, Listener};
 use crate::http::files::FileStore;
-use crate::http::listeners;
+use crate::http::listeners::{self, Bound};
 use crate::http::tls::Certificate;
 use crate::ids::WorkerId;
 use crate::media::engine::MediaEngine;
@@ -104,9 +104,10 @@ fn certificate(config: &Config, clock: &WallClock, report: &mut Report) {
 fn sockets(config: &Config, report: &mut Report) {
     match listeners::bind_all(config) {
         Ok(bound) => {
-            for socket in bound {
+            for socket in &bound {
                 report.add(Finding::good("listener", socket.address));
             }
+            media_by_tcp(config, &bound, report);
         }
         Err(error) => report.add(Finding::fault("listener", error, "")),
     }
@@ -117,6 +118,17 @@ fn sockets(config: &Config, report: &mut Report) {
                 Err(error) => Finding::fault("metrics", error, ""),
             },
         );
+    }
+}
+
+fn media_by_tcp(config: &Config, pages: &[Bound], report: &mut Report) {
+    match server::bind_media_by_tcp(config, &mut server::media_settings(config), pages) {
+        Ok(bound) => {
+            for socket in bound {
+                report.add(Finding::good("media-tcp", socket.address));
+            }
+        }
+        Err(error) => report.add(Finding::fault("media-tcp", error, "")),
     }
 }
 

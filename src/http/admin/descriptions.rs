@@ -83,6 +83,14 @@ const GAUGES: &[(&str, &str)] = &[
         "Client addresses that passed an authenticated STUN check, on a media worker now.",
     ),
     (
+        "patchbay_media_tcp_peers",
+        "Connections on a media worker that media is sent to by TCP now; it is sent to the others by UDP.",
+    ),
+    (
+        "patchbay_media_tcp_connections",
+        "TCP connections for media that are open on a media worker now. Clients that get media by UDP open some, too, and close them within seconds.",
+    ),
+    (
         "patchbay_media_target_bits_per_second",
         "Bit rate that the paths to all clients together are estimated to carry, where it is estimated, now.",
     ),
@@ -234,6 +242,18 @@ const COUNTERS: &[(&str, &str)] = &[
     (
         "patchbay_media_refused_datagrams_total",
         "Datagrams that the operating system did not take: its buffers were full, or no way leads to the address.",
+    ),
+    (
+        "patchbay_media_tcp_dropped_packets_total",
+        "Packets that were dropped because their client read its TCP connection too slowly: video, the oldest first.",
+    ),
+    (
+        "patchbay_media_tcp_refused_connections_total",
+        "TCP connections for media that a media worker closed: their first check was for none of its clients, or they announced too large a packet.",
+    ),
+    (
+        "patchbay_media_tcp_unnamed_connections_total",
+        "TCP connections for media that were closed before they named a client, by the reason: no connectivity check, silence, too many of them.",
     ),
     (
         "patchbay_media_resent_packets_total",

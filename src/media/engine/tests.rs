@@ -46,8 +46,11 @@ impl Launch for Fakes {
                 fingerprint: [0; 32],
                 spare_fingerprint: [1; 32],
                 candidates: Vec::new(),
+                tcp_candidates: Vec::new(),
+                worker,
             },
             cpu: None,
+            tcp: None,
         })
     }
 

@@ -19,7 +19,7 @@
 //! A nominated path on which checks arrive while nothing that we send gets through looks healthy from here. The client
 //! notices: its own consent ends, and it nominates another path or restarts ICE.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use rtc_stun::attributes::{
@@ -33,10 +33,12 @@ use rtc_stun::uattrs::UnknownAttributes;
 use rtc_stun::xoraddr::XorMappedAddress;
 use smallvec::SmallVec;
 
+use crate::media::remote::Remote;
+
 /// The way to a client: its address, and the address of ours that it sends to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Path {
-    pub remote: SocketAddr,
+    pub remote: Remote,
     pub local: Option<IpAddr>,
 }
 
@@ -168,7 +170,7 @@ pub struct Answered {
     /// known.
     pub path: Option<PathIndex>,
     /// An address that was removed to make room.
-    pub evicted: Option<SocketAddr>,
+    pub evicted: Option<Remote>,
 }
 
 /// Whether a check makes its path known.
@@ -235,8 +237,8 @@ impl Ice {
         }
         let mut reply = response(&request, BINDING_SUCCESS)?;
         XorMappedAddress {
-            ip: path.remote.ip(),
-            port: path.remote.port(),
+            ip: path.remote.address.ip(),
+            port: path.remote.address.port(),
         }
         .add_to(&mut reply)
         .ok()?;
@@ -261,7 +263,7 @@ impl Ice {
         })
     }
 
-    fn learn(&mut self, now: Instant, path: Path) -> (PathIndex, Option<SocketAddr>) {
+    fn learn(&mut self, now: Instant, path: Path) -> (PathIndex, Option<Remote>) {
         if let Some(index) = self.index_of(path.remote)
             && let Some(known) = self.known_mut(index)
         {
@@ -298,7 +300,7 @@ impl Ice {
             .map_or(0, |(place, _)| place)
     }
 
-    fn index_of(&self, remote: SocketAddr) -> Option<PathIndex> {
+    fn index_of(&self, remote: Remote) -> Option<PathIndex> {
         let is_it = |known: &Option<KnownPath>| known.as_ref().is_some_and(|known| known.path.remote == remote);
         self.paths.iter().position(is_it).map(|place| PathIndex(place as u8))
     }
@@ -405,12 +407,12 @@ impl Ice {
         self.selected.map(|(_, path)| path)
     }
 
-    pub fn known_addresses(&self) -> impl Iterator<Item = SocketAddr> {
+    pub fn known_addresses(&self) -> impl Iterator<Item = Remote> {
         self.paths.iter().flatten().map(|known| known.path.remote)
     }
 
     /// Removes an address that belongs to another connection.
-    pub fn forget(&mut self, now: Instant, remote: SocketAddr) {
+    pub fn forget(&mut self, now: Instant, remote: Remote) {
         let Some(index) = self.index_of(remote) else { return };
         self.paths[usize::from(index.0)] = None;
         self.nominated = self.nominated.filter(|nominated| *nominated != index);
@@ -453,3 +455,6 @@ fn refuse(
         evicted: None,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,7 +12,6 @@ pub(crate) mod sender;
 pub(crate) mod sent;
 pub mod srtp;
 
-use std::net::SocketAddr;
 use std::time::Instant;
 
 use smallvec::SmallVec;
@@ -29,6 +28,7 @@ use super::extension_ids::ExtensionIds;
 use super::keys::{SubscriptionKey, TrackKey};
 use super::path_loss::PathLoss;
 use super::playout::Playout;
+use super::remote::Remote;
 use super::session::{MediaSection, PeerSpec, TransportSpec};
 use super::speaker::SpeechReports;
 use super::steering::{PathSeen, SentOrders, Steering};
@@ -56,12 +56,12 @@ pub struct Secure {
 pub enum SentTo {
     #[default]
     Nowhere,
-    One(SocketAddr),
+    One(Remote),
     Several,
 }
 
 impl SentTo {
-    pub fn note(&mut self, address: SocketAddr) {
+    pub fn note(&mut self, address: Remote) {
         *self = match *self {
             SentTo::Nowhere => SentTo::One(address),
             SentTo::One(known) if known == address => SentTo::One(address),

@@ -67,7 +67,7 @@ pub fn answer(
         return Err(OfferError::BothLite);
     }
     let is_acceptable = |index: usize| offer.sections[index].content.is_ok();
-    let settled = transport::settle_all(offer, is_acceptable, previous, random)?;
+    let settled = transport::settle_all(offer, is_acceptable, previous, local.worker, random)?;
     let transports: SmallVec<[TransportSpec; 1]> = match settled.is_empty() {
         true => nothing_acceptable(offer, previous)?,
         false => settled.iter().map(|settled| settled.spec.clone()).collect(),

@@ -15,10 +15,15 @@ use super::srtp::Outbound;
 use crate::media::bandwidth::outgoing::{Estimator, Micros, Outcome, Report, State};
 use crate::media::egress::{Egress, MAX_PACKET};
 use crate::media::keys::SubscriptionKey;
+use crate::media::remote::Remote;
+use crate::media::tcp::outgoing::Importance;
 
-/// Bytes that a path carries around each packet: headers of UDP, and of IPv4 or IPv6.
-const HEADERS_V4: usize = 8 + 20;
-const HEADERS_V6: usize = 8 + 40;
+/// Bytes that a path carries around each packet: the header of UDP, or that of TCP with its timestamps and the length of the packet; and that of
+/// IPv4 or IPv6.
+const UDP_HEADER: usize = 8;
+const TCP_HEADERS: usize = 32 + 2;
+const IPV4_HEADER: usize = 20;
+const IPV6_HEADER: usize = 40;
 
 /// Time after the first packet within which a client has told of some, if it ever does: it does so each 100 ms.
 const UNHEARD: Micros = 2_000_000;
@@ -451,16 +456,12 @@ impl Sink<'_> {
     }
 
     /// Adds the first `len` bytes of the room as a packet. If it is `numbered`, it has the sender's next number.
-    pub(crate) fn commit(&mut self, now: Instant, len: usize, numbered: bool) {
-        self.egress.commit(self.path, len);
+    pub(crate) fn commit(&mut self, now: Instant, len: usize, numbered: bool, importance: Importance) {
+        self.egress.commit(self.path, len, importance);
         let Some(outgoing) = &mut self.sender.outgoing else {
             return;
         };
-        let headers = match self.path.remote.is_ipv4() {
-            true => HEADERS_V4,
-            false => HEADERS_V6,
-        };
-        let (now, bytes) = (outgoing.micros(now), len + headers);
+        let (now, bytes) = (outgoing.micros(now), len + headers(self.path.remote));
         outgoing.pacer.sent(now, bytes);
         match &mut outgoing.sent {
             Some(sent) if numbered => sent.push(now, bytes, outgoing.cluster),
@@ -476,6 +477,17 @@ impl Sink<'_> {
         outgoing.first_sent.get_or_insert(now);
         outgoing.estimator.sent(now, bytes as u32, outgoing.cluster);
     }
+}
+
+/// Bytes that the path to `remote` carries around each packet.
+fn headers(remote: Remote) -> usize {
+    let transport = if remote.tcp.is_some() { TCP_HEADERS } else { UDP_HEADER };
+    let network = if remote.address.is_ipv4() {
+        IPV4_HEADER
+    } else {
+        IPV6_HEADER
+    };
+    transport + network
 }
 
 #[cfg(test)]

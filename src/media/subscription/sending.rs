@@ -4,10 +4,11 @@ use std::time::{Duration, Instant};
 
 use super::Subscription;
 use super::packet::{DescriptorRoom, OutgoingPacket, Rtx, pad};
-use crate::media::codec::{Codec, vp8};
+use crate::media::codec::{Codec, Kind, vp8};
 use crate::media::peer::sender::Sink;
 use crate::media::rewrite::Rewritten;
 use crate::media::rtp::{Header, NewHeader, write_header};
+use crate::media::tcp::outgoing::Importance;
 use crate::media::track::Track;
 
 /// Packets sent again to one subscription within [`RESEND_WINDOW`]: a burst loss of a whole key frame (some 60 packets)
@@ -66,7 +67,11 @@ impl Subscription {
             vp8::rewrite(&mut packet[at..end], descriptor, &numbers.vp8);
         }
         sender.outbound.seal_rtp(packet, header_len, ssrc, index);
-        sink.commit(now, len, numbered);
+        let importance = match self.kind {
+            Kind::Video => Importance::Video,
+            Kind::Audio => Importance::Kept,
+        };
+        sink.commit(now, len, numbered, importance);
         Some(end - at)
     }
 

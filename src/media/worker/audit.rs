@@ -84,7 +84,7 @@ impl Worker {
         }
         for address in transport.ice.known_addresses() {
             if !self.demux.at(address).iter().any(|at| at.transport == key) {
-                found.push(format!("connection {id} knows {address}, where it is not"));
+                found.push(format!("connection {id} knows {}, where it is not", address.address));
             }
         }
         if !self.rooms.contains_key(&transport.room) {

@@ -14,6 +14,7 @@ use crate::media::messages::MediaEvent;
 use crate::media::packet::{BatchPacket, Dependency};
 use crate::media::peer::IncomingStream;
 use crate::media::peer::ice::Path;
+use crate::media::remote::Remote;
 use crate::media::rtp::Header;
 use crate::media::session::{MediaSection, NegotiatedCodec};
 use crate::media::track::{Layer, LayerBegins, Origin};
@@ -34,10 +35,18 @@ impl Worker {
     pub fn handle_datagrams(&mut self, now: Instant, buffer: &mut [u8], datagrams: &[Datagram]) {
         for datagram in datagrams {
             let path = Path {
-                remote: datagram.from,
+                remote: datagram.from.into(),
                 local: datagram.to,
             };
             self.handle_datagram(now, path, buffer, datagram.start, datagram.len);
+        }
+    }
+
+    /// Takes packets that came over one TCP connection: `buffer[place]` of each place. Otherwise as [`Worker::handle_datagrams`].
+    pub(crate) fn handle_packets(&mut self, now: Instant, remote: Remote, buffer: &mut [u8], places: &[Range<usize>]) {
+        let path = Path { remote, local: None };
+        for place in places {
+            self.handle_datagram(now, path, buffer, place.start, place.len());
         }
     }
 

@@ -235,6 +235,7 @@ impl Worker {
             subscriptions: self.subscriptions.len() as u64,
             rooms: self.rooms.values().filter(|room| room.transports > 0).count() as u64,
             known_addresses: self.demux.known_addresses() as u64,
+            tcp_peers: self.tcp_peers(),
             cache_bytes: self.cache_pool.taken() as u64,
             sends: self.egress.sent(),
             unsent_datagrams: self.egress.dropped(),

@@ -11,7 +11,6 @@
 //! - Until then a packet from there belongs to the connection whose keys open it. A handshake belongs to the connection that
 //!   announced its certificate, whoever's endpoint has led it.
 
-use std::net::SocketAddr;
 use std::time::Instant;
 
 use smallvec::SmallVec;
@@ -22,6 +21,7 @@ use crate::media::keys::TransportKey;
 use crate::media::peer::dtls::{self, DtlsFailure, DtlsProgress};
 use crate::media::peer::ice::{AddressRight, Learning, Path, Request};
 use crate::media::peer::{SentTo, Transport};
+use crate::media::remote::Remote;
 
 /// Bytes of the largest packet that is looked at if several connections claim its address: more than fit into a frame of any
 /// network that clients are on.
@@ -85,7 +85,7 @@ impl Worker {
     }
 
     /// Whether an address is proven to belong to another connection than `key`.
-    fn is_held_by_another(&self, now: Instant, address: SocketAddr, key: TransportKey) -> bool {
+    fn is_held_by_another(&self, now: Instant, address: Remote, key: TransportKey) -> bool {
         let holds = |at: &Occupant| {
             self.transports
                 .get(at.transport)
@@ -95,13 +95,7 @@ impl Worker {
     }
 
     /// Takes an address from all connections for which `loses` is true, except `key`.
-    fn evict_others(
-        &mut self,
-        now: Instant,
-        address: SocketAddr,
-        key: TransportKey,
-        loses: impl Fn(&Transport) -> bool,
-    ) {
+    fn evict_others(&mut self, now: Instant, address: Remote, key: TransportKey, loses: impl Fn(&Transport) -> bool) {
         for at in self.occupants(address) {
             let other = self
                 .transports
@@ -115,7 +109,33 @@ impl Worker {
         }
     }
 
-    fn occupants(&self, address: SocketAddr) -> SmallVec<[Occupant; MAX_OCCUPANTS]> {
+    /// Number of connections that are sent media by TCP.
+    pub(super) fn tcp_peers(&self) -> u64 {
+        let selected = self
+            .transports
+            .values()
+            .filter_map(|transport| transport.ice.selected());
+        selected.filter(|path| path.remote.tcp.is_some()).count() as u64
+    }
+
+    /// Whether a client of this worker is reached there.
+    pub(crate) fn knows(&self, remote: Remote) -> bool {
+        !self.demux.at(remote).is_empty()
+    }
+
+    /// Forgets a TCP connection that has ended. Whoever was reached by it is reached by another path, or by none until they are heard
+    /// again.
+    pub(crate) fn forget_remote(&mut self, now: Instant, remote: Remote) {
+        for at in self.occupants(remote) {
+            self.demux.forget_address(remote, at.transport);
+            if let Some(transport) = self.transports.get_mut(at.transport) {
+                transport.ice.forget(now, remote);
+                self.plan(now, at.transport);
+            }
+        }
+    }
+
+    fn occupants(&self, address: Remote) -> SmallVec<[Occupant; MAX_OCCUPANTS]> {
         self.demux.at(address).into()
     }
 
@@ -132,7 +152,7 @@ impl Worker {
             return;
         };
         transport.ice.follow(now);
-        let claimed: SmallVec<[SocketAddr; 8]> = transport.ice.known_addresses().collect();
+        let claimed: SmallVec<[Remote; 8]> = transport.ice.known_addresses().collect();
         for address in claimed {
             if self.is_held_by_another(now, address, at.transport) {
                 self.transports[at.transport].ice.forget(now, address);
@@ -227,7 +247,7 @@ impl Worker {
 
     /// Hands over a handshake from a contested address, which has ended with a certificate that `at` has not announced, to the
     /// connection there that has announced it.
-    fn hand_over(&mut self, address: SocketAddr, at: Occupant) -> Option<(Occupant, DtlsProgress)> {
+    fn hand_over(&mut self, address: Remote, at: Occupant) -> Option<(Occupant, DtlsProgress)> {
         for other in self.occupants(address) {
             // The connection itself is left out: it is not disjoint from itself.
             if let Some([from, to]) = self.transports.get_disjoint_mut([at.transport, other.transport])
@@ -247,7 +267,7 @@ impl Worker {
         if transport.secure.is_some() || !transport.dtls.has_begun() {
             return;
         }
-        let addresses: SmallVec<[SocketAddr; 8]> = transport.ice.known_addresses().collect();
+        let addresses: SmallVec<[Remote; 8]> = transport.ice.known_addresses().collect();
         let neighbours = addresses.into_iter().flat_map(|address| self.occupants(address));
         for other in neighbours.collect::<SmallVec<[Occupant; MAX_OCCUPANTS]>>() {
             if let Some([from, to]) = self.transports.get_disjoint_mut([key, other.transport])

@@ -1,9 +1,9 @@
 //! Datagrams of handshakes that wait for their turn (`worker/handshakes.rs`).
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 
 use crate::media::peer::ice::Path;
+use crate::media::remote::Remote;
 
 /// Datagrams that wait at most. Their public-key work takes a tenth of a second or two, after which a client is about to send
 /// again anyway. More datagrams are lost, as on the network, and counted.
@@ -34,7 +34,7 @@ impl WaitingDatagrams {
     }
 
     /// Whether a datagram from this address waits.
-    pub fn holds(&self, remote: SocketAddr) -> bool {
+    pub fn holds(&self, remote: Remote) -> bool {
         self.0.iter().any(|(path, _)| path.remote == remote)
     }
 }

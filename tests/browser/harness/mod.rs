@@ -3,6 +3,7 @@
 mod bidi;
 pub mod chromium;
 pub mod firefox;
+pub mod firewall;
 pub mod form;
 pub mod lossy_path;
 pub mod page;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use patchbay::media::demux;
 use patchbay::media::peer::dtls::DtlsIdentity;
 use patchbay::media::peer::ice::{Ice, Learning, Path, Request};
+use patchbay::media::remote::Remote;
 use rtc_stun::attributes::AttrType;
 use rtc_stun::fingerprint::FINGERPRINT;
 use rtc_stun::integrity::MessageIntegrity;
@@ -59,7 +60,7 @@ fn checks(input: &[u8]) {
     while !bytes.is_empty() {
         let (what, wait, from) = (bytes.below(7), bytes.byte(), bytes.byte());
         now += Duration::from_millis(50 * u64::from(wait));
-        let remote: SocketAddr = ([127, 0, 0, 1], 4_000 + u16::from(from % 16)).into();
+        let remote = Remote::from(SocketAddr::from(([127, 0, 0, 1], 4_000 + u16::from(from % 16))));
         match what {
             0 | 1 => {
                 let learning = [Learning::Learn, Learning::AnswerOnly][what];
@@ -100,7 +101,7 @@ fn checks(input: &[u8]) {
         }
         ice.follow(now);
         let _ = ice.consent_expired(now);
-        let known: Vec<SocketAddr> = ice.known_addresses().collect();
+        let known: Vec<Remote> = ice.known_addresses().collect();
         assert!(known.len() <= PATHS_MAX, "{} addresses", known.len());
         if let Some(selected) = ice.selected() {
             assert!(known.contains(&selected.remote), "an unknown address is in use");

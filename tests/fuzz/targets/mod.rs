@@ -19,6 +19,7 @@ mod rewriter;
 mod rules;
 mod sdp;
 mod signaling;
+mod tcp;
 
 use std::time::Instant;
 
@@ -59,6 +60,8 @@ pub const ALL: &[Target] = &[
     files::MULTIPART_TYPE,
     recording::RECORDING,
     rewriter::REWRITER,
+    tcp::FRAMES,
+    tcp::OUTGOING,
 ];
 
 pub fn named(name: &str) -> &'static Target {

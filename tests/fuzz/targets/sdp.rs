@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use patchbay::ids::{Feed, FeedRef, ParticipantId};
+use patchbay::ids::{Feed, FeedRef, ParticipantId, WorkerId};
 use patchbay::media::codec::Kind;
 use patchbay::media::description::{BYTES_MAX, Description};
 use patchbay::media::names::Use;
@@ -48,6 +48,8 @@ fn prepare() -> Run {
         fingerprint: [7; 32],
         spare_fingerprint: [8; 32],
         candidates: vec!["127.0.0.1:4000".parse().unwrap()],
+        tcp_candidates: Vec::new(),
+        worker: WorkerId(0),
     };
     let audience = AUDIENCE.map(|offer| Description::read(offer).decodes());
     let first = Description::read(FIRST);

@@ -9,3 +9,5 @@ pub mod peer;
 mod relay;
 pub mod scenarios;
 pub mod signaling;
+mod tcp;
+mod tcp_relay;

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use patchbay::ids::{Features, Feed, FeedRef, ParticipantId, PeerId, RoomId};
+use patchbay::ids::{Features, Feed, FeedRef, ParticipantId, PeerId, RoomId, WorkerId};
 use patchbay::media::codec::Kind;
 use patchbay::media::description::Description;
 use patchbay::media::messages::{MediaCommand, MediaEvent};
@@ -63,6 +63,8 @@ impl World {
             fingerprint: identity.fingerprint,
             spare_fingerprint: spare_identity.fingerprint,
             candidates: vec![engine_address()],
+            tcp_candidates: Vec::new(),
+            worker: WorkerId(0),
         };
         let config = WorkerConfig {
             spare_identity,
@@ -352,7 +354,7 @@ impl World {
             let mut out = Vec::new();
             for (send, bytes) in egress.sends() {
                 let packets = bytes.chunks(send.segment);
-                out.extend(packets.map(|packet| (send.path.remote, packet.to_vec())));
+                out.extend(packets.map(|packet| (send.path.remote.address, packet.to_vec())));
             }
             egress.clear();
             for (to, bytes) in out {

@@ -106,6 +106,8 @@ impl Launch for Engines {
             fingerprint: floor.identity.fingerprint,
             spare_fingerprint: floor.spare_identity.fingerprint,
             candidates: vec![floor.seats[worker.0].address],
+            tcp_candidates: Vec::new(),
+            worker,
         };
         let seat = &mut floor.seats[worker.0];
         assert_eq!(
@@ -131,6 +133,7 @@ impl Launch for Engines {
             load,
             local,
             cpu: None,
+            tcp: None,
         })
     }
 

@@ -41,6 +41,8 @@ impl Launch for FakeWorkers {
             candidates: ["127.0.0.1:4000", "[::1]:4000"]
                 .map(|a| a.parse::<SocketAddr>().unwrap())
                 .to_vec(),
+            tcp_candidates: Vec::new(),
+            worker,
         };
         Ok(WorkerPort {
             commands: state.sender.clone(),
@@ -48,6 +50,7 @@ impl Launch for FakeWorkers {
             load: state.loads[worker.0].clone(),
             local,
             cpu: None,
+            tcp: None,
         })
     }
 

@@ -32,7 +32,7 @@ fn publish_frame(stage: &mut Stage, payload_lens: &[usize]) -> (Vec<Vec<usize>>,
         .sends()
         .map(|(send, bytes)| (send.clone(), bytes.to_vec()))
         .collect();
-    for (send, bytes) in all.iter().filter(|(send, _)| send.path.remote == to) {
+    for (send, bytes) in all.iter().filter(|(send, _)| send.path.remote.address == to) {
         let cut = bytes.chunks(send.segment);
         sends.push(cut.clone().map(<[u8]>::len).collect());
         packets.extend(cut.filter_map(|datagram| stage.subscribers[0].take(stage.now, datagram)));
@@ -95,7 +95,7 @@ fn a_probe_between_the_packets_of_a_frame_does_not_part_them() {
     let to = stage.subscribers[0].address;
     let sends = stage.worker.egress().sends();
     let mine: Vec<u64> = sends
-        .filter(|(send, _)| send.path.remote == to)
+        .filter(|(send, _)| send.path.remote.address == to)
         .map(|(send, _)| send.datagrams())
         .collect();
     assert_eq!(mine, [4]);

@@ -134,7 +134,7 @@ impl Theatre {
     fn collect(&mut self) {
         let to: SocketAddr = self.viewer.address;
         let sends = self.worker.egress().sends();
-        let mine = sends.filter(|(send, _)| send.path.remote == to);
+        let mine = sends.filter(|(send, _)| send.path.remote.address == to);
         let runs: Vec<Vec<Vec<u8>>> = mine
             .map(|(send, bytes)| bytes.chunks(send.segment).map(<[u8]>::to_vec).collect())
             .collect();

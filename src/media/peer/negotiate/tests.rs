@@ -17,7 +17,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use super::*;
-use crate::ids::{Feed, FeedRef, ParticipantId};
+use crate::ids::{Feed, FeedRef, ParticipantId, WorkerId};
 use crate::media::codec::{Codec, Kind};
 use crate::media::names::Use;
 
@@ -131,6 +131,11 @@ fn local() -> LocalEnd {
         candidates: addresses
             .map(|address| address.parse::<SocketAddr>().expect("an address"))
             .to_vec(),
+        tcp_candidates: vec![
+            "203.0.113.7:7000".parse().expect("an address"),
+            "[2001:db8::7]:443".parse().expect("an address"),
+        ],
+        worker: WorkerId(3),
     }
 }
 

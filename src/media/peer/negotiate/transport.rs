@@ -4,11 +4,11 @@ use rand::Rng;
 use smallvec::SmallVec;
 
 use super::terms::Negotiated;
+use crate::ids::WorkerId;
 use crate::media::description::{Credentials, OfferError, Offered, Setup, TransportLines};
 use crate::media::session::{DtlsRole, Fingerprint, TransportSpec};
+use crate::media::tcp::ufrag;
 
-/// 72 random bits: RFC 8839 asks for 24, but peers are found by it among all peers of a worker.
-const LOCAL_UFRAG_LEN: usize = 12;
 /// 144 random bits; RFC 8839 asks for 128.
 const LOCAL_PWD_LEN: usize = 24;
 
@@ -42,6 +42,7 @@ pub(super) fn settle_all(
     offer: &Offered,
     acceptable: impl Fn(usize) -> bool,
     previous: Option<&Negotiated>,
+    worker: WorkerId,
     random: &mut impl Rng,
 ) -> Result<Vec<Settled>, OfferError> {
     let mut settled: Vec<Settled> = Vec::new();
@@ -65,7 +66,7 @@ pub(super) fn settle_all(
             .map(|former| former.number)
             .or_else(|| (0..=u8::MAX).find(is_new))
             .unwrap_or_default();
-        match settle(offer, &members, number, former, random) {
+        match settle(offer, &members, number, former, worker, random) {
             Ok(spec) => settled.push(Settled { members, spec }),
             Err(error) if settled.is_empty() => return Err(error),
             Err(_) => {}
@@ -116,6 +117,7 @@ fn settle(
     members: &Members,
     number: u8,
     previous: Option<&TransportSpec>,
+    worker: WorkerId,
     random: &mut impl Rng,
 ) -> Result<TransportSpec, OfferError> {
     let levels = levels(offer, members);
@@ -130,7 +132,7 @@ fn settle(
         .filter(|previous| *previous.remote_ufrag == *credentials.ufrag && *previous.remote_pwd == *credentials.pwd);
     let (local_ufrag, local_pwd) = match unchanged {
         Some(previous) => (previous.local_ufrag.clone(), previous.local_pwd.clone()),
-        None => (ice_chars(LOCAL_UFRAG_LEN, random), ice_chars(LOCAL_PWD_LEN, random)),
+        None => (ufrag::new(worker, random), ufrag::ice_chars(LOCAL_PWD_LEN, random)),
     };
     Ok(TransportSpec {
         number,
@@ -187,11 +189,4 @@ fn dtls_role(setup: Option<Setup>, previous: Option<&TransportSpec>) -> DtlsRole
         Some(Setup::Passive) => DtlsRole::Client,
         Some(Setup::Either | Setup::Unknown) | None => previous.map_or(DtlsRole::Server, |previous| previous.dtls_role),
     }
-}
-
-/// Random `ice-char`s (RFC 8839 §5.4): 64 of them, six bits each.
-fn ice_chars(len: usize, random: &mut impl Rng) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let char = |_| char::from(ALPHABET[(random.next_u32() & 63) as usize]);
-    (0..len).map(char).collect()
 }

@@ -15,8 +15,12 @@ use super::transport::Settled;
 use crate::media::description::{ALLOW_MIXED, Direction, Format, Offered, Rid, Section, Simulcast, Syntax};
 use crate::media::session::{DtlsRole, Feedback, LocalEnd, MediaSection, TransportSpec};
 
-/// Type preference of host candidates, and the component of RTP (RFC 8445 §5.1.2.1).
+/// Type preference of host candidates by UDP, and the component of RTP (RFC 8445 §5.1.2.1).
 const HOST_PREFERENCE: u32 = 126;
+/// Type preference of host candidates by TCP: below all by UDP (RFC 6544 §4.2), also those that a client finds by a server.
+const TCP_HOST_PREFERENCE: u32 = 90;
+/// Direction preference of passive host candidates by TCP (RFC 6544 §4.2). It is the upper three bits of their local preference.
+const PASSIVE_PREFERENCE: u32 = 4;
 const RTP_COMPONENT: u32 = 1;
 
 /// An accepted section, and what else its part of the answer says.
@@ -102,7 +106,7 @@ fn accept(common: &Common<'_>, section: &Section, accepted: &AcceptedSection<'_>
     let number = accepted.media.transport;
     let settled = common.settled.iter().find(|one| one.spec.number == number);
     if settled.is_some_and(|one| one.members.sections.first() == Some(&section.index)) {
-        out = with_candidates(out, &common.local.candidates);
+        out = with_candidates(out, common.local);
     }
     out = with_transport(out, common, settled.map_or(common.first, |one| &one.spec));
     out = with_mid(out, section);
@@ -178,7 +182,7 @@ pub(super) fn candidates(common: &Common<'_>) -> Vec<LocalCandidate> {
     firsts.sort_unstable();
     let of_section = |section: usize| {
         let mid = common.offer.sections[section].mid.as_deref().unwrap_or_default();
-        let values = candidate_values(&common.local.candidates);
+        let values = candidate_values(common.local);
         values.map(move |value| LocalCandidate {
             line: format!("candidate:{value}"),
             mid: mid.to_owned(),
@@ -189,30 +193,56 @@ pub(super) fn candidates(common: &Common<'_>) -> Vec<LocalCandidate> {
 }
 
 /// Adds the candidates. They are complete: a lite agent has its host candidates and no others (RFC 8445 §5.2).
-fn with_candidates(media: MediaDescription, candidates: &[SocketAddr]) -> MediaDescription {
-    let media = candidate_values(candidates).fold(media, MediaDescription::with_candidate);
+fn with_candidates(media: MediaDescription, local: &LocalEnd) -> MediaDescription {
+    let media = candidate_values(local).fold(media, MediaDescription::with_candidate);
     media.with_property_attribute("end-of-candidates".to_owned())
 }
 
-/// Values of candidate attributes (RFC 8839 §5.1), without the attribute's name.
-fn candidate_values(candidates: &[SocketAddr]) -> impl Iterator<Item = String> {
-    candidates.iter().enumerate().map(|(place, address)| {
-        // Candidates with the same address have the same foundation (RFC 8445 §5.1.1.3).
-        let same = candidates.iter().position(|other| other.ip() == address.ip());
-        format!(
-            "{foundation} {RTP_COMPONENT} udp {priority} {ip} {port} typ host",
-            foundation = same.unwrap_or(place) + 1,
-            priority = priority(place),
-            ip = address.ip(),
-            port = address.port(),
-        )
-    })
+/// Values of candidate attributes (RFC 8839 §5.1; of TCP RFC 6544 §4.5), without the attribute's name. Those by TCP come last: clients that know
+/// none pass over them.
+fn candidate_values(local: &LocalEnd) -> impl Iterator<Item = String> {
+    let (udp, tcp) = (&local.candidates, &local.tcp_candidates);
+    let by_udp = udp.iter().enumerate().map(|(place, address)| {
+        let (foundation, priority) = (foundation(udp, place), udp_priority(place));
+        candidate_value(foundation, "udp", priority, address) + " typ host"
+    });
+    let by_tcp = tcp.iter().enumerate().map(|(place, address)| {
+        let (foundation, priority) = (udp.len() + foundation(tcp, place), tcp_priority(place));
+        candidate_value(foundation, "tcp", priority, address) + " typ host tcptype passive"
+    });
+    by_udp.chain(by_tcp)
 }
 
-/// Priority of a candidate (RFC 8445 §5.1.2.1). Local preferences fall in the order of the list.
-fn priority(place: usize) -> u32 {
-    let local_preference = 65_535 - u32::try_from(place).unwrap_or(u32::MAX).min(65_535);
-    (HOST_PREFERENCE << 24) + (local_preference << 8) + (256 - RTP_COMPONENT)
+fn candidate_value(foundation: usize, protocol: &str, priority: u32, address: &SocketAddr) -> String {
+    let (ip, port) = (address.ip(), address.port());
+    format!("{foundation} {RTP_COMPONENT} {protocol} {priority} {ip} {port}")
+}
+
+/// The foundation of a candidate. Candidates with the same protocol and address have the same one (RFC 8445 §5.1.1.3).
+fn foundation(candidates: &[SocketAddr], place: usize) -> usize {
+    let is_same = |other: &SocketAddr| candidates.get(place).is_some_and(|one| one.ip() == other.ip());
+    candidates.iter().position(is_same).unwrap_or(place) + 1
+}
+
+/// Priority of a candidate by UDP (RFC 8445 §5.1.2.1). Local preferences fall in the order of the list.
+fn udp_priority(place: usize) -> u32 {
+    priority(HOST_PREFERENCE, 0xffff - fall(place, 0xffff))
+}
+
+/// Priority of a candidate by TCP (RFC 6544 §4.2).
+fn tcp_priority(place: usize) -> u32 {
+    priority(
+        TCP_HOST_PREFERENCE,
+        (PASSIVE_PREFERENCE << 13) + 0x1fff - fall(place, 0x1fff),
+    )
+}
+
+fn fall(place: usize, most: u32) -> u32 {
+    u32::try_from(place).unwrap_or(most).min(most)
+}
+
+fn priority(type_preference: u32, local_preference: u32) -> u32 {
+    (type_preference << 24) + (local_preference << 8) + (256 - RTP_COMPONENT)
 }
 
 /// Adds ICE and DTLS attributes. They are in every accepted section, though RFC 9143 asks for them only in the tagged one: old

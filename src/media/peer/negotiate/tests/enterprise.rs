@@ -59,7 +59,7 @@ fn the_newer_sdk_gets_a_transport_for_each_section_and_no_group() {
         assert!(has(lines, &format!("a=ice-ufrag:{}", transport.local_ufrag)));
         assert!(has(lines, &format!("a=ice-pwd:{}", transport.local_pwd)));
         assert_eq!(starting(lines, "a=fingerprint:").len(), 1);
-        assert_eq!(starting(lines, "a=candidate:").len(), 3, "all of them");
+        assert_eq!(starting(lines, "a=candidate:").len(), 5, "all of them");
     }
 }
 

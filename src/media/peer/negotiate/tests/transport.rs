@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::media::session::{DtlsRole, FingerprintHash};
+use crate::media::tcp::ufrag;
 
 fn setup(value: &str) -> String {
     CHROME_SENDONLY.replace("a=setup:actpass", value)
@@ -131,6 +132,8 @@ fn candidates_stand_in_the_tagged_section_best_first() {
             "1 1 udp 2130706431 203.0.113.7 50000 typ host",
             "2 1 udp 2130706175 2001:db8::7 50001 typ host",
             "1 1 udp 2130705919 203.0.113.7 50002 typ host",
+            "4 1 tcp 1520435199 203.0.113.7 7000 typ host tcptype passive",
+            "5 1 tcp 1520434943 2001:db8::7 443 typ host tcptype passive",
         ]
     );
     assert!(has(&audio, "a=end-of-candidates"));
@@ -172,6 +175,13 @@ fn our_certificate_and_credentials_are_sent_in_every_section() {
 }
 
 #[test]
+fn our_ice_user_names_the_worker_for_clients_that_come_by_tcp() {
+    for transport in answered(CHROME_SENDONLY, RECEIVING).transports {
+        assert_eq!(ufrag::worker_of(&transport.local_ufrag), Some(local().worker));
+    }
+}
+
+#[test]
 fn two_lite_agents_cannot_connect() {
     let error = try_answer(&offer("ice-lite", &[opus("")]), RECEIVING).expect_err("both lite");
     assert_eq!(error, OfferError::BothLite);
@@ -207,7 +217,7 @@ fn the_candidates_beside_an_answer_are_those_in_it() {
     {
         let negotiated = answered(text, BOTH);
         let expected = candidates_in(&negotiated.answer);
-        assert_eq!(expected.len(), 3 * negotiated.transports.len());
+        assert_eq!(expected.len(), 5 * negotiated.transports.len());
         assert_eq!(negotiated.candidates, expected);
     }
 }
