@@ -90,8 +90,7 @@ impl ThreadLauncher {
             };
             let (sockets, port) = driver::bind(&settings.bind_addresses, wanted)?;
             let bound = sockets.iter().map(MediaSocket::ip);
-            let candidates =
-                addresses::candidates((&settings.announced_addresses, &settings.public_addresses), bound, port);
+            let candidates = addresses::candidates(announced, bound, port);
             if candidates.is_empty() {
                 return Err(MediaStartError::NoAddress);
             }
