@@ -11,7 +11,7 @@ fn with_layers(fixture: &str, wanted: Layers) -> Vec<u16> {
     let mut stream = Stream::default();
     let read = packets(fixture)
         .into_iter()
-        .map(|packet| stream.read(&packet.descriptor).unwrap());
+        .map(|packet| stream.read(&packet.descriptor, false).unwrap());
     let numbers: BTreeSet<u16> = read
         .filter(|frame| frame.layers == wanted && frame.number > 10)
         .map(|frame| frame.number)
@@ -224,7 +224,7 @@ struct Run {
 impl Run {
     fn of(packets: &[Packet]) -> Run {
         let mut stream = Stream::default();
-        let read = |packet: &Packet| stream.read(&packet.descriptor).unwrap();
+        let read = |packet: &Packet| stream.read(&packet.descriptor, false).unwrap();
         let sent = packets.iter().map(read).map(|frame| (frame.number, frame)).collect();
         Run {
             sent,
@@ -311,7 +311,10 @@ proptest! {
                 order.insert(at + 1 + losses[at % losses.len()] as usize % 11, packet);
             }
         }
+        let mut newest = 0;
         for at in order {
+            viewer.is_late = at < newest;
+            newest = newest.max(at);
             if at < 2 * third && let Some((_, spatial, temporal)) = changes.iter().find(|(when, _, _)| *when == at) {
                 viewer.wanted = layers(*spatial, *temporal);
             }
@@ -319,7 +322,8 @@ proptest! {
                 viewer.wanted = layers(wanted.0, wanted.1);
             }
             let packet = &packets[at];
-            if viewer.stream.read(&packet.descriptor) == Err(Unreadable::UnknownStructure) {
+            let read = viewer.stream.read(&packet.descriptor, viewer.is_late);
+            if let Err(Unreadable::UnknownStructure | Unreadable::OldStructure) = read {
                 continue;
             }
             let (frame, decision) = viewer.receive(packet);
