@@ -306,7 +306,8 @@ proptest! {
         let is_lost = |at: usize| at < 2 * third && losses[at % losses.len()].wrapping_mul(at as u32 | 1) % one_in == 0;
         let mut order: Vec<usize> = (0..packets.len()).filter(|&at| !is_lost(at)).collect();
         for at in (0..2 * third - 40).step_by(7) {
-            if losses[at % losses.len()] % 5 == 0 && at + 12 < order.len() {
+            let is_within = order.get(at + 12).is_some_and(|&last| last < 2 * third);
+            if losses[at % losses.len()] % 5 == 0 && is_within {
                 let packet = order.remove(at);
                 order.insert(at + 1 + losses[at % losses.len()] as usize % 11, packet);
             }
