@@ -288,6 +288,12 @@ mod tests {
         }
     }
 
+    /// A link has room for thousands of them.
+    #[test]
+    fn a_message_stays_small() {
+        assert!(size_of::<LinkMessage>() <= 192, "{}", size_of::<LinkMessage>());
+    }
+
     #[test]
     fn packets_and_messages_arrive_in_their_order_with_their_bytes() {
         let (mut near, mut far) = pair();

@@ -173,6 +173,23 @@ fn a_broken_chain_is_mended_by_a_key_frame_and_few_are_asked_for() {
     assert!(watcher.shown().len() > 30);
 }
 
+/// The pictures that have come before are read again.
+#[test]
+fn who_comes_after_a_key_frame_begins_with_it() {
+    let mut scene = Scene::new(H264, &[(H264_L1T3, 65_000)], &[true]);
+    scene.path(0, 5_000);
+    scene.run(800);
+    let (requests, next) = (scene.requests, 65_000 + scene.packets as u32);
+    scene.join(true, Some(VIDEO_RTX_PT), false);
+    scene.path(1, 5_000);
+    scene.run(1_000);
+    let first = scene.viewers[1].got.values().next().unwrap();
+    assert!(first.payload[..4] < next.to_be_bytes()[..], "it came before");
+    let shown = scene.viewers[1].shown().len();
+    assert!(shown > 30, "{shown}");
+    assert_eq!(scene.requests, requests);
+}
+
 /// The packet with the structure comes late. What came before it is kept, and found again.
 #[test]
 fn packets_that_came_before_their_structure_are_not_lost() {
