@@ -246,7 +246,6 @@ mod tests {
     use super::*;
     use crate::media::codec::Codec;
     use crate::media::flags::Flags;
-    use crate::media::packet::Dependency;
     use crate::media::pictures::EntryPoint;
     use crate::media::rtp::Header;
 
@@ -264,7 +263,6 @@ mod tests {
             codec: Codec::Vp8,
             entry: EntryPoint::Nobody,
             vp8: None,
-            dependency: Dependency::None,
             mark: None,
             late: false,
             origin: None,
@@ -288,6 +286,12 @@ mod tests {
             }
             other => panic!("{other:?}"),
         }
+    }
+
+    /// A link has room for thousands of them.
+    #[test]
+    fn a_message_stays_small() {
+        assert!(size_of::<LinkMessage>() <= 192, "{}", size_of::<LinkMessage>());
     }
 
     #[test]

@@ -6,6 +6,13 @@ use super::pictures::EntryPoint;
 use super::rewrite::SourceId;
 use super::rtp::Header;
 
+/// A packet of this batch, and what its dependency descriptor says to this worker.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrived {
+    pub packet: BatchPacket,
+    pub dependency: Dependency,
+}
+
 /// A packet of this batch that is to be forwarded. Offsets are into the batch's buffer.
 #[derive(Clone, Copy, Debug)]
 pub struct BatchPacket {
@@ -21,8 +28,6 @@ pub struct BatchPacket {
     /// Subscribers that can begin to decode here.
     pub entry: EntryPoint,
     pub vp8: Option<vp8::Descriptor>,
-    /// What its dependency descriptor says of its frame.
-    pub dependency: Dependency,
     /// The layers of its frame, if the packet has no such descriptor, and its payload tells.
     pub mark: Option<FrameMark>,
     /// Whether the packet was missing: newer packets of its stream have come before it.
@@ -40,6 +45,8 @@ pub enum Dependency {
     None,
     /// Nobody can say yet: the packet that it goes with is missing.
     Unreadable,
+    /// Nobody can say any more: it came late, and goes with a structure that is over.
+    Over,
     Frame(Frame),
 }
 

@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use super::packet::BatchPacket;
+use super::packet::Arrived;
 
 /// The most padding that a packet gets: two per cent of a full packet. More would still cost the server less than another send,
 /// but it would load the subscriber's network.
@@ -10,14 +10,14 @@ const MAX_PADDING: usize = 24;
 
 /// Chooses padding so that the packets of one frame leave in one GSO send. The segments of a send must have one length, only
 /// the last may be shorter. Senders split a frame into packets whose lengths differ by a byte or so.
-pub(crate) fn level(arrivals: &mut [BatchPacket], layer: u8) {
-    let len = |arrival: &BatchPacket| arrival.end - arrival.start;
+pub(crate) fn level(arrivals: &mut [Arrived], layer: u8) {
+    let len = |arrived: &Arrived| arrived.packet.end - arrived.packet.start;
     let mut group: SmallVec<[usize; 64]> = SmallVec::new();
     let (mut least, mut most) = (usize::MAX, 0);
     for at in 0..=arrivals.len() {
         let next = arrivals
             .get(at)
-            .map(|arrival| (arrival.layer == layer && !arrival.is_empty()).then(|| len(arrival)));
+            .map(|arrived| (arrived.packet.layer == layer && !arrived.packet.is_empty()).then(|| len(arrived)));
         let Some(size) = next.unwrap_or(Some(usize::MAX)) else {
             continue;
         };
@@ -25,7 +25,7 @@ pub(crate) fn level(arrivals: &mut [BatchPacket], layer: u8) {
         if !goes_on || group.len() == group.inline_size() {
             let (_, others) = group.split_last().unwrap_or((&0, &[]));
             for &other in others {
-                arrivals[other].padding = (most - len(&arrivals[other])) as u8;
+                arrivals[other].packet.padding = (most - len(&arrivals[other])) as u8;
             }
             group.clear();
             (least, most) = (usize::MAX, 0);
@@ -60,12 +60,12 @@ pub(crate) fn run(sizes: impl Iterator<Item = Option<usize>>) -> (u64, usize) {
 mod tests {
     use super::*;
     use crate::media::codec::Codec;
-    use crate::media::packet::Dependency;
+    use crate::media::packet::{BatchPacket, Dependency};
     use crate::media::pictures::EntryPoint;
     use crate::media::rewrite::SourceId;
     use crate::media::rtp::Header;
 
-    fn arrivals(sizes: &[(u8, usize)]) -> Vec<BatchPacket> {
+    fn arrivals(sizes: &[(u8, usize)]) -> Vec<Arrived> {
         let header = Header::parse(&[0x80; 12]).unwrap();
         let arrival = |&(layer, len): &(u8, usize)| BatchPacket {
             layer,
@@ -77,13 +77,16 @@ mod tests {
             codec: Codec::Vp8,
             entry: EntryPoint::Nobody,
             vp8: None,
-            dependency: Dependency::None,
             mark: None,
             late: false,
             origin: None,
             padding: 0,
         };
-        sizes.iter().map(arrival).collect()
+        let arrived = |packet| Arrived {
+            packet,
+            dependency: Dependency::None,
+        };
+        sizes.iter().map(arrival).map(arrived).collect()
     }
 
     /// Padding for packets of these sizes, of one layer.
@@ -91,7 +94,7 @@ mod tests {
         let with_layer: Vec<(u8, usize)> = sizes.iter().map(|&size| (0, size)).collect();
         let mut arrivals = arrivals(&with_layer);
         level(&mut arrivals, 0);
-        arrivals.iter().map(|arrival| arrival.padding).collect()
+        arrivals.iter().map(|arrived| arrived.packet.padding).collect()
     }
 
     #[test]
@@ -115,7 +118,7 @@ mod tests {
         let mut mixed = arrivals(&[(0, 300), (1, 1_100), (0, 302), (1, 1_101), (0, 302)]);
         level(&mut mixed, 0);
         level(&mut mixed, 1);
-        let padding: Vec<u8> = mixed.iter().map(|arrival| arrival.padding).collect();
+        let padding: Vec<u8> = mixed.iter().map(|arrived| arrived.packet.padding).collect();
         assert_eq!(padding, [2, 1, 0, 0, 0]);
     }
 

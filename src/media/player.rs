@@ -9,7 +9,7 @@ use super::codec::{Codec, Kind};
 use super::extension_ids::ExtensionIds;
 use super::link::{LinkEnd, LinkMessage, TrackNotice};
 use super::names::{TrackName, TrackRef};
-use super::packet::{BatchPacket, Dependency};
+use super::packet::BatchPacket;
 use super::pictures::EntryPoint;
 use super::rewrite::SourceId;
 use super::rtp::Header;
@@ -157,7 +157,6 @@ impl Player {
             codec: Codec::Opus,
             entry: EntryPoint::Anybody(0),
             vp8: None,
-            dependency: Dependency::None,
             mark: None,
             late: false,
             origin: None,

@@ -250,6 +250,11 @@ impl Rewriter {
         self.left_pictures.kept(timestamp)?.checked_sub(1)
     }
 
+    /// Notes that a packet of the copy is sent without a payload.
+    pub(crate) fn empty(&mut self, origin: &SourcePlace) {
+        self.left_out.empty(origin.place, self.newest);
+    }
+
     /// Whether a packet of the copy was sent without a payload, because its picture was left out.
     pub fn is_empty(&self, origin: &SourcePlace) -> bool {
         self.left_out.is_empty(origin.place)

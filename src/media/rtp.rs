@@ -81,7 +81,7 @@ impl Extension {
         }
     }
 
-    /// Whether a publisher's value is still true at a subscriber. The other extensions describe the publisher's own
+    /// Whether what a publisher says concerns subscribers, too. The other extensions describe the publisher's own
     /// connection (its mid and rid, its send times) and end at the server.
     pub(crate) fn is_end_to_end(self) -> bool {
         match self {
@@ -100,6 +100,11 @@ impl Extension {
             | Extension::TransportSequence
             | Extension::TransmissionOffset => false,
         }
+    }
+
+    /// Whether a subscriber gets the publisher's value as it is. A dependency descriptor is written anew for each copy.
+    pub(crate) fn is_copied(self) -> bool {
+        self.is_end_to_end() && self != Extension::DependencyDescriptor
     }
 
     /// Whether values may be longer than the one-byte form can have (RFC 8285 §4.2).

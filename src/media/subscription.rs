@@ -26,7 +26,7 @@ use super::codec::dependency::Selection;
 use super::keys::{TrackKey, TransportKey};
 use super::layers::LayerSet;
 use super::names::{Down, TrackRef};
-use super::packet::{BatchPacket, Dependency};
+use super::packet::{Arrived, BatchPacket, Dependency};
 use super::peer::sender::Sink;
 use super::pictures::EntryPoint;
 use super::redundancy::Redundancy;
@@ -229,8 +229,7 @@ impl Subscription {
         }
         self.extension_ids = [0; MAX_EXTENSION_ID as usize + 1];
         for (id, extension) in track.extensions.known() {
-            // A descriptor is written anew for each copy.
-            if extension.is_end_to_end() && extension != Extension::DependencyDescriptor {
+            if extension.is_copied() {
                 self.extension_ids[usize::from(id)] = self.id_of(extension);
             }
         }
@@ -265,14 +264,15 @@ impl Subscription {
     pub fn forward(
         &mut self,
         now: Instant,
-        arrival: &BatchPacket,
+        arrived: &Arrived,
         packet: &[u8],
         track: &Track,
         sink: &mut Sink<'_>,
     ) -> Option<()> {
-        if matches!(arrival.dependency, Dependency::Unreadable) {
+        if matches!(arrived.dependency, Dependency::Unreadable) {
             return None;
         }
+        let arrival = &arrived.packet;
         let has_place = self.rewriter.follows(arrival.source, arrival.extended)
             || (arrival.late && !self.history.is_short() && self.rewriter.may_miss(arrival.source, arrival.extended));
         if !has_place && (self.target != Some(arrival.layer) || !self.can_begin(arrival)) {
@@ -292,7 +292,7 @@ impl Subscription {
         let is_empty = source.payload.is_empty();
         let (verdict, described) = match is_empty {
             true => (Verdict::Takes, None),
-            false => self.takes_frame(now, arrival, track, has_place),
+            false => self.takes_frame(now, arrived, track, has_place),
         };
         let is_left_out = verdict == Verdict::LeavesOut;
         let numbers = match () {
@@ -508,9 +508,9 @@ mod tests {
                     SourceId(2)
                 })
                 .unwrap();
-            let arrival = self.track.arrivals.pop().unwrap();
+            let arrived = self.track.arrivals.pop().unwrap();
             self.deliver(|subscription, track, now, sink| {
-                subscription.forward(now, &arrival, &packet, track, sink);
+                subscription.forward(now, &arrived, &packet, track, sink);
             })
         }
 

@@ -34,7 +34,7 @@ use super::session::{Feedback, MediaSection, NegotiatedCodec};
 use super::speaker::AudioLevel;
 use super::steering::Wish;
 use crate::ids::{PeerId, RoomId, TrackId};
-use crate::media::packet::{BatchPacket, Dependency};
+use crate::media::packet::{Arrived, BatchPacket, Dependency};
 
 /// Time after which a silent sender has stopped: it is muted. A screen that stands still makes a packet a second.
 const SENDS_AGAIN_WITHIN: Duration = Duration::from_secs(5);
@@ -105,7 +105,7 @@ pub struct Track {
     /// Loudness of the track, if it is sound.
     pub(crate) audio_level: AudioLevel,
     /// Packets that arrived in this batch; empty between batches.
-    pub(crate) arrivals: Vec<BatchPacket>,
+    pub(crate) arrivals: Vec<Arrived>,
     pub started: bool,
     /// Whether its packets are forwarded to nobody.
     pub muted: bool,
@@ -344,7 +344,7 @@ impl Track {
         buffer[start] &= !0x20;
         let packet = &buffer[start..end];
         let payload = &packet[payload];
-        let dependency = layer.describe(reading::descriptor(self.descriptor_id, &header, packet));
+        let dependency = layer.describe(reading::descriptor(self.descriptor_id, &header, packet), late);
         let reading = Reading::new(codec, payload, dependency);
         let entry = layer.pictures.entry(reading.start, header.timestamp, extended);
         let arrival = BatchPacket {
@@ -360,13 +360,16 @@ impl Track {
             codec,
             entry,
             vp8: reading.vp8,
-            dependency,
             mark: reading.mark,
             late,
             origin: layer.clock.map(|clock| clock.origin),
             padding: 0,
         };
-        self.keep(now, arrival, packet, received, pool)
+        let arrived = Arrived {
+            packet: arrival,
+            dependency,
+        };
+        self.keep(now, arrived, packet, received, pool)
     }
 
     /// As [`Track::receive`], for a packet that the other end of the link has noted.
@@ -393,16 +396,19 @@ impl Track {
         let packet = &buffer[arrival.start..arrival.end];
         // What has not come here cannot be known from the other end.
         let descriptor = self.descriptor(&arrival.header, packet);
-        let dependency = self.layers[index].describe(descriptor);
-        let arrival = BatchPacket { dependency, ..arrival };
-        self.keep(now, arrival, packet, packet.len(), pool)
+        let dependency = self.layers[index].describe(descriptor, arrival.late);
+        let arrived = Arrived {
+            packet: arrival,
+            dependency,
+        };
+        self.keep(now, arrived, packet, packet.len(), pool)
     }
 
     /// Keeps a packet for subscribers that will miss it, and queues it for all subscribers. Drops it if the track is muted.
     fn keep(
         &mut self,
         now: Instant,
-        arrival: BatchPacket,
+        arrived: Arrived,
         packet: &[u8],
         received: usize,
         pool: &mut Pool,
@@ -410,6 +416,8 @@ impl Track {
         if self.muted {
             return None;
         }
+        let arrival = arrived.packet;
+        let is_watched = !self.subscribers.is_empty() || !self.mirrors.is_empty();
         let layer = self.layers.get_mut(usize::from(arrival.layer))?;
         let before = layer.last_packet.replace(now);
         // Most packets come in one batch with the packet before: then the times are not subtracted.
@@ -431,24 +439,23 @@ impl Track {
         self.packets += 1;
         self.bytes += received as u64;
         layer.rate.received(now, received);
-        match (arrival.dependency, arrival.mark) {
+        match (arrived.dependency, arrival.mark) {
             (Dependency::Frame(frame), _) => layer.shares.received(now, FrameMark::of_layers(frame.layers), received),
-            // A late one may be of a structure that is over.
-            (Dependency::Unreadable, _) if !arrival.late => layer.requests.still_wanted(now),
+            (Dependency::Unreadable, _) if !arrival.late && is_watched => layer.requests.still_wanted(now),
             (Dependency::None, Some(mark)) => layer.shares.received(now, mark, received),
-            (Dependency::Unreadable | Dependency::None, _) => {}
+            (Dependency::Unreadable | Dependency::Over | Dependency::None, _) => {}
         }
         layer.cache.store(now, arrival.header.sequence, packet, pool);
         if self.kind == Kind::Video {
             if arrival.entry.is_open() {
-                layer.note_entry(&arrival, packet);
+                layer.note_entry(&arrived, packet);
             }
             layer.note_in_group(now, &arrival, packet.len(), begins);
             if layer.has_group() {
                 self.limit_groups(pool);
             }
         }
-        self.arrivals.push(arrival);
+        self.arrivals.push(arrived);
         Some(LayerBegins(begins))
     }
 

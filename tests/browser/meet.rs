@@ -2,6 +2,7 @@
 
 mod doors;
 mod four;
+mod help;
 mod hosts;
 mod sizes;
 mod voices;

@@ -66,6 +66,7 @@ pub(super) enum Verdict {
     LeavesOut,
 }
 
+#[derive(Clone, Copy)]
 pub(super) struct OutgoingPacket<'a> {
     pub(super) header: &'a Header,
     pub(super) packet: &'a [u8],

@@ -32,10 +32,10 @@ impl Subscription {
         self.forget_behind();
         self.wait_from_here();
         for extended in group.first..=newest.extended {
-            if let Some((arrival, packet)) = track.recall(at, extended, group) {
+            if let Some((arrived, packet)) = track.recall(at, extended, group) {
                 // The first picture has the time at which it came, so that the others are not ahead of theirs.
                 let came = if extended == group.first { group.begun } else { now };
-                self.forward(came, &arrival, packet, track, sink);
+                self.forward(came, &arrived, packet, track, sink);
             }
         }
         let has_begun = self.rewriter.source() == Some(group.source);

@@ -55,14 +55,17 @@ impl Subscription {
         (video.spatial, video.temporal) = (limit.spatial, limit.temporal);
         let current = current.map(|layer| (layer, limit));
         video.steps = track.steps(now, current, |layer| self.may_carry(track, layer));
-        let steps = video.steps.clone();
-        video.steps.retain(|step| {
+        let shows_sizes = |step: &Step| {
             let layer = track.layers.get(usize::from(step.layer));
-            let codec = layer.and_then(|layer| track.format(layer)).map(|format| format.codec);
-            let shows_all = codec.is_none_or(|codec| self.shows_sizes(codec));
-            let is_lower = |other: &&Step| other.layer == step.layer && other.spatial < step.spatial;
-            shows_all || !steps.iter().any(|other| is_lower(&other))
-        });
+            let format = layer.and_then(|layer| track.format(layer));
+            format.is_none_or(|format| self.shows_sizes(format.codec))
+        };
+        if !video.steps.iter().all(shows_sizes) {
+            let steps = video.steps.clone();
+            let is_lower = |step: &Step, other: &Step| other.layer == step.layer && other.spatial < step.spatial;
+            let is_lowest = |step: &Step| !steps.iter().any(|other| is_lower(step, other));
+            video.steps.retain(|step| shows_sizes(step) || is_lowest(step));
+        }
         Some(video)
     }
 

@@ -7,7 +7,7 @@ use super::Subscription;
 use super::packet::{DescriptorRoom, OutgoingPacket, Verdict};
 use crate::media::codec::dependency::{self, Arrival, Decision, Frame, GROWTH};
 use crate::media::codec::{Codec, FrameMark, Layers};
-use crate::media::packet::{BatchPacket, Dependency};
+use crate::media::packet::{Arrived, BatchPacket, Dependency};
 use crate::media::track::{Layer, Track};
 
 /// A frame of which the copy has packets, and what was decided about it.
@@ -61,12 +61,14 @@ impl Subscription {
     pub(super) fn takes_frame(
         &mut self,
         now: Instant,
-        arrival: &BatchPacket,
+        arrived: &Arrived,
         track: &Track,
         goes_on: bool,
     ) -> (Verdict, Option<Described>) {
-        match (&arrival.dependency, arrival.mark) {
+        let arrival = &arrived.packet;
+        match (&arrived.dependency, arrival.mark) {
             (Dependency::Frame(frame), _) => self.takes_described(now, arrival, frame, track, goes_on),
+            (Dependency::Over, _) => (Verdict::LeavesOut, None),
             (_, Some(mark)) => (self.takes_marked(arrival, mark), None),
             (_, None) => (Verdict::Takes, None),
         }
@@ -200,7 +202,7 @@ impl Subscription {
                     ..source
                 })
             }
-            Dependency::Frame(_) | Dependency::Unreadable => None,
+            Dependency::Frame(_) | Dependency::Unreadable | Dependency::Over => None,
         }
     }
 

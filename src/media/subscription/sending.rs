@@ -123,7 +123,21 @@ impl Subscription {
             ..source
         };
         let mut room = DescriptorRoom::new();
-        let source = self.framed_again(now, source, track, layer, &mut room)?;
+        let source = match (self.framed_again(now, source, track, layer, &mut room), how) {
+            (Some(framed), _) => framed,
+            (None, How::First { .. }) => {
+                // Its frame is nothing to the subscriber any more, but its number is taken.
+                self.rewriter.empty(&origin);
+                let (payload, vp8) = (&[][..], None);
+                OutgoingPacket {
+                    payload,
+                    padding: 0,
+                    vp8,
+                    ..source
+                }
+            }
+            (None, How::Again { .. }) => return None,
+        };
         match how {
             How::First { .. } => return self.write(now, &numbers, &source, None, sink),
             How::Again { .. } if self.behind.holds(numbers.sequence) => return None,

@@ -79,7 +79,6 @@ impl Group {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::media::packet::Dependency;
     use crate::media::rtp::Header;
     use crate::media::virtual_time::epoch;
 
@@ -97,7 +96,6 @@ mod tests {
                 false => EntryPoint::Nobody,
             },
             vp8: None,
-            dependency: Dependency::None,
             mark: None,
             late: false,
             origin: None,

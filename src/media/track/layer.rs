@@ -10,7 +10,7 @@ use crate::media::codec::dependency::Stream;
 use crate::media::codec::{Codec, Kind, SPATIAL_LAYERS, vp9};
 use crate::media::keyframes::KeyFrameRequests;
 use crate::media::layers::{INACTIVE_AFTER, RateMeter};
-use crate::media::packet::{BatchPacket, Dependency};
+use crate::media::packet::{Arrived, BatchPacket, Dependency};
 use crate::media::pictures::Pictures;
 use crate::media::retransmit::{CHUNK_BYTES, LossTracker, PacketCache, SOUND_CHUNK_BYTES};
 use crate::media::rewrite::SourceId;
@@ -95,11 +95,11 @@ impl Layer {
         counts
     }
 
-    /// Reads the descriptor of a packet that comes.
+    /// Reads the descriptor of a packet that comes, perhaps after newer ones.
     #[inline]
-    pub(super) fn describe(&mut self, descriptor: Option<&[u8]>) -> Dependency {
+    pub(super) fn describe(&mut self, descriptor: Option<&[u8]>, is_late: bool) -> Dependency {
         match descriptor {
-            Some(descriptor) => self.stream.read(descriptor).into(),
+            Some(descriptor) => self.stream.read(descriptor, is_late).into(),
             None => Dependency::None,
         }
     }
@@ -146,6 +146,12 @@ impl Layer {
         self.group.is_some()
     }
 
+    /// Forgets all packets that are kept.
+    pub(super) fn forget_packets(&mut self) {
+        self.group = None;
+        self.cache.clear();
+    }
+
     pub(super) fn end_group(&mut self) {
         self.group = None;
         self.cache.let_go();
@@ -170,9 +176,10 @@ impl Layer {
 
     /// Notes a packet at which a decoder can begin. Its descriptor may tell how large the pictures are, and so does its beginning in VP8
     /// and VP9.
-    pub(super) fn note_entry(&mut self, arrival: &BatchPacket, packet: &[u8]) {
+    pub(super) fn note_entry(&mut self, arrived: &Arrived, packet: &[u8]) {
+        let arrival = &arrived.packet;
         self.requests.arrived();
-        if matches!(arrival.dependency, Dependency::None) {
+        if matches!(arrived.dependency, Dependency::None) {
             self.stream.end();
         }
         let described = self.stream.structure();

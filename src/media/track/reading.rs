@@ -23,7 +23,7 @@ impl Reading {
                 return Reading { start, vp8, mark };
             }
             Dependency::Frame(frame) if is_start(frame) => Start::Picture,
-            Dependency::Frame(_) | Dependency::Unreadable => Start::None,
+            Dependency::Frame(_) | Dependency::Unreadable | Dependency::Over => Start::None,
         };
         let vp8 = (codec == Codec::Vp8).then(|| vp8::parse(payload)).flatten();
         Reading { start, vp8, mark: None }
@@ -45,6 +45,7 @@ impl From<Result<Frame, Unreadable>> for Dependency {
         match read {
             Ok(frame) => Dependency::Frame(frame),
             Err(Unreadable::UnknownStructure) => Dependency::Unreadable,
+            Err(Unreadable::OldStructure) => Dependency::Over,
             Err(Unreadable::Malformed) => Dependency::None,
         }
     }

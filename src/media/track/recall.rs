@@ -3,7 +3,7 @@
 use super::group::{TRACK_BYTES, WORKER_BYTES};
 use super::reading::Reading;
 use super::{Group, Layer, Track};
-use crate::media::packet::BatchPacket;
+use crate::media::packet::{Arrived, BatchPacket};
 use crate::media::pictures::EntryPoint;
 use crate::media::retransmit::Pool;
 use crate::media::rtp::Header;
@@ -18,7 +18,7 @@ impl Track {
     }
 
     /// A packet of a group that is kept, as it was when it came.
-    pub(crate) fn recall(&self, layer_index: u8, extended: u64, group: &Group) -> Option<(BatchPacket, &[u8])> {
+    pub(crate) fn recall(&self, layer_index: u8, extended: u64, group: &Group) -> Option<(Arrived, &[u8])> {
         let layer = self.layers.get(usize::from(layer_index))?;
         let packet = layer.kept(extended)?;
         let header = Header::parse(packet)?;
@@ -30,7 +30,7 @@ impl Track {
             true => group.entry,
             false => EntryPoint::Nobody,
         };
-        let arrival = BatchPacket {
+        let recalled = BatchPacket {
             layer: layer_index,
             source: layer.source,
             start: 0,
@@ -40,12 +40,15 @@ impl Track {
             codec,
             entry,
             vp8: reading.vp8,
-            dependency,
             mark: reading.mark,
             late: false,
             origin: layer.clock.map(|clock| clock.origin),
             padding: 0,
         };
-        Some((arrival, packet))
+        let arrived = Arrived {
+            packet: recalled,
+            dependency,
+        };
+        Some((arrived, packet))
     }
 }

@@ -11,7 +11,7 @@ use crate::media::extension_ids::Marks;
 use crate::media::keys::{TrackKey, TransportKey};
 use crate::media::layers::MAX_LAYERS;
 use crate::media::messages::MediaEvent;
-use crate::media::packet::{BatchPacket, Dependency};
+use crate::media::packet::{Arrived, Dependency};
 use crate::media::peer::IncomingStream;
 use crate::media::peer::ice::Path;
 use crate::media::remote::Remote;
@@ -189,7 +189,7 @@ impl Worker {
             || Self::fresh_source(next_source),
         )?;
         self.stats.received_packets += 1;
-        let is_unreadable = |arrival: &BatchPacket| matches!(arrival.dependency, Dependency::Unreadable);
+        let is_unreadable = |arrived: &Arrived| matches!(arrived.dependency, Dependency::Unreadable);
         let misses_packets = track.misses_packets(&track.layers[usize::from(stream.layer)])
             || track.arrivals.last().is_some_and(is_unreadable);
         if track.arrivals.len() == 1 {
@@ -394,20 +394,23 @@ impl Worker {
         let mut at = self.forwarded;
         while let Some(&key) = self.arrived.get(at.track) {
             if let Some(track) = self.tracks.get_mut(key) {
-                if (at.subscriber, at.packet) == (0, 0) && self.egress.joins_packets() {
-                    track.pad();
+                if (at.subscriber, at.packet) == (0, 0) {
+                    track.describe_rest(buffer);
+                    if self.egress.joins_packets() {
+                        track.pad();
+                    }
                 }
                 while let Some(&subscriber) = track.subscribers.get(at.subscriber) {
                     let subscription = &mut self.subscriptions[subscriber];
                     let transport = self.transports.get_mut(subscription.transport);
                     if let Some(mut sink) = transport.and_then(|transport| transport.sink(&mut self.egress)) {
-                        while let Some(arrival) = track.arrivals.get(at.packet) {
+                        while let Some(arrived) = track.arrivals.get(at.packet) {
                             if sink.egress.is_full() {
                                 self.forwarded = at;
                                 return false;
                             }
-                            let packet = &buffer[arrival.start..arrival.end];
-                            let copied = subscription.forward(now, arrival, packet, track, &mut sink);
+                            let packet = &buffer[arrived.packet.start..arrived.packet.end];
+                            let copied = subscription.forward(now, arrived, packet, track, &mut sink);
                             self.stats.forwarded_packets += u64::from(copied.is_some());
                             at.packet += 1;
                         }

@@ -84,7 +84,7 @@ impl Worker {
     /// Passes a track's newest packet on to all mirrors of the track.
     pub(super) fn pass_on(&mut self, now: Instant, key: TrackKey, buffer: &[u8]) {
         let Some(track) = self.tracks.get_mut(key) else { return };
-        let Some(arrival) = track.arrivals.last().copied() else {
+        let Some(arrival) = track.arrivals.last().map(|arrived| arrived.packet) else {
             return;
         };
         let packet = &buffer[arrival.start..arrival.end];

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::Worker;
 use crate::media::keys::{SubscriptionKey, TrackKey, TransportKey};
-use crate::media::packet::BatchPacket;
+use crate::media::packet::Arrived;
 use crate::media::peer::pacing::CATCHES_UP_WITHIN;
 
 /// Time after a beginning, beside a round trip, in which the viewer's first request for a key frame is passed over: its decoder
@@ -39,7 +39,8 @@ impl Worker {
             false => bits_per_second.max(UNKNOWN_PATH),
         };
         // A key frame that came just now is forwarded as ever.
-        let is_new = |arrival: &BatchPacket| arrival.source == group.source && arrival.extended == group.first;
+        let is_new =
+            |arrived: &Arrived| (arrived.packet.source, arrived.packet.extended) == (group.source, group.first);
         if track.arrivals.iter().any(is_new) {
             return false;
         }

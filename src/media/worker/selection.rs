@@ -8,6 +8,7 @@ use super::Worker;
 use crate::media::codec::Kind;
 use crate::media::keys::{SubscriptionKey, TrackKey};
 use crate::media::layers::{self, LayerState};
+use crate::media::packet::Arrived;
 
 /// How soon a key frame is asked for, for subscribers that wait for one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,7 +113,7 @@ impl Worker {
         self.divide_for_all(now, key);
         self.select(now, key, Urgency::AtOnce);
         if let Some(track) = self.tracks.get_mut(key)
-            && let Some(arrival) = track.arrivals.last()
+            && let Some(Arrived { packet: arrival, .. }) = track.arrivals.last()
             && arrival.entry.is_open()
         {
             track.layers[usize::from(arrival.layer)].requests.arrived();

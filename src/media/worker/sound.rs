@@ -113,7 +113,8 @@ impl Worker {
         let Some(track) = self.tracks.get_mut(key).filter(|track| track.kind == Kind::Audio) else {
             return;
         };
-        let arrival = track.arrivals.last().filter(|arrival| !arrival.late);
+        let arrival = track.arrivals.last().map(|arrived| &arrived.packet);
+        let arrival = arrival.filter(|arrival| !arrival.late);
         let (Some(room), Some(arrival)) = (self.rooms.get_mut(&track.room), arrival) else {
             return;
         };

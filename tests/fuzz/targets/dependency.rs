@@ -58,8 +58,9 @@ impl Fates {
     /// Writes down the first decision about a frame, if it is not a very old one.
     fn decided(&mut self, frame: &Frame, is_late: bool, forwards: bool) {
         let behind = self.newest.wrapping_sub(frame.number);
-        if behind >= 1 << 15 || (frame.has_structure && !is_late && behind >= 256) {
-            if (256..=u16::MAX - 255).contains(&behind) {
+        let counts_anew = frame.has_structure && !is_late && (behind >= 256 || frame.is_first_packet);
+        if behind >= 1 << 15 || counts_anew {
+            if behind < 256 || (256..=u16::MAX - 255).contains(&behind) {
                 // So far away, numbers are of other frames.
                 self.fates = [None; 256];
             }
@@ -95,7 +96,9 @@ fn stream(input: &[u8]) {
     while !bytes.is_empty() {
         let (wait, wish) = (bytes.byte(), bytes.byte());
         let descriptor = bytes.piece();
-        let Ok(frame) = stream.read(descriptor) else { continue };
+        let Ok(frame) = stream.read(descriptor, wait & 0x40 != 0) else {
+            continue;
+        };
         let structure = stream.structure().expect("nothing is read without one");
         assert!(structure.targets().count() <= 32);
         let wanted = Layers {
@@ -159,7 +162,10 @@ fn copy(stream: &Stream, descriptor: &[u8], frame: &Frame, number: u16, active: 
     assert!(len <= descriptor.len() + GROWTH);
     assert_eq!(out[1..3], number.to_be_bytes());
     out[1..3].copy_from_slice(&frame.number.to_be_bytes());
-    let read = stream.clone().read(&out[..len]).expect("what we write can be read");
+    let read = stream
+        .clone()
+        .read(&out[..len], false)
+        .expect("what we write can be read");
     let told = |frame: &Frame| {
         let packet = (frame.number, frame.layers, frame.is_first_packet, frame.is_last_packet);
         (packet, frame.has_structure, frame.indications)

@@ -277,6 +277,34 @@ fn sound_passes_what_waits() {
     theatre.assert_numbered_in_order();
 }
 
+/// Estimates know nothing of packets without numbers, so pictures keep the whole target.
+#[test]
+#[cfg(debug_assertions)]
+fn sound_that_is_repeated_without_numbers_takes_nothing_from_pictures() {
+    let mut theatre = Theatre::new();
+    theatre.path(400);
+    for second in 0..8 {
+        let mut block = rtcp::Block::default();
+        block.ssrc = theatre.viewer.spec.sections[1].local_ssrc;
+        let mut compound = Vec::new();
+        rtcp::write_receiver_report(&mut compound, 7, &[block]);
+        // A tenth is lost: RFC 3550 §6.4.2.
+        compound[12] = 26;
+        let sealed = theatre.viewer.seal_rtcp(&compound);
+        theatre.viewer.deliver(theatre.now, &mut theatre.worker, &sealed);
+        let before = theatre.sequences(VIDEO_PT).len();
+        for at in 0..30 {
+            theatre.frame(second == 0 && at == 0, 1);
+            for millis in [16, 17] {
+                theatre.speak();
+                theatre.pass(millis);
+            }
+        }
+        assert_eq!(theatre.sequences(VIDEO_PT).len() - before, 30, "second {second}");
+    }
+    assert_eq!(theatre.worker.stats().repeating_copies, 1);
+}
+
 #[test]
 fn where_nothing_is_known_of_the_path_nothing_waits() {
     let mut theatre = Theatre::new();

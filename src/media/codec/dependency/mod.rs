@@ -6,7 +6,8 @@
 //! 1. A layer of a track has one [`Stream`] for each SSRC that it receives. [`Stream::read`] makes a [`Frame`] of each packet's descriptor.
 //!    Without the structure, which comes with key frames, nothing can be read: [`Unreadable::UnknownStructure`]. Such a packet is to
 //!    be treated as one that has not come yet, because the packet with the structure may be resent. Nobody gets it now, no selection
-//!    is asked about it, and its number stays open. If it stays so, a key frame helps.
+//!    is asked about it, and its number stays open. If it stays so, a key frame helps. A late packet of a structure that is over
+//!    ([`Unreadable::OldStructure`]) is to be left out.
 //! 2. A subscription has one [`Selection`]. [`Selection::select`] says what to do with the packet: a [`Decision`]. For a packet that
 //!    is resent, [read](Stream::read_again) its descriptor again and ask again: the answer is the same as at first, except that frames
 //!    which cannot be decoded any more, because one that they need was lost, are not forwarded again. A selection must know of all

@@ -54,8 +54,10 @@ pub(super) struct Layout {
 /// Why a descriptor was not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unreadable {
-    /// Its structure is not known: the packet that brought it has not come (yet), or a newer one has come since.
+    /// Its structure is not known: the packet that brings it has not come (yet).
     UnknownStructure,
+    /// It goes with an older structure than the newest: nobody can read it any more.
+    OldStructure,
     /// It is cut, or larger than encoders make one, or goes with a structure of which that is true.
     Malformed,
 }
@@ -66,11 +68,11 @@ pub struct Stream {
     /// Allocated with the first structure, and overwritten by the later ones.
     structure: Option<Box<Structure>>,
     revision: u16,
-    /// The number of the frame with the newest structure, and of the first frame that had this one.
+    /// The number of the newest frame with the structure, and of the first one.
     structure_frame: u16,
-    since: u16,
+    structure_since: u16,
     /// Whether the newest structure could not be read: then nothing can, before another one comes.
-    is_beyond_us: bool,
+    has_unreadable_structure: bool,
     /// Active targets, as bits, and the number of the frame that told them.
     active: u32,
     active_frame: u16,
@@ -113,38 +115,46 @@ impl Stream {
         self.structure().filter(|_| frame.revision == self.revision)
     }
 
-    /// Reads the descriptor of a packet, also of one that is late or has come before.
-    pub fn read(&mut self, descriptor: &[u8]) -> Result<Frame, Unreadable> {
+    /// Reads the descriptor of a packet. `is_late` says whether newer packets of the stream have come before it.
+    pub fn read(&mut self, descriptor: &[u8], is_late: bool) -> Result<Frame, Unreadable> {
         if descriptor.len() > DESCRIPTOR_BYTES {
             return Err(Unreadable::Malformed);
         }
         let mut bits = BitReader::new(descriptor);
         let (head, flags) = read_head(&mut bits, descriptor.len()).ok_or(Unreadable::Malformed)?;
         if !flags.has_structure {
-            let frame = self.read_by_structure(&mut bits, head, flags)?;
+            let frame = match self.read_by_structure(&mut bits, head, flags) {
+                // The stream counts anew, and the key frame with which it began has not come.
+                Err(Unreadable::OldStructure) if !is_late => return Err(Unreadable::UnknownStructure),
+                read => read?,
+            };
             return Ok(self.know(frame, flags));
         }
+        if head.is_first_packet && !is_late {
+            self.begin_anew_before(head.number);
+        }
         let Some(structure) = Structure::read(&mut bits) else {
-            if !history::is_late(head.number, self.since) {
-                (self.structure, self.is_beyond_us, self.since) = (None, true, head.number);
+            if !history::is_late(head.number, self.structure_since) {
+                (self.structure, self.has_unreadable_structure) = (None, true);
+                self.structure_since = head.number;
             }
             return Err(Unreadable::Malformed);
         };
         let template = structure.template(head.template).ok_or(Unreadable::Malformed)?;
         let frame = read_frame(&mut bits, head, flags, (&structure, template)).ok_or(Unreadable::Malformed)?;
-        self.is_beyond_us = false;
+        self.has_unreadable_structure = false;
         self.renew(structure, frame.number)?;
         Ok(self.know(frame, flags))
     }
 
-    /// Reads the descriptor of a packet that has come before, and was kept. Its structure is unknown if another one has come since.
+    /// Reads the descriptor of a packet that has come before, and was kept.
     pub fn read_again(&self, descriptor: &[u8]) -> Result<Frame, Unreadable> {
         let mut bits = BitReader::new(descriptor);
         let (head, flags) = read_head(&mut bits, descriptor.len()).ok_or(Unreadable::Malformed)?;
         if flags.has_structure {
             let structure = Structure::read(&mut bits).ok_or(Unreadable::Malformed)?;
             if self.structure() != Some(&structure) {
-                return Err(Unreadable::UnknownStructure);
+                return Err(Unreadable::OldStructure);
             }
         }
         let frame = self.read_by_structure(&mut bits, head, flags)?;
@@ -158,13 +168,14 @@ impl Stream {
 
     /// Reads what follows the structure, or the flags, of a descriptor by the structure that is known.
     fn read_by_structure(&self, bits: &mut BitReader<'_>, head: Head, flags: Flags) -> Result<Frame, Unreadable> {
-        let unknown = match self.is_beyond_us {
+        let unknown = match self.has_unreadable_structure {
             true => Unreadable::Malformed,
             false => Unreadable::UnknownStructure,
         };
-        if !flags.has_structure && history::is_late(head.number, self.since) {
-            // It may be of another structure, with the same ids.
-            return Err(Unreadable::UnknownStructure);
+        let has_structure = self.structure.is_some() || self.has_unreadable_structure;
+        if has_structure && !flags.has_structure && history::is_late(head.number, self.structure_since) {
+            // Another structure may have the same ids.
+            return Err(Unreadable::OldStructure);
         }
         let structure = self.structure().ok_or(unknown)?;
         let template = structure.template(head.template).ok_or(unknown)?;
@@ -176,26 +187,39 @@ impl Stream {
         let is_newer = !history::is_late(number, self.structure_frame);
         match &mut self.structure {
             Some(known) if **known == structure => {}
-            Some(_) if !is_newer => return Err(Unreadable::UnknownStructure),
+            Some(_) if !is_newer => return Err(Unreadable::OldStructure),
             known => {
                 match known {
                     Some(known) => **known = structure,
                     None => *known = Some(Box::new(structure)),
                 }
                 self.revision = self.revision.wrapping_add(1);
-                self.since = number;
+                self.structure_since = number;
                 // Which targets are active was said of other targets.
                 self.active_frame = number;
             }
         }
         if is_newer {
             self.structure_frame = number;
-            if number.wrapping_sub(self.since) >= 1 << 15 {
+            if number.wrapping_sub(self.structure_since) >= 1 << 15 {
                 // The stream has begun to count anew.
-                self.since = number;
+                self.structure_since = number;
             }
         }
         Ok(())
+    }
+
+    /// Forgets numbers a little above that of a key frame which is the newest: the stream has begun to count anew.
+    fn begin_anew_before(&mut self, number: u16) {
+        for past in [
+            &mut self.structure_frame,
+            &mut self.structure_since,
+            &mut self.active_frame,
+        ] {
+            if history::is_late(number, *past) {
+                *past = number;
+            }
+        }
     }
 
     /// Takes over which targets are active, or adds it to the frame.
@@ -205,7 +229,11 @@ impl Stream {
             self.active = frame.active;
             self.active_frame = frame.number;
         }
-        for past in [&mut self.structure_frame, &mut self.since, &mut self.active_frame] {
+        for past in [
+            &mut self.structure_frame,
+            &mut self.structure_since,
+            &mut self.active_frame,
+        ] {
             *past = history::not_long_before(frame.number, *past);
         }
         Frame {

@@ -73,16 +73,14 @@ impl Selection {
     /// Decides about a packet. `wanted` has the highest layers that the subscriber is to have. `structure` is the stream's.
     pub fn select(&mut self, structure: &Structure, arrival: Arrival<'_>, wanted: Layers, now: Instant) -> Decision {
         let frame = arrival.frame;
+        if self.counts_anew(arrival) {
+            self.begin_anew();
+        }
         self.follow_structure(frame);
         let fate = match self.history.place(frame.number) {
             Place::Newer => self.decide(structure, arrival, wanted, now),
             Place::Known(Fate::Missing) => self.decide_late(structure, frame, now),
             Place::Known(fate) => fate,
-            Place::TooOld if frame.has_structure && !arrival.is_late => {
-                // The stream has begun to count anew.
-                self.begin_anew();
-                self.decide(structure, arrival, wanted, now)
-            }
             Place::TooOld => Fate::LeftOut,
         };
         self.decision(structure, arrival, fate)
@@ -99,13 +97,13 @@ impl Selection {
         let newest = self.history.newest().map(|newest| newest.wrapping_add(self.offset));
         *self = Selection {
             before: newest.or(self.before),
-            revision: self.revision,
             is_restricted: self.is_restricted,
             ..Selection::default()
         };
     }
 
-    /// Whether what is wanted can be begun with a key frame alone. It stays true until that comes, so ask at a pace. `structure` is that of the stream that was taken up.
+    /// Whether what is wanted can be begun with a key frame alone. It stays true until that comes, so ask at a pace. `structure` is that
+    /// of the stream that was taken up.
     pub fn needs_key_frame(&self, structure: &Structure, wanted: Layers) -> bool {
         let Some(best) = structure.best(self.active, wanted) else {
             return false;
@@ -116,6 +114,17 @@ impl Selection {
                 let opens = self.sound | structure.opened_within(target);
                 target != best && (self.running & !opens) >> best & 1 == 1
             }
+        }
+    }
+
+    /// Whether the stream has begun to number its frames anew: a key frame that is its newest packet has the number of an older one.
+    fn counts_anew(&self, arrival: Arrival<'_>) -> bool {
+        let frame = arrival.frame;
+        let may = frame.has_structure && !arrival.is_late;
+        may && match self.history.place(frame.number) {
+            Place::Newer => false,
+            Place::Known(_) => frame.is_first_packet,
+            Place::TooOld => true,
         }
     }
 

@@ -96,6 +96,25 @@ fn where_nothing_can_be_repeated_the_speaker_is_told_until_they_have_gone() {
 
 #[cfg(debug_assertions)]
 #[test]
+fn a_loss_below_the_greatest_is_no_news_to_the_speakers_worker() {
+    let mut spread = spread(2);
+    speak(&mut spread, 100);
+    for listener in 0..2 {
+        let peer = spread.far[listener].spec.peer;
+        spread.mirror.suppose_path(spread.now, peer, 1_000, 1_000);
+    }
+    for (listener, lost_256, is_news) in [(0, 2 * TENTH, true), (1, TENTH, false), (1, TENTH / 2, false)] {
+        spread.settle();
+        report(&mut spread, listener, lost_256);
+        spread.now += Duration::from_millis(200);
+        run_until(&mut spread.mirror, spread.now);
+        wake_others(&mut spread.mirror);
+        assert_eq!(spread.home.has_mail(), is_news, "{lost_256} of listener {listener}");
+    }
+}
+
+#[cfg(debug_assertions)]
+#[test]
 fn a_loss_that_finds_no_room_in_a_full_link_is_told_later() {
     let mut spread = spread(1);
     speak(&mut spread, 100);

@@ -1,6 +1,7 @@
 //! Streams of which frames are chosen by their dependency descriptors alone: nobody can read their payloads.
 
 mod scene;
+mod watcher;
 
 use patchbay::media::codec::h264;
 
@@ -160,17 +161,33 @@ fn a_broken_chain_is_mended_by_a_key_frame_and_few_are_asked_for() {
     assert!((1..=2).contains(&asked), "{asked}");
     // What is missing was given up long ago.
     let watcher = &mut scene.viewers[0];
-    let key = |got: &scene::Got| {
-        got.descriptor
-            .as_ref()
-            .is_some_and(|descriptor| descriptor.get(3).is_some_and(|flags| flags & 0x80 != 0))
-    };
-    let (&again, _) = watcher.got.iter().rfind(|(_, got)| key(got)).unwrap();
+    let (&again, _) = watcher
+        .got
+        .iter()
+        .rfind(|(_, got)| watcher::has_structure(got))
+        .unwrap();
     // A frame may come for 600 ms. Then the key frame is asked for at once, though another was asked for not long ago.
     let after = watcher.got[&again].at.saturating_duration_since(broken);
     assert!((1..1_200).contains(&after.as_millis()), "{after:?}");
     watcher.got = watcher.got.split_off(&again);
     assert!(watcher.shown().len() > 30);
+}
+
+/// The pictures that have come before are read again.
+#[test]
+fn who_comes_after_a_key_frame_begins_with_it() {
+    let mut scene = Scene::new(H264, &[(H264_L1T3, 65_000)], &[true]);
+    scene.path(0, 5_000);
+    scene.run(800);
+    let (requests, next) = (scene.requests, 65_000 + scene.packets as u32);
+    scene.join(true, Some(VIDEO_RTX_PT), false);
+    scene.path(1, 5_000);
+    scene.run(1_000);
+    let first = scene.viewers[1].got.values().next().unwrap();
+    assert!(first.payload[..4] < next.to_be_bytes()[..], "it came before");
+    let shown = scene.viewers[1].shown().len();
+    assert!(shown > 30, "{shown}");
+    assert_eq!(scene.requests, requests);
 }
 
 /// The packet with the structure comes late. What came before it is kept, and found again.
@@ -183,8 +200,162 @@ fn packets_that_came_before_their_structure_are_not_lost() {
     scene.run(300);
     let shown = scene.viewers[0].shown();
     assert!(shown.len() >= 4, "{}", shown.len());
-    let first = &scene.viewers[0].got.values().next().unwrap().payload[..4];
-    assert_eq!(first, 65_000_u32.to_be_bytes(), "the first packet of all");
+    for (number, got) in (65_000_u32..).zip(scene.viewers[0].got.values()) {
+        assert_eq!(
+            got.payload[..4],
+            number.to_be_bytes(),
+            "each packet, from the first of all on"
+        );
+    }
+}
+
+/// Other sizes begin with a structure of their own, of which other packets come first, in the same batch. Nobody has to ask for them.
+#[test]
+fn packets_that_came_with_their_structure_but_before_it_are_forwarded() {
+    let mut scene = Scene::new(AV1, &[(L1T3, 65_000)], &[true]);
+    scene.viewers[0].asks = false;
+    scene.path(0, 5_000);
+    scene.run(1_000);
+    scene.is_reversed = true;
+    scene.recordings[0].turns_to(L3T3);
+    scene.run(1_000);
+    let shown = scene.viewers[0].shown();
+    assert_eq!(shown.iter().map(|shown| shown.spatial).max(), Some(2));
+}
+
+/// A packet of before it comes after it: nobody can read it, and nobody waits for it.
+#[test]
+fn a_late_packet_of_a_structure_that_is_over_is_missed_by_nobody() {
+    let mut scene = Scene::new(AV1, &[(L1T3, 65_000)], &[true, false]);
+    (0..2).for_each(|viewer| scene.path(viewer, 5_000));
+    scene.run(1_000);
+    let (last, requests) = (scene.packets + 1, scene.requests);
+    scene.upstream = Box::new(move |number| Some(if number == last { 9 } else { 0 }));
+    while scene.packets < last {
+        scene.run(11);
+    }
+    scene.recordings[0].turns_to(L3T3);
+    scene.run(1_000);
+    assert!(scene.viewers[0].shown().len() > 55);
+    let got = &scene.viewers[1].got;
+    assert!(got.keys().zip(got.keys().skip(1)).all(|(one, next)| one + 1 == *next));
+    assert_eq!(scene.requests, requests, "the key frame has come");
+}
+
+/// What waits for its turn is nothing to a viewer any more when another structure, or another encoding, has begun.
+#[test]
+fn what_has_waited_when_its_stream_was_left_is_missed_by_nobody() {
+    let mut empty = 0;
+    for late in 1..12 {
+        let mut scene = Scene::new(AV1, &[(L1T3, 65_000)], &[true]);
+        scene.recordings[0].key_packets = 30;
+        scene.recordings[0].bytes = [1_000; 3];
+        scene.path(0, 900);
+        scene.run(2_000);
+        scene.recordings[0].turns_to(L1T3);
+        scene.run(11 * late);
+        scene.recordings[0].turns_to(L3T3);
+        scene.run(2_000);
+        let watcher = &mut scene.viewers[0];
+        let got = &watcher.got;
+        assert!(got.keys().zip(got.keys().skip(1)).all(|(one, next)| one + 1 == *next));
+        empty += got.values().filter(|got| got.payload.is_empty()).count();
+        let (&newest, _) = got.iter().rfind(|(_, got)| watcher::has_structure(got)).unwrap();
+        watcher.got = watcher.got.split_off(&newest);
+        let shown = watcher.shown().len();
+        assert!(shown > 10, "{shown}");
+    }
+    assert!(empty > 0);
+}
+
+/// The numbers of frames go round, all the while with the first structure.
+#[test]
+fn a_structure_holds_when_all_numbers_were_used() {
+    let mut scene = Scene::new(AV1, &[(L3T3, 0)], &[true]);
+    scene.path(0, 5_000);
+    scene.run(1_000);
+    // To somewhat before the number with which it began, and then past that, without a key frame.
+    for skips in [32_000, 32_000, 960] {
+        scene.recordings[0].skips = skips;
+        scene.recordings[0].turns_to(L3T3);
+        scene.run(1_000);
+    }
+    let requests = scene.requests;
+    scene.viewers[0].loses_one_in = 7;
+    scene.run(4_000);
+    scene.viewers[0].loses_one_in = 0;
+    scene.run(300);
+    assert!(scene.viewers[0].repaired > 20, "{}", scene.viewers[0].repaired);
+    assert!(scene.viewers[0].shown().len() > 150);
+    assert_eq!(scene.requests, requests);
+}
+
+#[test]
+fn without_rtx_a_packet_that_is_sent_again_has_the_same_bits() {
+    for recorded in [L3T3, L1T3] {
+        let mut scene = Scene::new(AV1, &[(recorded, 65_000)], &[]);
+        scene.join(true, None, false);
+        scene.viewers[0].loses_one_in = 7;
+        scene.path(0, 5_000);
+        scene.run(3_000);
+        // What was sent before another structure, or before one that nobody can read, is asked for after it.
+        let mut structures = 0;
+        scene.recordings[0].spoils = Some(Box::new(move |descriptor| {
+            if descriptor.get(3).is_some_and(|flags| flags & 0x80 != 0) {
+                structures += 1;
+                descriptor.truncate(if structures % 2 == 0 { 6 } else { descriptor.len() });
+            }
+        }));
+        for turn in 0..20 {
+            scene.recordings[0].turns_to(if turn / 2 % 2 == 0 { L1T3 } else { L3T3 });
+            scene.run(300 + 11 * turn);
+        }
+        let repaired = scene.viewers[0].repaired;
+        assert!(repaired > 20, "{repaired}");
+    }
+}
+
+/// Whoever comes on another worker, which has not seen the structure, gets it with a key frame.
+#[test]
+fn a_viewer_on_another_worker_gets_the_frames_that_their_path_carries() {
+    let mut scene = Scene::new(AV1, &[(L3T3, 65_000)], &[true]);
+    scene.path(0, 5_000);
+    scene.run(3_000);
+    let requests = scene.requests;
+    scene.join(true, Some(VIDEO_RTX_PT), true);
+    scene.viewers[1].loses_one_in = 9;
+    scene.path(1, 5_000);
+    for (kbps, size) in [(5_000, 2), (420, 1), (110, 0), (5_000, 2)] {
+        scene.path(1, kbps);
+        scene.run(500);
+        let since = scene.now;
+        scene.run(3_000);
+        scene.viewers[1].loses_one_in = 0;
+        scene.run(100);
+        let shown = scene.viewers[1].since(since);
+        assert_eq!(shown.iter().map(|shown| shown.spatial).max(), Some(size), "{kbps} kb/s");
+        assert!(shown.len() > 60, "{kbps} kb/s: {}", shown.len());
+    }
+    assert!(
+        (1..=4).contains(&(scene.requests - requests)),
+        "{}",
+        scene.requests - requests
+    );
+    assert!(scene.viewers[1].repaired > 5);
+}
+
+/// Nobody can read its packets, and nobody wants to.
+#[test]
+fn no_key_frame_is_asked_for_of_a_stream_that_nobody_watches() {
+    let mut scene = Scene::new(AV1, &[(L1T3, 65_000)], &[]);
+    scene.upstream = Box::new(|number| (number > 1).then_some(0));
+    scene.run(7_000);
+    assert_eq!(scene.requests, 0);
+    scene.join(true, Some(VIDEO_RTX_PT), false);
+    scene.run(1_500);
+    assert_eq!(scene.requests, 1);
+    let shown = scene.viewers[0].shown().len();
+    assert!(shown > 20, "{shown}");
 }
 
 /// Descriptors of any kind, also with structures that change with each packet, and layers that come and go.
@@ -227,8 +398,17 @@ fn descriptors_that_make_no_sense_harm_nobody_and_cost_few_requests() {
         scene.recordings[0].spoils = None;
         let since = scene.now;
         scene.run(4_000);
-        let got = scene.viewers[0].got.values().filter(|got| got.at > since);
-        let largest = got.filter(|got| got.payload.len() == BYTES[2]);
-        assert!(largest.count() > 40, "seed {seed}");
+        let count = |viewer: usize, size: usize| {
+            let got = scene.viewers[viewer].got.values().filter(|got| got.at > since);
+            got.filter(|got| got.payload.len() == size).count()
+        };
+        assert!(count(0, BYTES[2]) > 40, "seed {seed}");
+        assert!(count(1, BYTES[0]) > 40, "seed {seed}");
+        // From the first structure on, all can be decoded.
+        let watcher = &mut scene.viewers[0];
+        let begins = |(_, got): &(&u64, &watcher::Got)| got.at > since && watcher::has_structure(got);
+        let first = *watcher.got.iter().find(begins).unwrap().0;
+        watcher.got = watcher.got.split_off(&first);
+        assert!(watcher.shown().len() > 40, "seed {seed}");
     }
 }

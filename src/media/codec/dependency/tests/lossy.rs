@@ -11,7 +11,7 @@ fn with_layers(fixture: &str, wanted: Layers) -> Vec<u16> {
     let mut stream = Stream::default();
     let read = packets(fixture)
         .into_iter()
-        .map(|packet| stream.read(&packet.descriptor).unwrap());
+        .map(|packet| stream.read(&packet.descriptor, false).unwrap());
     let numbers: BTreeSet<u16> = read
         .filter(|frame| frame.layers == wanted && frame.number > 10)
         .map(|frame| frame.number)
@@ -224,7 +224,7 @@ struct Run {
 impl Run {
     fn of(packets: &[Packet]) -> Run {
         let mut stream = Stream::default();
-        let read = |packet: &Packet| stream.read(&packet.descriptor).unwrap();
+        let read = |packet: &Packet| stream.read(&packet.descriptor, false).unwrap();
         let sent = packets.iter().map(read).map(|frame| (frame.number, frame)).collect();
         Run {
             sent,
@@ -306,12 +306,16 @@ proptest! {
         let is_lost = |at: usize| at < 2 * third && losses[at % losses.len()].wrapping_mul(at as u32 | 1) % one_in == 0;
         let mut order: Vec<usize> = (0..packets.len()).filter(|&at| !is_lost(at)).collect();
         for at in (0..2 * third - 40).step_by(7) {
-            if losses[at % losses.len()] % 5 == 0 && at + 12 < order.len() {
+            let is_within = order.get(at + 12).is_some_and(|&last| last < 2 * third);
+            if losses[at % losses.len()] % 5 == 0 && is_within {
                 let packet = order.remove(at);
                 order.insert(at + 1 + losses[at % losses.len()] as usize % 11, packet);
             }
         }
+        let mut newest = 0;
         for at in order {
+            viewer.is_late = at < newest;
+            newest = newest.max(at);
             if at < 2 * third && let Some((_, spatial, temporal)) = changes.iter().find(|(when, _, _)| *when == at) {
                 viewer.wanted = layers(*spatial, *temporal);
             }
@@ -319,7 +323,8 @@ proptest! {
                 viewer.wanted = layers(wanted.0, wanted.1);
             }
             let packet = &packets[at];
-            if viewer.stream.read(&packet.descriptor) == Err(Unreadable::UnknownStructure) {
+            let read = viewer.stream.read(&packet.descriptor, viewer.is_late);
+            if let Err(Unreadable::UnknownStructure | Unreadable::OldStructure) = read {
                 continue;
             }
             let (frame, decision) = viewer.receive(packet);

@@ -119,8 +119,9 @@ struct Viewer {
     selection: Selection,
     wanted: Layers,
     began: Instant,
-    /// How much later than its timestamp says a packet comes.
+    /// How much later than its timestamp says a packet comes, and whether it comes after newer ones.
     late: Duration,
+    is_late: bool,
 }
 
 impl Viewer {
@@ -131,17 +132,18 @@ impl Viewer {
             wanted,
             began: virtual_time::epoch(),
             late: Duration::ZERO,
+            is_late: false,
         }
     }
 
     fn receive(&mut self, packet: &Packet) -> (Frame, Outcome) {
-        let frame = self.stream.read(&packet.descriptor).unwrap();
+        let frame = self.stream.read(&packet.descriptor, self.is_late).unwrap();
         let now = self.began + Duration::from_secs(1) * packet.timestamp / 90_000 + self.late;
         let arrival = Arrival {
             frame: &frame,
             timestamp: packet.timestamp,
             marker: packet.marker,
-            is_late: false,
+            is_late: self.is_late,
         };
         let structure = self.stream.structure().unwrap();
         let decision = self.selection.select(structure, arrival, self.wanted, now);

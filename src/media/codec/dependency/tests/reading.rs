@@ -5,13 +5,13 @@ use super::*;
 
 fn frames(fixture: &str) -> Vec<(Frame, Packet)> {
     let mut stream = Stream::default();
-    let read = |packet: Packet| (stream.read(&packet.descriptor).unwrap(), packet);
+    let read = |packet: Packet| (stream.read(&packet.descriptor, false).unwrap(), packet);
     packets(fixture).into_iter().map(read).collect()
 }
 
 fn structure(fixture: &str) -> Structure {
     let mut stream = Stream::default();
-    stream.read(&packets(fixture)[0].descriptor).unwrap();
+    stream.read(&packets(fixture)[0].descriptor, false).unwrap();
     stream.structure().unwrap().clone()
 }
 
@@ -98,10 +98,10 @@ fn what_a_frame_says_itself_goes_before_its_template() {
     assert_eq!(frame.dependencies(), [8]);
     assert_eq!(frame.chain_distances[..3], [8, 7, 7]);
     let mut stream = Stream::default();
-    let first = stream.read(&packets(AV1_L1T3)[0].descriptor).unwrap();
+    let first = stream.read(&packets(AV1_L1T3)[0].descriptor, false).unwrap();
     assert_eq!(first.indications.switches(), 0b111);
     // Flags 00100, then the indications 00, 01 and 11.
-    let own = stream.read(&[0x80, 0, 9, 0b0010_0000, 0b1110_0000]).unwrap();
+    let own = stream.read(&[0x80, 0, 9, 0b0010_0000, 0b1110_0000], false).unwrap();
     assert_eq!((own.indications.present(), own.indications.needed()), (0b110, 0b100));
     assert_eq!(own.indications.switches(), 0);
 }
@@ -112,10 +112,13 @@ fn a_late_packet_does_not_change_what_newer_ones_told() {
     let packets = packets(AV1_L3T3);
     let mut stream = Stream::default();
     for packet in &packets[..12] {
-        stream.read(&packet.descriptor).unwrap();
+        stream.read(&packet.descriptor, false).unwrap();
     }
-    assert_eq!(stream.read(&packets[0].descriptor).unwrap().active, 0b11_1111);
-    assert_eq!(stream.read(&packets[15].descriptor).unwrap().active, 0b1_1111_1111);
+    assert_eq!(stream.read(&packets[0].descriptor, true).unwrap().active, 0b11_1111);
+    assert_eq!(
+        stream.read(&packets[15].descriptor, false).unwrap().active,
+        0b1_1111_1111
+    );
 }
 
 #[test]
@@ -123,11 +126,17 @@ fn without_its_structure_a_descriptor_says_nothing() {
     let three = packets(AV1_L1T3);
     let other = packets(AV1_S2T1);
     let mut stream = Stream::default();
-    assert_eq!(stream.read(&three[1].descriptor), Err(Unreadable::UnknownStructure));
-    stream.read(&other[0].descriptor).unwrap();
+    assert_eq!(
+        stream.read(&three[1].descriptor, false),
+        Err(Unreadable::UnknownStructure)
+    );
+    stream.read(&other[0].descriptor, false).unwrap();
     // L1T3 has template 4, S2T1 has not.
     let fourth = three.iter().find(|packet| packet.descriptor[0] & 0x3f == 4).unwrap();
-    assert_eq!(stream.read(&fourth.descriptor), Err(Unreadable::UnknownStructure));
+    assert_eq!(
+        stream.read(&fourth.descriptor, false),
+        Err(Unreadable::UnknownStructure)
+    );
 }
 
 #[test]
@@ -135,14 +144,14 @@ fn an_older_structure_does_not_replace_a_newer_one() {
     let mut stream = Stream::default();
     let mut newer = packets(AV1_L1T3)[0].descriptor.clone();
     newer[1..3].copy_from_slice(&40_u16.to_be_bytes());
-    stream.read(&newer).unwrap();
+    stream.read(&newer, false).unwrap();
     let older = packets(AV1_S2T1)[0].descriptor.clone();
-    assert_eq!(stream.read(&older), Err(Unreadable::UnknownStructure));
+    assert_eq!(stream.read(&older, true), Err(Unreadable::OldStructure));
     assert_eq!(stream.structure().unwrap().targets().count(), 3);
     // So far back, the stream counts anew.
     newer[1..3].copy_from_slice(&400_u16.to_be_bytes());
-    let revision = stream.read(&newer).unwrap().revision;
-    assert_ne!(stream.read(&older).unwrap().revision, revision);
+    let revision = stream.read(&newer, false).unwrap().revision;
+    assert_ne!(stream.read(&older, false).unwrap().revision, revision);
     assert_eq!(stream.structure().unwrap().targets().count(), 2);
 }
 
@@ -151,10 +160,10 @@ fn a_cut_descriptor_is_malformed_or_says_the_same_frame() {
     for packet in ALL.into_iter().flat_map(packets) {
         for len in 0..packet.descriptor.len() {
             let mut stream = Stream::default();
-            stream.read(&packets(AV1_L3T3)[0].descriptor).unwrap();
-            match stream.read(&packet.descriptor[..len]) {
+            stream.read(&packets(AV1_L3T3)[0].descriptor, false).unwrap();
+            match stream.read(&packet.descriptor[..len], false) {
                 Ok(frame) => assert!(len >= 3 && frame.number == packet.number()),
-                Err(Unreadable::UnknownStructure) => assert!(len >= 3),
+                Err(Unreadable::UnknownStructure | Unreadable::OldStructure) => assert!(len >= 3),
                 Err(Unreadable::Malformed) => {}
             }
         }
@@ -183,30 +192,30 @@ fn made(layers: u32, chains: u32) -> Vec<u8> {
 
 #[test]
 fn a_structure_larger_than_encoders_make_one_is_malformed() {
-    assert!(Stream::default().read(&made(8, 8)).is_ok());
+    assert!(Stream::default().read(&made(8, 8), false).is_ok());
     assert_eq!(
-        Stream::default().read(&made(9, 8)),
+        Stream::default().read(&made(9, 8), false),
         Err(Unreadable::Malformed),
         "nine layers"
     );
     assert_eq!(
-        Stream::default().read(&made(8, 9)),
+        Stream::default().read(&made(8, 9), false),
         Err(Unreadable::Malformed),
         "nine chains"
     );
     assert_eq!(
-        Stream::default().read(&[0; 256]),
+        Stream::default().read(&[0; 256], false),
         Err(Unreadable::Malformed),
         "longer than an extension"
     );
     let mut stream = Stream::default();
-    stream.read(&made(2, 0)).unwrap();
+    stream.read(&made(2, 0), false).unwrap();
     for count in [8, 9] {
         let mut bytes = [0; 16];
         let mut bits = BitWriter::new(&mut bytes);
         bits.number(0xc0_0009 << 5 | 0b00010, 29).unwrap();
         (0..count).for_each(|_| bits.number(0b01_0011, 6).unwrap());
-        let read = stream.read(&bytes);
+        let read = stream.read(&bytes, false);
         match count {
             8 => assert_eq!(read.unwrap().dependencies(), [4; 8]),
             _ => assert_eq!(read, Err(Unreadable::Malformed), "nine dependencies"),
@@ -224,15 +233,43 @@ fn what_came_before_the_structure_is_not_read_by_it() {
         descriptor
     };
     let mut stream = Stream::default();
-    let first = stream.read(&packets[0].descriptor).unwrap().number;
+    let first = stream.read(&packets[0].descriptor, false).unwrap().number;
     let before = with_number(first.wrapping_sub(3));
-    assert_eq!(stream.read(&before), Err(Unreadable::UnknownStructure));
-    assert_eq!(stream.read_again(&before), Err(Unreadable::UnknownStructure));
+    assert_eq!(stream.read(&before, true), Err(Unreadable::OldStructure));
+    assert_eq!(stream.read_again(&before), Err(Unreadable::OldStructure));
+    // A newer packet with such a number is of a stream that counts anew, whose key frame is missing.
+    assert_eq!(stream.read(&before, false), Err(Unreadable::UnknownStructure));
     for step in 1..=u16::MAX {
         let descriptor = with_number(first.wrapping_add(step));
-        let frame = stream.read(&descriptor);
+        let frame = stream.read(&descriptor, false);
         assert!(frame.is_ok() && stream.read_again(&descriptor) == frame, "{step}");
     }
+}
+
+/// Its key frame has a number a little below those that came before.
+#[test]
+fn a_stream_that_counts_anew_is_read_by_its_new_structure() {
+    let (newer, older) = (packets(AV1_S2T1), packets(AV1_L1T3));
+    let mut stream = Stream::default();
+    let mut with_number = |mut packet: Packet, number: u16, is_late: bool| {
+        packet.descriptor[1..3].copy_from_slice(&number.to_be_bytes());
+        stream.read(&packet.descriptor, is_late)
+    };
+    let first = with_number(older[0].clone(), 100, false).unwrap();
+    for number in 101..150 {
+        with_number(older[1].clone(), number, false).unwrap();
+    }
+    let anew = with_number(newer[0].clone(), 60, false).unwrap();
+    assert_ne!(anew.revision, first.revision);
+    for number in 61..120 {
+        assert_eq!(
+            with_number(newer[2].clone(), number, false).unwrap().revision,
+            anew.revision
+        );
+    }
+    // The same structure, again.
+    with_number(newer[0].clone(), 30, false).unwrap();
+    assert!(with_number(newer[2].clone(), 31, false).is_ok());
 }
 
 /// What was read before a structure that cannot be read is not taken for something without a descriptor when it is read again.
@@ -241,22 +278,25 @@ fn a_structure_that_cannot_be_read_changes_nothing_of_what_came_before() {
     let packets = packets(AV1_L1T3);
     let mut stream = Stream::default();
     for packet in &packets[..20] {
-        stream.read(&packet.descriptor).unwrap();
+        stream.read(&packet.descriptor, false).unwrap();
     }
     let number = packets[19].number();
     let [high, low] = (number + 1).to_be_bytes();
-    assert_eq!(stream.read(&[0xc0, high, low, 0x80, 1]), Err(Unreadable::Malformed));
+    assert_eq!(
+        stream.read(&[0xc0, high, low, 0x80, 1], false),
+        Err(Unreadable::Malformed)
+    );
     for packet in &packets[..19] {
-        assert_eq!(stream.read_again(&packet.descriptor), Err(Unreadable::UnknownStructure));
+        assert_eq!(stream.read_again(&packet.descriptor), Err(Unreadable::OldStructure));
     }
     let mut after = packets[1].descriptor.clone();
     after[1..3].copy_from_slice(&(number + 2).to_be_bytes());
-    assert_eq!(stream.read(&after), Err(Unreadable::Malformed));
+    assert_eq!(stream.read(&after, false), Err(Unreadable::Malformed));
     let mut mended = packets[0].descriptor.clone();
     mended[1..3].copy_from_slice(&(number + 3).to_be_bytes());
-    assert!(stream.read(&mended).is_ok());
+    assert!(stream.read(&mended, false).is_ok());
     stream.end();
-    assert_eq!(stream.read(&after), Err(Unreadable::UnknownStructure));
+    assert_eq!(stream.read(&after, false), Err(Unreadable::UnknownStructure));
 }
 
 #[test]

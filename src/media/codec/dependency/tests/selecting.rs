@@ -46,7 +46,7 @@ fn each_target_of_each_stream_gets_its_frames_and_nothing_else() {
     for fixture in ALL {
         let packets = turns(fixture, 2);
         let mut stream = Stream::default();
-        stream.read(&packets[0].descriptor).unwrap();
+        stream.read(&packets[0].descriptor, false).unwrap();
         let structure = stream.structure().unwrap().clone();
         for (target, wanted) in structure.targets() {
             let mut viewer = Viewer::new(wanted);
@@ -220,7 +220,7 @@ fn who_comes_late_begins_with_a_key_frame() {
         let half = packets.len() / 2;
         let mut viewer = Viewer::new(Layers::ALL);
         for packet in &packets[..100] {
-            viewer.stream.read(&packet.descriptor).unwrap();
+            viewer.stream.read(&packet.descriptor, false).unwrap();
         }
         let begun = viewer.receive_all(&packets[100..half]);
         assert!(
@@ -241,6 +241,7 @@ fn a_packet_that_is_resent_gets_the_decision_of_its_frame() {
         let mut viewer = Viewer::new(wanted);
         let first = viewer.receive_all(&packets[..300]);
         viewer.wanted = layers(0, 1);
+        viewer.is_late = true;
         for (packet, (_, before)) in packets.iter().zip(&first).skip(150) {
             let (_, again) = viewer.receive(packet);
             assert_eq!(
@@ -336,6 +337,16 @@ fn a_stream_that_counts_anew_goes_on_with_its_key_frame() {
     viewer.receive_all(&turns(AV1_L1T3, 5));
     let again = viewer.receive_all(&packets(AV1_L1T3));
     assert!(again.iter().all(|(_, decision)| decision.forwards));
+    // Also a little.
+    let once = packets(AV1_L1T3);
+    for (turn, count) in [3, 40, once.len()].into_iter().enumerate() {
+        viewer.receive_all(&once[..count]);
+        let before = viewer.receive(&once[count - 1]).1.number;
+        let again = viewer.receive_all(&once[..60]);
+        assert!(again.iter().all(|(_, decision)| decision.forwards), "{turn}");
+        assert_eq!(again[0].1.number, before.wrapping_add(1));
+        assert_decodable(&again);
+    }
     // Without one, its numbers say nothing.
     viewer.receive_all(&turns(AV1_L1T3, 5));
     let (_, without) = viewer.receive(&packets(AV1_L1T3)[1]);

@@ -10,19 +10,22 @@ fn a_written_descriptor_is_read_as_the_same_with_the_new_mask_and_number() {
     for fixture in ALL {
         let mut stream = Stream::default();
         for packet in packets(fixture) {
-            let frame = stream.read(&packet.descriptor).unwrap();
+            let frame = stream.read(&packet.descriptor, false).unwrap();
             let number = frame.number.wrapping_add(0xabcd);
             let mut out = [0xff; DESCRIPTOR_BYTES];
             let len = write(&packet.descriptor, &frame, number, None, &mut out).unwrap();
             assert_eq!(len, packet.descriptor.len());
-            assert_eq!(stream.clone().read(&out[..len]).map(|read| read.number), Ok(number));
+            assert_eq!(
+                stream.clone().read(&out[..len], false).map(|read| read.number),
+                Ok(number)
+            );
             for mask in [1, 0b10_1001, u32::MAX] {
                 let mask = NonZeroU32::new(mask & ((1 << frame.layout.targets) - 1));
                 let mut out = [0xff; DESCRIPTOR_BYTES];
                 let len = write(&packet.descriptor, &frame, frame.number, mask, &mut out).unwrap();
                 assert!(len <= packet.descriptor.len() + GROWTH);
                 let mut receiver = stream.clone();
-                let read = receiver.read(&out[..len]).unwrap();
+                let read = receiver.read(&out[..len], false).unwrap();
                 let layout = read.layout;
                 assert_eq!(
                     read,
@@ -45,8 +48,8 @@ fn a_written_descriptor_is_read_as_the_same_with_the_new_mask_and_number() {
 fn a_short_descriptor_grows_by_flags_and_mask() {
     let packets = packets(AV1_L1T3);
     let mut stream = Stream::default();
-    stream.read(&packets[0].descriptor).unwrap();
-    let frame = stream.read(&packets[1].descriptor).unwrap();
+    stream.read(&packets[0].descriptor, false).unwrap();
+    let frame = stream.read(&packets[1].descriptor, false).unwrap();
     let mut out = [0; 8];
     let len = write(&packets[1].descriptor, &frame, 1, NonZeroU32::new(0b011), &mut out).unwrap();
     // Flags 01000, then 011.
@@ -56,7 +59,7 @@ fn a_short_descriptor_grows_by_flags_and_mask() {
 #[test]
 fn a_descriptor_is_not_made_longer_than_an_extension_can_be() {
     let first = &packets(AV1_L1T3)[0].descriptor;
-    let frame = Stream::default().read(first).unwrap();
+    let frame = Stream::default().read(first, false).unwrap();
     let mut out = [0; 300];
     let mut long = first.clone();
     long.resize(300, 0);

@@ -1,16 +1,14 @@
-//! A publisher that sends what Chromium sent once, with payloads that nobody can read, and viewers whose decoders take what a receiver
-//! of dependency descriptors takes: frames whose dependencies it has, with numbers that rise.
+//! A publisher that sends what Chromium sent once, with payloads that nobody can read, to viewers on two workers.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use patchbay::media::codec::dependency::{Frame, Stream};
+use patchbay::media::codec::dependency::Stream;
 use patchbay::media::rtp::Extension;
+use patchbay::media::worker::Datagram;
 
 use super::super::*;
+use super::watcher::{DOWN, Watcher};
 
-/// The id of the descriptor at the publisher, and at a viewer.
+/// The id of the descriptor at the publisher.
 const UP: u8 = 13;
-const DOWN: u8 = 9;
 /// Bytes of a packet's payload, by its spatial layer.
 pub const BYTES: [usize; 3] = [150, 400, 1_000];
 pub const MILLIS: Duration = Duration::from_millis(1);
@@ -18,9 +16,25 @@ pub const MILLIS: Duration = Duration::from_millis(1);
 /// Changes a descriptor.
 type Spoil = Box<dyn FnMut(&mut Vec<u8>)>;
 
+/// Packets: the marker, the timestamp, the descriptor.
+type Lines = Vec<(bool, u32, Vec<u8>)>;
+
+fn lines(recorded: &str) -> Lines {
+    let line = |line: &str| {
+        let fields: Vec<&str> = line.split(' ').collect();
+        let byte = |at: usize| u8::from_str_radix(&fields[2][at..at + 2], 16).unwrap();
+        let descriptor = (0..fields[2].len()).step_by(2).map(byte).collect();
+        (fields[0] == "1", fields[1].parse().unwrap(), descriptor)
+    };
+    recorded.lines().map(line).collect()
+}
+
 /// A stream that was recorded. It begins again with its key frame when it ends, and when it is asked for one.
 pub struct Recording {
-    lines: Vec<(bool, u32, Vec<u8>)>,
+    lines: Lines,
+    /// What it goes on with at its next key frame, and by how much more its numbers rise there.
+    next: Option<Lines>,
+    pub skips: u16,
     at: usize,
     /// What is added to numbers and times of this turn, and when it began.
     number: u16,
@@ -30,20 +44,19 @@ pub struct Recording {
     stream: Stream,
     sequence: u64,
     pub bytes: [usize; 3],
+    /// Packets of a frame with a structure, and those that are still to be sent of one.
+    pub key_packets: usize,
+    rest: VecDeque<(u64, Vec<u8>)>,
     /// Changes what is sent.
     pub spoils: Option<Spoil>,
 }
 
 impl Recording {
     pub fn new(recorded: &str, number: u16, now: Instant) -> Recording {
-        let line = |line: &str| {
-            let fields: Vec<&str> = line.split(' ').collect();
-            let byte = |at: usize| u8::from_str_radix(&fields[2][at..at + 2], 16).unwrap();
-            let descriptor = (0..fields[2].len()).step_by(2).map(byte).collect();
-            (fields[0] == "1", fields[1].parse().unwrap(), descriptor)
-        };
         Recording {
-            lines: recorded.lines().map(line).collect(),
+            lines: lines(recorded),
+            next: None,
+            skips: 0,
             at: 0,
             number,
             timestamp: 5_000_000,
@@ -52,12 +65,23 @@ impl Recording {
             stream: Stream::default(),
             sequence: 65_000,
             bytes: BYTES,
+            key_packets: 1,
+            rest: VecDeque::new(),
             spoils: None,
         }
     }
 
+    /// Goes on with another recording from its next picture on.
+    pub fn turns_to(&mut self, recorded: &str) {
+        self.next = Some(lines(recorded));
+        self.wants_key = true;
+    }
+
     /// The next packet, if it is due.
     pub fn next(&mut self, now: Instant, ssrc: u32) -> Option<(u64, Vec<u8>)> {
+        if let Some(packet) = self.rest.pop_front() {
+            return Some(packet);
+        }
         let begins_picture = self.at == 0
             || self
                 .lines
@@ -65,9 +89,11 @@ impl Recording {
                 .is_none_or(|line| line.1 != self.lines[self.at - 1].1);
         if self.at == self.lines.len() || (begins_picture && self.at > 0 && self.wants_key) {
             let last = &self.lines[self.at - 1];
-            self.number = self.number.wrapping_add(u16::from_be_bytes([last.2[1], last.2[2]]));
+            let rises = u16::from_be_bytes([last.2[1], last.2[2]]) + std::mem::take(&mut self.skips);
+            self.number = self.number.wrapping_add(rises);
             self.timestamp = self.timestamp.wrapping_add(last.1 + 3_000);
             (self.at, self.began) = (0, now);
+            self.lines = self.next.take().unwrap_or(std::mem::take(&mut self.lines));
         }
         let (marker, timestamp, descriptor) = &self.lines[self.at];
         if now < self.began + Duration::from_secs(1) * *timestamp / 90_000 {
@@ -78,18 +104,38 @@ impl Recording {
         let mut descriptor = descriptor.clone();
         let number = u16::from_be_bytes([descriptor[1], descriptor[2]]).wrapping_add(self.number);
         descriptor[1..3].copy_from_slice(&number.to_be_bytes());
-        let frame = self.stream.read(&descriptor).unwrap();
+        let frame = self.stream.read(&descriptor, false).unwrap();
         if let Some(spoils) = &mut self.spoils {
             spoils(&mut descriptor);
         }
-        // All but the number looks like nothing.
-        let mut payload = (self.sequence as u32).to_be_bytes().to_vec();
-        payload.resize(self.bytes[usize::from(frame.layers.spatial)], 0xb7);
+        let packets = if frame.has_structure { self.key_packets } else { 1 };
         let timestamp = self.timestamp.wrapping_add(*timestamp);
-        let packet = rtp(VIDEO_PT, *marker, self.sequence as u16, timestamp, ssrc, &payload);
-        let sequence = self.sequence;
-        self.sequence += 1;
-        Some((sequence, with_descriptor(packet, &descriptor)))
+        let (marker, len) = (*marker, self.bytes[usize::from(frame.layers.spatial)]);
+        for at in 0..packets {
+            // All but the number looks like nothing.
+            let mut payload = (self.sequence as u32).to_be_bytes().to_vec();
+            payload.resize(len, 0xb7);
+            let is_last = at + 1 == packets;
+            let packet = rtp(
+                VIDEO_PT,
+                marker && is_last,
+                self.sequence as u16,
+                timestamp,
+                ssrc,
+                &payload,
+            );
+            // The first two bits say whether the packet begins the frame, and whether it ends it.
+            let mut part = if at == 0 {
+                descriptor.clone()
+            } else {
+                descriptor[..3].to_vec()
+            };
+            part[0] = part[0] & 0x3f | u8::from(at == 0) << 7 | u8::from(is_last) << 6;
+            let part = if packets == 1 { &descriptor } else { &part };
+            self.rest.push_back((self.sequence, with_descriptor(packet, part)));
+            self.sequence += 1;
+        }
+        self.rest.pop_front()
     }
 }
 
@@ -108,142 +154,13 @@ fn with_descriptor(mut packet: Vec<u8>, descriptor: &[u8]) -> Vec<u8> {
     packet
 }
 
-/// A packet that a viewer got.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Got {
-    pub at: Instant,
-    timestamp: u32,
-    marker: bool,
-    pub payload: Vec<u8>,
-    pub descriptor: Option<Vec<u8>>,
-}
-
-/// A picture that a viewer's decoder shows.
-#[derive(Clone, Copy, Debug)]
-pub struct Shown {
-    pub at: Instant,
-    pub spatial: u8,
-    pub temporal: u8,
-    pub active: u32,
-}
-
-pub struct Watcher {
-    client: Client,
-    pub got: BTreeMap<u64, Got>,
-    newest: u64,
-    /// Of so many packets one is lost on its way; what it said, and how often one came again.
-    pub loses_one_in: u64,
-    sent: u64,
-    lost: BTreeMap<u16, Got>,
-    pub repaired: usize,
-}
-
-impl Watcher {
-    pub fn take(&mut self, now: Instant, datagram: &[u8]) {
-        let Some(packet) = self.client.take(now, datagram) else {
-            return;
-        };
-        let Some(header) = Header::parse(&packet) else { return };
-        let section = &self.client.spec.sections[0];
-        let payload = &packet[header.payload(&packet).unwrap()];
-        let descriptor = header
-            .elements(&packet)
-            .find(|(id, _)| *id == DOWN)
-            .map(|(_, value)| value.to_vec());
-        let is_rtx = header.ssrc == section.local_rtx_ssrc;
-        if (header.ssrc != section.local_ssrc && !is_rtx) || (is_rtx && payload.len() < 2) {
-            return;
-        }
-        let (sequence, payload) = match is_rtx {
-            true => (u16::from_be_bytes([payload[0], payload[1]]), &payload[2..]),
-            false => (header.sequence, payload),
-        };
-        let got = Got {
-            at: now,
-            timestamp: header.timestamp,
-            marker: header.marker,
-            payload: payload.to_vec(),
-            descriptor,
-        };
-        if is_rtx {
-            let at = now;
-            if let Some(lost) = self.lost.remove(&sequence) {
-                assert_eq!(Got { at, ..lost }, got, "sent again, it is the same");
-                self.repaired += 1;
-            }
-        } else {
-            self.sent += 1;
-            if self.loses_one_in > 0 && self.sent.is_multiple_of(self.loses_one_in) {
-                self.lost.insert(sequence, got);
-                return;
-            }
-        }
-        let extended = match self.newest {
-            0 => 65_536 + u64::from(sequence),
-            newest => newest.wrapping_add_signed(i64::from(sequence.wrapping_sub(newest as u16) as i16)),
-        };
-        self.newest = self.newest.max(extended);
-        self.got.insert(extended, got);
-    }
-
-    /// The pictures that a decoder shows of the packets, in their order. Checks that none is missing, and that each frame can be
-    /// decoded.
-    pub fn shown(&self) -> Vec<Shown> {
-        let (first, last) = (self.got.keys().next().unwrap(), self.got.keys().last().unwrap());
-        let missing: Vec<u64> = (*first..=*last).filter(|at| !self.got.contains_key(at)).collect();
-        assert!(missing.is_empty(), "{missing:?} between {first} and {last}");
-        let (mut stream, mut decoded) = (Stream::default(), BTreeSet::new());
-        let mut newest: Option<i64> = None;
-        let (mut shown, mut unit): (Vec<Shown>, Vec<(u32, Frame)>) = (Vec::new(), Vec::new());
-        for got in self.got.values().filter(|got| !got.payload.is_empty()) {
-            let descriptor = got.descriptor.as_deref().expect("each packet with a payload has one");
-            let frame = stream.read(descriptor).expect("it can be read");
-            let last = newest.unwrap_or(i64::from(frame.number));
-            let number = last + i64::from(frame.number.wrapping_sub(last as u16) as i16);
-            assert!(
-                !frame.has_structure || newest.is_none_or(|newest| number > newest),
-                "a key frame that is old"
-            );
-            newest = Some(last.max(number));
-            let needed = |&distance: &u16| decoded.contains(&(number - i64::from(distance)));
-            assert!(frame.dependencies().iter().all(needed), "{number} cannot be decoded");
-            decoded.insert(number);
-            assert!(
-                unit.last().is_none_or(|(timestamp, _)| *timestamp == got.timestamp),
-                "a picture without an end"
-            );
-            unit.push((got.timestamp, frame));
-            if got.marker {
-                let top = unit.iter().map(|(_, frame)| frame.layers.spatial).max().unwrap();
-                let (at, temporal, active) = (got.at, frame.layers.temporal, frame.active);
-                shown.push(Shown {
-                    at,
-                    spatial: top,
-                    temporal,
-                    active,
-                });
-                assert!(frame.is_last_packet && frame.layers.spatial == top);
-                unit.clear();
-            }
-        }
-        shown
-    }
-
-    pub fn since(&self, since: Instant) -> Vec<Shown> {
-        self.shown().into_iter().filter(|shown| shown.at > since).collect()
-    }
-
-    /// Kilobits per second between two times.
-    pub fn kbps(&self, since: Instant, now: Instant) -> u64 {
-        let got = self.got.values().filter(|got| got.at > since && got.at <= now);
-        let bytes: usize = got.map(|got| got.payload.len() + 40).sum();
-        bytes as u64 * 8 / (now - since).as_millis() as u64
-    }
-}
-
 pub struct Scene {
     pub now: Instant,
     pub worker: Worker,
+    /// Another worker, which mirrors the track for those who live there.
+    far: Worker,
+    identity: DtlsIdentity,
+    codec_of: Codec,
     publisher: Client,
     pub recordings: Vec<Recording>,
     pub viewers: Vec<Watcher>,
@@ -252,6 +169,8 @@ pub struct Scene {
     pub is_deaf: bool,
     /// Decides by its number whether a packet reaches the worker: `None` if it does not, else after how many steps.
     pub upstream: Box<dyn FnMut(u64) -> Option<u64>>,
+    /// Whether packets that come at once come in one batch, the last of them first.
+    pub is_reversed: bool,
     pub packets: u64,
     late: Vec<(u64, usize, u64, Vec<u8>)>,
     steps: u64,
@@ -261,7 +180,8 @@ impl Scene {
     /// Viewers of recordings, each an encoding of one track. `describes` says which viewers take descriptors.
     pub fn new(codec_of: Codec, recordings: &[(&str, u16)], describes: &[bool]) -> Scene {
         let now = start();
-        let (mut worker, identity) = worker(now);
+        let identity = DtlsIdentity::generate().unwrap();
+        let (mut worker, far) = linked_workers(now, &identity);
         let own = DtlsIdentity::generate().unwrap();
         let format = codec(VIDEO_PT, Some(VIDEO_RTX_PT), codec_of);
         let mut up = section("0", format, true, ssrc_of(0), 0x9000);
@@ -275,48 +195,70 @@ impl Scene {
         up.codecs[0].feedback.nack = false;
         let mut publisher = Client::new(1, None, vec![up], &identity, &own);
         publisher.connect(now, &mut worker);
-        let viewers = (2..).zip(describes).map(|(number, describes)| {
-            let mut down = section("0", format, false, 0, 0x2_0000 + 16 * number as u32);
-            down.number_id = Some(3);
-            if *describes {
-                down.extensions.push((DOWN, Extension::DependencyDescriptor));
-            }
-            let mut client = Client::new(number, Some(1), vec![down], &identity, &own);
-            client.connect(now, &mut worker);
-            Watcher {
-                client,
-                got: BTreeMap::new(),
-                newest: 0,
-                loses_one_in: 0,
-                sent: 0,
-                lost: BTreeMap::new(),
-                repaired: 0,
-            }
-        });
-        let viewers = viewers.collect();
         let recordings = recordings
             .iter()
             .map(|(recorded, number)| Recording::new(recorded, *number, now));
-        Scene {
+        let recordings = recordings.collect();
+        let mut scene = Scene {
             now,
             worker,
+            far,
+            identity,
+            codec_of,
             publisher,
-            recordings: recordings.collect(),
-            viewers,
+            recordings,
+            viewers: Vec::new(),
             requests: 0,
             is_deaf: false,
             upstream: Box::new(|_| Some(0)),
+            is_reversed: false,
             packets: 0,
             late: Vec::new(),
             steps: 0,
+        };
+        for &describes in describes {
+            scene.join(describes, Some(VIDEO_RTX_PT), false);
         }
+        scene
+    }
+
+    /// Adds a viewer, who may take descriptors, may be sent what is missing by RTX, and may live on the other worker.
+    pub fn join(&mut self, describes: bool, rtx: Option<u8>, is_far: bool) {
+        let number = 2 + self.viewers.len() as u64;
+        let format = codec(VIDEO_PT, rtx, self.codec_of);
+        let mut down = section("0", format, false, 0, 0x2_0000 + 16 * number as u32);
+        down.number_id = Some(3);
+        if describes {
+            down.extensions.push((DOWN, Extension::DependencyDescriptor));
+        }
+        let own = DtlsIdentity::generate().unwrap();
+        let mut client = Client::new(number, Some(1), vec![down], &self.identity, &own);
+        let worker = if is_far { &mut self.far } else { &mut self.worker };
+        client.connect(self.now, worker);
+        self.viewers.push(Watcher::new(client, is_far));
+        self.settle();
+    }
+
+    /// Exchanges the workers' messages.
+    fn settle(&mut self) {
+        let mut sent = Vec::new();
+        let workers = [&mut self.worker, &mut self.far];
+        settle(self.now, workers, &mut vec![0; 64 * 1024], |worker| {
+            drain(worker, &mut sent)
+        });
+        self.hand_out(sent);
     }
 
     pub fn path(&mut self, viewer: usize, kbps: u64) {
-        let peer = self.viewers[viewer].client.spec.peer;
-        self.worker.suppose_path(self.now, peer, kbps * 1_000, 5_000_000);
+        let watcher = &self.viewers[viewer];
+        let worker = if watcher.is_far {
+            &mut self.far
+        } else {
+            &mut self.worker
+        };
+        worker.suppose_path(self.now, watcher.client.spec.peer, kbps * 1_000, 5_000_000);
         let mut sent = Vec::new();
-        drain(&mut self.worker, &mut sent);
+        drain(worker, &mut sent);
         self.hand_out(sent);
     }
 
@@ -325,8 +267,11 @@ impl Scene {
         while self.now < until {
             self.now += STEP;
             self.steps += 1;
-            let sent = run_until(&mut self.worker, self.now);
-            self.hand_out(sent);
+            for at in 0..2 {
+                let sent = run_until([&mut self.worker, &mut self.far][at], self.now);
+                self.hand_out(sent);
+            }
+            self.settle();
             for layer in 0..self.recordings.len() {
                 while let Some((sequence, packet)) = self.recordings[layer].next(self.now, ssrc_of(layer)) {
                     self.packets += 1;
@@ -340,13 +285,39 @@ impl Scene {
                 .into_iter()
                 .partition(|(at, ..)| *at <= steps);
             self.late = late;
-            for (_, _, sequence, packet) in due {
-                let sealed = self.publisher.seal(&packet, sequence);
-                let sent = exchange(self.now, &mut self.worker, self.publisher.address, &sealed);
-                self.hand_out(sent);
+            let seal = |(_, _, sequence, packet): (u64, usize, u64, Vec<u8>)| self.publisher.seal(&packet, sequence);
+            let mut sealed: Vec<Vec<u8>> = due.into_iter().map(seal).collect();
+            if self.is_reversed {
+                sealed.reverse();
+                self.publish(&sealed);
+            } else {
+                sealed
+                    .iter()
+                    .for_each(|packet| self.publish(std::slice::from_ref(packet)));
             }
             (0..self.viewers.len()).for_each(|viewer| self.ask(viewer));
         }
+    }
+
+    /// Sends packets that come in one batch.
+    fn publish(&mut self, sealed: &[Vec<u8>]) {
+        let mut buffer = sealed.concat();
+        let mut start = 0;
+        let datagrams = sealed.iter().map(|packet| {
+            start += packet.len();
+            Datagram {
+                from: self.publisher.address,
+                to: None,
+                start: start - packet.len(),
+                len: packet.len(),
+            }
+        });
+        let datagrams: Vec<Datagram> = datagrams.collect();
+        self.worker.handle_datagrams(self.now, &mut buffer, &datagrams);
+        let mut sent = Vec::new();
+        forward(self.now, &mut self.worker, &buffer, &mut sent);
+        self.hand_out(sent);
+        self.settle();
     }
 
     /// Lets a viewer ask for what it misses.
@@ -358,7 +329,7 @@ impl Scene {
             .max(watcher.got.keys().next().copied().unwrap_or(newest));
         let missing = (recent..newest).filter(|at| !watcher.got.contains_key(at));
         let missing: Vec<u16> = missing.map(|at| at as u16).collect();
-        if missing.is_empty() || !self.steps.is_multiple_of(4) {
+        if missing.is_empty() || !self.steps.is_multiple_of(4) || !watcher.asks {
             return;
         }
         let mut compound = Vec::new();
@@ -366,8 +337,14 @@ impl Scene {
         rtcp::write_nack(&mut compound, 7, watcher.client.spec.sections[0].local_ssrc, &missing);
         let sealed = watcher.client.seal_rtcp(&compound);
         let address = watcher.client.address;
-        let sent = exchange(self.now, &mut self.worker, address, &sealed);
+        let worker = if watcher.is_far {
+            &mut self.far
+        } else {
+            &mut self.worker
+        };
+        let sent = exchange(self.now, worker, address, &sealed);
         self.hand_out(sent);
+        self.settle();
     }
 
     pub fn hand_out(&mut self, sent: Vec<(std::net::SocketAddr, Vec<u8>)>) {
