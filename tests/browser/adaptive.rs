@@ -10,7 +10,7 @@ use crate::harness::chromium::{Chromium, Options};
 use crate::harness::page::Page;
 use crate::harness::room::MEDIA_PATIENCE;
 use crate::harness::slow_link::SlowLink;
-use crate::harness::turn;
+use crate::harness::{firefox, turn};
 use crate::support::server::Server;
 
 /// A script that keeps what a page receives, four times a second.
@@ -131,19 +131,45 @@ fn path(user: u32, kind: &str) -> String {
 /// A publisher, a viewer whose link is free, and one behind a slow link, who both have the full picture.
 struct Scene {
     _server: Server,
-    _browsers: [Chromium; 2],
+    _here: Chromium,
+    _there: Option<Chromium>,
     _publisher: Page,
     free: Page,
     viewer: Page,
 }
 
+/// The viewer's browser.
+#[derive(Clone, Copy)]
+enum Browser {
+    Chromium,
+    Firefox,
+}
+
+impl Browser {
+    /// A page in the viewer's network, and the driver that it needs.
+    async fn behind(self, link: &SlowLink) -> (Page, Option<Chromium>) {
+        let address = SlowLink::page(&path(3, "audio"));
+        match self {
+            Browser::Chromium => {
+                let chromium = Chromium::start_behind(link);
+                (enter(&chromium, 3, &address).await, Some(chromium))
+            }
+            Browser::Firefox => {
+                let page = firefox::page_behind(link, "user-3", RECEPTION).await;
+                page.go(&address).await;
+                (page, None)
+            }
+        }
+    }
+}
+
 impl Scene {
-    async fn new(link: &SlowLink) -> Scene {
+    async fn new(link: &SlowLink, browser: Browser) -> Scene {
         let server = Server::start_with(&SlowLink::configuration()).await;
-        let (here, there) = (Chromium::start(), Chromium::start_behind(link));
+        let here = Chromium::start();
         let publisher = enter(&here, 1, &server.page(&path(1, "video"))).await;
         let free = enter(&here, 2, &server.page(&path(2, "audio"))).await;
-        let viewer = enter(&there, 3, &SlowLink::page(&path(3, "audio"))).await;
+        let (viewer, there) = browser.behind(link).await;
         let full = format!("reception.samples.at(-1)?.height === {FULL}");
         for page in [&free, &viewer] {
             page.until("the full picture", MEDIA_PATIENCE * 2, &full).await;
@@ -151,7 +177,8 @@ impl Scene {
         tokio::time::sleep(Duration::from_secs(3)).await;
         Scene {
             _server: server,
-            _browsers: [here, there],
+            _here: here,
+            _there: there,
             _publisher: publisher,
             free,
             viewer,
@@ -180,11 +207,11 @@ impl Scene {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_viewer_whose_link_becomes_slow_sees_the_layer_that_fits_and_others_notice_nothing() {
+/// Makes the link slow and fast again until all is well once.
+async fn becomes_slow(browser: Browser) {
     let _turn = turn().await;
     let Some(link) = SlowLink::new(FAST) else { return };
-    let scene = Scene::new(&link).await;
+    let scene = Scene::new(&link, browser).await;
     let mut all = Vec::new();
     for _ in 0..ATTEMPTS {
         let faults = scene.measure(&link, 700, 360).await;
@@ -196,11 +223,32 @@ async fn a_viewer_whose_link_becomes_slow_sees_the_layer_that_fits_and_others_no
     panic!("{all:#?}");
 }
 
+/// Prints what is seen where sound and the lowest layer fill the link.
+async fn becomes_very_slow(browser: Browser) {
+    let _turn = turn().await;
+    let Some(link) = SlowLink::new(FAST) else { return };
+    let scene = Scene::new(&link, browser).await;
+    println!("{:#?}", scene.measure(&link, 300, 180).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_viewer_whose_link_becomes_slow_sees_the_layer_that_fits_and_others_notice_nothing() {
+    becomes_slow(Browser::Chromium).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_viewer_in_firefox_whose_link_becomes_slow_sees_the_layer_that_fits_and_others_notice_nothing() {
+    becomes_slow(Browser::Firefox).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "it prints: sound and the lowest layer fill this link"]
 async fn a_link_that_carries_hardly_the_lowest_layer() {
-    let _turn = turn().await;
-    let Some(link) = SlowLink::new(FAST) else { return };
-    let scene = Scene::new(&link).await;
-    println!("{:#?}", scene.measure(&link, 300, 180).await);
+    becomes_very_slow(Browser::Chromium).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "it prints: sound and the lowest layer fill this link"]
+async fn a_link_that_carries_hardly_the_lowest_layer_to_firefox() {
+    becomes_very_slow(Browser::Firefox).await;
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+use tokio_tungstenite::{WebSocketStream, client_async};
 
 /// One driven browser with one page. Errors are sentences: a test shows them and ends.
 pub struct Session {
@@ -14,17 +14,20 @@ pub struct Session {
 }
 
 struct Line {
-    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    socket: WebSocketStream<TcpStream>,
     last_id: u64,
     console: Vec<String>,
 }
 
 impl Session {
-    /// `url` is where Firefox says that it listens.
-    pub async fn new(url: &str) -> Result<Session, String> {
-        let (socket, _) = connect_async(format!("{url}/session"))
+    /// `address` is where Firefox is reached. It answers only those who call it by its loopback address.
+    pub async fn new(address: &str, port: &str) -> Result<Session, String> {
+        let failed = |error: String| format!("{address}:{port}: {error}");
+        let stream = TcpStream::connect(format!("{address}:{port}")).await;
+        let stream = stream.map_err(|error| failed(error.to_string()))?;
+        let (socket, _) = client_async(format!("ws://127.0.0.1:{port}/session"), stream)
             .await
-            .map_err(|error| format!("{url}: {error}"))?;
+            .map_err(|error| failed(error.to_string()))?;
         let mut line = Line {
             socket,
             last_id: 0,

@@ -16,8 +16,13 @@ const POLL: Duration = Duration::from_millis(50);
 /// How a browser is driven.
 pub enum Driver {
     Chromium(webdriver::Session),
-    /// With the browser's process, which nothing else ends.
-    Firefox(Box<bidi::Session>, Process),
+    Firefox {
+        session: Box<bidi::Session>,
+        /// The browser, which nothing else ends.
+        browser: Process,
+        /// A program that passes its port on, if it is in another network.
+        _forwarding: Option<Process>,
+    },
 }
 
 impl Driver {
@@ -27,7 +32,7 @@ impl Driver {
                 .as_u64()
                 .and_then(|pid| u32::try_from(pid).ok())
                 .expect("chromedriver tells the browser's process id"),
-            Driver::Firefox(_, process) => process.pid(),
+            Driver::Firefox { browser, .. } => browser.pid(),
         }
     }
 
@@ -38,49 +43,49 @@ impl Driver {
                 let command = "Page.addScriptToEvaluateOnNewDocument";
                 session.devtools(command, parameters).await.map(drop)
             }
-            Driver::Firefox(session, _) => session.before_load(script).await,
+            Driver::Firefox { session, .. } => session.before_load(script).await,
         }
     }
 
     async fn go(&self, url: &str) -> Result<(), String> {
         match self {
             Driver::Chromium(session) => session.go(url).await,
-            Driver::Firefox(session, _) => session.go(url).await,
+            Driver::Firefox { session, .. } => session.go(url).await,
         }
     }
 
     async fn reload(&self) -> Result<(), String> {
         match self {
             Driver::Chromium(session) => session.reload().await,
-            Driver::Firefox(session, _) => session.reload().await,
+            Driver::Firefox { session, .. } => session.reload().await,
         }
     }
 
     async fn run(&self, body: &str, arguments: &[Value]) -> Result<Value, String> {
         match self {
             Driver::Chromium(session) => session.run(body, arguments).await,
-            Driver::Firefox(session, _) => session.run(body, arguments).await,
+            Driver::Firefox { session, .. } => session.run(body, arguments).await,
         }
     }
 
     async fn console(&self) -> Result<Vec<String>, String> {
         match self {
             Driver::Chromium(session) => session.console().await,
-            Driver::Firefox(session, _) => session.console().await,
+            Driver::Firefox { session, .. } => session.console().await,
         }
     }
 
     async fn keys(&self, keys: &str) -> Result<(), String> {
         match self {
             Driver::Chromium(session) => session.keys(keys).await,
-            Driver::Firefox(..) => Err("no scenario presses keys in Firefox".to_owned()),
+            Driver::Firefox { .. } => Err("no scenario presses keys in Firefox".to_owned()),
         }
     }
 
     async fn screenshot(&self) -> Result<String, String> {
         match self {
             Driver::Chromium(session) => session.screenshot().await,
-            Driver::Firefox(session, _) => session.screenshot().await,
+            Driver::Firefox { session, .. } => session.screenshot().await,
         }
     }
 }
