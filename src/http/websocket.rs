@@ -136,9 +136,14 @@ impl Entering {
             }
             (Some(Found::Ended(close)), _) => Ok(upgrade.serve(longest, move |socket| turn_away(socket, close))),
             (_, resumption) => {
-                let (state, client, token) = (self.state, self.client, self.token);
                 let path = resumption.map(|(_, path)| path);
-                enter(entrance, state, client, token, upgrade, None, path).await
+                let newcomer = Newcomer {
+                    state: self.state,
+                    client: self.client,
+                    token: self.token,
+                    upgrade,
+                };
+                enter(entrance, newcomer, None, path).await
             }
         }
     }
@@ -214,7 +219,13 @@ async fn enter_as_device(
         device,
         room_ids: random_room,
     };
-    enter(entrance, state, client, None, upgrade, Some(in_use), None).await
+    let newcomer = Newcomer {
+        state,
+        client,
+        token: None,
+        upgrade,
+    };
+    enter(entrance, newcomer, Some(in_use), None).await
 }
 
 /// A random room id that cannot be guessed: 128 bits.
@@ -222,15 +233,26 @@ fn random_room() -> RoomName {
     RoomName(format!("{:032x}", rand::random::<u128>()).into())
 }
 
-async fn enter(
-    entrance: Entrance,
+/// A client that is to have a conversation of its own.
+struct Newcomer {
     state: AppState,
     client: ClientAddress,
     token: Option<String>,
     upgrade: ReadyUpgrade,
+}
+
+async fn enter(
+    entrance: Entrance,
+    newcomer: Newcomer,
     in_use: Option<InUse>,
     resumable_at: Option<Path>,
 ) -> Result<Response, HttpError> {
+    let Newcomer {
+        state,
+        client,
+        token,
+        upgrade,
+    } = newcomer;
     let connected = state.hub.connect(client).await;
     let no_place = |reason: NoPlace| HttpError::new(StatusCode::SERVICE_UNAVAILABLE, reason.to_string());
     let (session, events) = connected.map_err(no_place)?;

@@ -234,19 +234,6 @@ fn values_that_make_no_sense_are_refused_by_key() {
             "[media]\nannounced_addresses = [\"0.0.0.0\"]",
             "media.announced_addresses",
         ),
-        ("[media]\npublic_address = \"on\"", "media.public_address is \"on\""),
-        (
-            "[media]\npublic_address = \"auto\"\nannounced_addresses = [\"203.0.113.7\"]",
-            "give one of them",
-        ),
-        (
-            "[media]\npublic_address = \"auto\"\nstun_servers = []",
-            "media.stun_servers",
-        ),
-        (
-            "[media]\npublic_address = \"auto\"\nstun_servers = [\"stun.example.com\"]",
-            "write host:port",
-        ),
         (
             "[channels]\napp_id = \"970CA35de60c44645bbae8a215061b33\"",
             "channels.app_certificate",
@@ -272,6 +259,28 @@ fn values_that_make_no_sense_are_refused_by_key() {
         ("[metrics]\naddress = \"9100\"", "metrics.address"),
         ("[log]\nfilter = \"a=b=c\"", "log.filter"),
         ("[groupcall]\ntext_message_types = []", "groupcall.text_message_types"),
+    ] {
+        let message = error_of(load_text(text));
+        assert!(message.contains(named), "{text}: {message}");
+    }
+}
+
+#[test]
+fn a_public_address_is_asked_of_servers_that_can_be_asked() {
+    for (text, named) in [
+        ("[media]\npublic_address = \"on\"", "media.public_address is \"on\""),
+        (
+            "[media]\npublic_address = \"auto\"\nannounced_addresses = [\"203.0.113.7\"]",
+            "give one of them",
+        ),
+        (
+            "[media]\npublic_address = \"auto\"\nstun_servers = []",
+            "media.stun_servers",
+        ),
+        (
+            "[media]\npublic_address = \"auto\"\nstun_servers = [\"stun.example.com\"]",
+            "write host:port",
+        ),
     ] {
         let message = error_of(load_text(text));
         assert!(message.contains(named), "{text}: {message}");

@@ -9,7 +9,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::media::bandwidth::outgoing::{Micros, Outcome};
+use crate::media::bandwidth::outgoing::{Micros, Narrow, Outcome};
 use crate::media::keys::SubscriptionKey;
 
 /// The pacing rate, in percent of the target. It is above the target, so that what waits becomes less.
@@ -36,6 +36,8 @@ const BETWEEN_SLICES_MAX: Micros = 60_000;
 const WAITS_AT_MOST: Micros = 500_000;
 /// The least time that is left for what has waited so long.
 const LEFT_AT_LEAST: Micros = 5_000;
+/// What may wait in the queue of a path that has just become slow, as the time that it takes to leave. More may find no room there.
+const NARROW_QUEUE: Micros = 220_000;
 /// Packets that wait to be sent again: as many as one subscription may ask for at once.
 const AGAIN_MAX: usize = 128;
 
@@ -52,6 +54,7 @@ struct Path {
     burst: Micros,
     /// Whether packets wait in queues.
     has_queue: bool,
+    narrow: Option<Narrow>,
 }
 
 pub(crate) struct Pacer {
@@ -100,12 +103,26 @@ impl Pacer {
 
     /// Follows what is known of the path; `None` if that is nothing.
     pub fn follow(&mut self, outcome: Option<&Outcome>) {
+        let before = self.narrow();
         self.known = outcome.map(|outcome| Path {
             target: outcome.target,
             burst: outcome.burst,
             has_queue: outcome.queue_delay >= HARDLY,
+            narrow: outcome.narrow,
         });
         self.set_pace();
+        if let Some(narrow) = self.narrow()
+            && before.is_none_or(|before| before.since != narrow.since)
+        {
+            // The debt is what is in the path's queue.
+            (self.debt, self.at) = (narrow.queued << FRACTION_BITS, narrow.since);
+        }
+    }
+
+    /// What is known of a path that has just become slow. Then everything waits but sound.
+    #[inline]
+    fn narrow(&self) -> Option<Narrow> {
+        self.known.and_then(|path| path.narrow)
     }
 
     /// Sets budget and rate by what is known, or is supposed while a copy catches up that has begun with earlier pictures.
@@ -115,6 +132,13 @@ impl Pacer {
             self.debt = 0;
             return;
         };
+        if let Some(narrow) = path.narrow {
+            let bytes = narrow.bits_per_second * NARROW_QUEUE / 8_000_000;
+            self.budget = bytes << FRACTION_BITS;
+            self.usual_rate = rate(narrow.bits_per_second / 8, 1_000_000);
+            self.rate = self.usual_rate;
+            return;
+        }
         let bytes = path.target.saturating_mul(path.burst) / 8_000_000 * ABOVE_TARGET / 100;
         self.budget = bytes.max(BUDGET_MIN) << FRACTION_BITS;
         let percent = match (path.has_queue, self.supposed) {
@@ -136,6 +160,7 @@ impl Pacer {
             target,
             burst: BURST,
             has_queue: false,
+            narrow: None,
         });
         self.set_pace();
         let most = CATCHES_UP_WITHIN.as_micros() as Micros;
@@ -165,7 +190,7 @@ impl Pacer {
     /// Whether so much may be sent at once whatever was sent before.
     #[inline]
     pub fn is_ordinary(&self, bytes: u32) -> bool {
-        u64::from(bytes) << FRACTION_BITS <= self.budget
+        u64::from(bytes) << FRACTION_BITS <= self.budget && self.narrow().is_none()
     }
 
     /// Whether what may wait is to wait now.
@@ -229,7 +254,7 @@ impl Pacer {
     pub fn begin_slice(&mut self, now: Micros) {
         self.hurry(now);
         self.pass(now);
-        if now.saturating_sub(self.sliced) >= BETWEEN_SLICES_MAX {
+        if now.saturating_sub(self.sliced) >= BETWEEN_SLICES_MAX && self.narrow().is_none() {
             self.debt = 0;
         }
         self.sliced = now;
@@ -283,7 +308,8 @@ impl Pacer {
     }
 
     fn next(&self, now: Micros) -> Micros {
-        let paid = now + self.debt / self.rate.max(1);
+        let stays = self.narrow().map_or(0, |_| self.budget);
+        let paid = now + self.debt.saturating_sub(stays) / self.rate.max(1);
         paid.min(self.sliced + BETWEEN_SLICES_MAX)
     }
 }
@@ -294,159 +320,4 @@ fn rate(bytes: u64, time: Micros) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::media::bandwidth::outgoing::State;
-
-    fn outcome(target: u64, queue_delay: Micros, burst: Micros) -> Outcome {
-        Outcome {
-            target,
-            smooth: target,
-            proven: target,
-            queue_delay,
-            loss_256: 0,
-            state: State::Growing,
-            burst,
-            probes_won: 0,
-            probes_lost: 0,
-        }
-    }
-
-    const BEGIN: Micros = 60_000_000;
-    const PACKET: usize = 1_200;
-
-    /// Sends so many packets that may wait, in slices. Returns the time of each slice, in milliseconds, and its packets.
-    fn slices(pacer: &mut Pacer, packets: usize, grain: Micros) -> Vec<(u64, usize)> {
-        let (mut now, mut left, mut sent) = (BEGIN, packets, Vec::new());
-        let mut slice = 0;
-        while left > 0 && !pacer.is_spent(now) {
-            pacer.sent(now, PACKET);
-            (left, slice) = (left - 1, slice + 1);
-        }
-        sent.push((0, slice));
-        (0..left).for_each(|_| pacer.put_off(now, PACKET));
-        let mut due = pacer.plan(now);
-        while let Some(at) = due {
-            now = (at / grain + 1) * grain;
-            let mut slice = 0;
-            pacer.begin_slice(now);
-            while left > 0 && !pacer.is_spent(now) {
-                pacer.sent(now, PACKET);
-                pacer.left(PACKET);
-                (left, slice) = (left - 1, slice + 1);
-            }
-            sent.push(((now - BEGIN) / 1_000, slice));
-            due = pacer.end_slice(now, left > 0);
-        }
-        sent
-    }
-
-    fn pacer(target: u64, queue_delay: Micros, burst: Micros) -> Pacer {
-        let mut pacer = Pacer::new();
-        pacer.follow(Some(&outcome(target, queue_delay, burst)));
-        pacer
-    }
-
-    #[test]
-    fn a_key_frame_leaves_in_slices_of_forty_milliseconds_at_two_and_a_half_times_the_target() {
-        let sent = slices(&mut pacer(2_500_000, 0, 40_000), 84, 5_000);
-        assert!(sent.iter().all(|(_, packets)| (1..=12).contains(packets)), "{sent:?}");
-        assert_eq!(sent.iter().map(|(_, packets)| packets).sum::<usize>(), 84);
-        let (last, _) = sent[sent.len() - 1];
-        assert!((110..=180).contains(&last), "{sent:?}");
-    }
-
-    #[test]
-    fn where_packets_wait_in_queues_it_is_sent_hardly_above_the_target() {
-        let sent = slices(&mut pacer(2_500_000, 20_000, 40_000), 84, 5_000);
-        let (last, _) = sent[sent.len() - 1];
-        assert!((260..=330).contains(&last), "{sent:?}");
-    }
-
-    #[test]
-    fn on_a_slow_path_a_slice_has_three_packets_at_most() {
-        for target in [50_000, 100_000, 200_000, 300_000] {
-            let sent = slices(&mut pacer(target, 0, 40_000), 12, 5_000);
-            assert!(sent.iter().all(|(_, packets)| *packets <= 3), "{target}: {sent:?}");
-        }
-    }
-
-    #[test]
-    fn nothing_waits_for_much_longer_than_half_a_second() {
-        for target in [10_000, 300_000, 1_000_000] {
-            let sent = slices(&mut pacer(target, 50_000, 40_000), 60, 5_000);
-            let (last, _) = sent[sent.len() - 1];
-            assert!(last <= 700, "{target}: {sent:?}");
-        }
-    }
-
-    #[test]
-    fn an_ordinary_frame_is_what_the_path_carries_in_the_burst_time() {
-        let known = pacer(2_500_000, 0, 40_000);
-        assert!(known.is_ordinary(10_400) && known.is_ordinary(13_700));
-        assert!(!known.is_ordinary(13_800));
-        assert!(pacer(2_500_000, 0, 5_000).is_ordinary(2_400));
-        assert!(!pacer(2_500_000, 0, 5_000).is_ordinary(2_401));
-        assert!(Pacer::new().is_ordinary(u32::MAX));
-    }
-
-    #[test]
-    fn while_nothing_is_known_of_the_path_nothing_waits() {
-        let mut pacer = Pacer::new();
-        assert_eq!(slices(&mut pacer, 1_000, 5_000), [(0, 1_000)]);
-        pacer.follow(Some(&outcome(1_000_000, 0, 40_000)));
-        pacer.sent(BEGIN, 1_000_000);
-        assert!(pacer.is_spent(BEGIN));
-        pacer.follow(None);
-        assert!(!pacer.is_spent(BEGIN));
-    }
-
-    #[test]
-    fn others_that_fill_the_path_do_not_hold_up_a_slice_for_long() {
-        let mut pacer = pacer(1_000_000, 50_000, 40_000);
-        let key = SubscriptionKey::default();
-        pacer.sent(BEGIN, 100_000);
-        assert!(pacer.put_off_again(BEGIN, key, 7));
-        let mut due = pacer.plan(BEGIN);
-        let (mut now, mut sent) = (BEGIN, None);
-        while sent.is_none() {
-            now += 1_000;
-            pacer.sent(now, 1_000);
-            if due.is_some_and(|due| due <= now) {
-                pacer.begin_slice(now);
-                sent = pacer.next_again(now);
-                due = pacer.end_slice(now, false);
-            }
-        }
-        assert_eq!(now - BEGIN, BETWEEN_SLICES_MAX);
-    }
-
-    #[test]
-    fn what_is_asked_for_twice_while_it_waits_is_sent_once_and_too_much_is_sent_at_once() {
-        let mut pacer = pacer(1_000_000, 0, 40_000);
-        let key = SubscriptionKey::default();
-        assert!(!pacer.put_off_again(BEGIN, key, 1), "nothing was sent yet");
-        pacer.sent(BEGIN, 100_000);
-        let room = pacer.again.capacity();
-        assert!((0..2).all(|_| (0..AGAIN_MAX as u16).all(|at| pacer.put_off_again(BEGIN, key, at))));
-        assert!(!pacer.put_off_again(BEGIN, key, AGAIN_MAX as u16));
-        assert_eq!((pacer.again.len(), pacer.again.capacity()), (AGAIN_MAX, room));
-        let later = BEGIN + 1_000_000;
-        pacer.begin_slice(later);
-        assert_eq!(pacer.next_again(later), Some((key, 0)), "in order");
-    }
-
-    #[test]
-    fn a_packet_that_may_still_be_in_a_queue_is_not_sent_once_more() {
-        let (mut pacer, key) = (Pacer::new(), SubscriptionKey::default());
-        let mut is_on_its_way =
-            |at: Micros, sequence, round_trip| pacer.is_on_its_way(BEGIN + at, key, sequence, round_trip);
-        assert!(!is_on_its_way(0, 7, Some(300_000)), "it was not sent again yet");
-        assert!(is_on_its_way(299_000, 7, Some(300_000)));
-        assert!(!is_on_its_way(299_000, 8, Some(300_000)), "another one");
-        assert!(!is_on_its_way(299_500, 7, None), "there is no queue");
-        assert!(!is_on_its_way(700_000, 7, Some(300_000)), "that one was lost, too");
-        (0..1_000).for_each(|sequence| _ = is_on_its_way(700_000, sequence, None));
-        assert!(pacer.resent.len() <= RESENT_KEPT);
-    }
-}
+mod tests;

@@ -126,6 +126,7 @@ impl Worker {
             loss_256: 0,
             state: State::Holding,
             burst: 0,
+            narrow: None,
             probes_won: 0,
             probes_lost: 0,
         })
@@ -204,6 +205,7 @@ impl Worker {
                 loss_256: 0,
                 state: State::Growing,
                 burst: 40_000,
+                narrow: None,
                 probes_won: 0,
                 probes_lost: 0,
             });

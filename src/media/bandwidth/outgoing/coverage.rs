@@ -81,6 +81,16 @@ impl Coverage {
         sum * 8_000_000 / (WINDOW * BUCKET)
     }
 
+    /// The bytes that were sent since the newest packet that is reported: they are under way, or lost.
+    pub(super) fn under_way(&self, now: Micros) -> u64 {
+        let unreported = |number| {
+            let bucket = self.bucket(number)?;
+            Some(u64::from(bucket.sent.saturating_sub(bucket.reported)))
+        };
+        let newest = (now / BUCKET).min(self.newest + BUCKETS as u64 - 1);
+        (self.newest..=newest).filter_map(unreported).sum()
+    }
+
     /// Whether for most of the last time nothing was sent, since we or the sender stood still. Then little has arrived, whatever the
     /// path carries.
     pub(super) fn has_pause(&self) -> bool {
@@ -101,5 +111,24 @@ impl Coverage {
             return rate.saturating_mul(2);
         }
         rate.saturating_mul(all) / covered.max(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_reported_is_under_way() {
+        let mut coverage = Coverage::new();
+        for at in 0..10 {
+            coverage.sent(1_000_000 + at * 30_000, 100);
+        }
+        assert_eq!(coverage.under_way(1_300_000), 1_000);
+        for at in 0..4 {
+            coverage.reported(1_000_000 + at * 30_000, 100);
+        }
+        assert_eq!(coverage.under_way(1_300_000), 600);
+        assert_eq!(coverage.under_way(20_000_000), 600, "the memory is bounded");
     }
 }

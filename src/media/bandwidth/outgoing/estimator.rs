@@ -8,11 +8,13 @@ use super::control::{Control, TARGET_MAX, TARGET_MIN};
 use super::coverage::Coverage;
 use super::delay::Trend;
 use super::loss::Loss;
+use super::narrow::Narrow;
 use super::probe::Probes;
 use super::queue::QueueDelay;
 use super::rate::ArrivalRate;
 use super::remote::Remote;
 use super::silence::Silence;
+use super::spread::Spread;
 use super::summary::Summary;
 use super::{Micros, Outcome, Probe, Report, State};
 
@@ -31,6 +33,7 @@ pub(crate) struct Estimator {
     pub(super) rate: ArrivalRate,
     pub(super) media: ArrivalRate,
     pub(super) busy: Busy,
+    pub(super) spread: Spread,
     pub(super) coverage: Coverage,
     pub(super) trend: Trend,
     pub(super) queue: QueueDelay,
@@ -50,6 +53,8 @@ pub(crate) struct Estimator {
     now: Micros,
     pub(super) round_trip: Micros,
     pub(super) standing_since: Option<Micros>,
+    /// What is known of the path if it has just become slow.
+    pub(super) narrow: Option<Narrow>,
     /// The last time at which there was a queue.
     pub(super) queued_at: Option<Micros>,
     /// The time of the last change of the target that was more than growth.
@@ -68,6 +73,7 @@ impl Estimator {
             rate: ArrivalRate::new(),
             media: ArrivalRate::new(),
             busy: Busy::default(),
+            spread: Spread::default(),
             coverage: Coverage::new(),
             trend: Trend::new(),
             queue: QueueDelay::new(),
@@ -86,6 +92,7 @@ impl Estimator {
             now,
             round_trip: ROUND_TRIP,
             standing_since: None,
+            narrow: None,
             changed_at: now,
             shared_until: now,
             share: 0,
@@ -97,6 +104,7 @@ impl Estimator {
                 loss_256: 0,
                 state: State::Growing,
                 burst: BURST,
+                narrow: None,
                 probes_won: 0,
                 probes_lost: 0,
             },
@@ -133,8 +141,9 @@ impl Estimator {
             let bytes = if report.probe.is_none() { report.bytes } else { 0 };
             self.media.arrived(arrived, bytes);
             self.queue.packet(report.sent, arrived);
-            self.busy
-                .packet(arrived, report.bytes, self.queue.of(report.sent, arrived));
+            let waited = self.queue.of(report.sent, arrived);
+            self.busy.packet(arrived, report.bytes, waited);
+            self.spread.packet(report.sent, arrived, report.bytes, waited);
             self.trend.packet(report.sent, arrived);
             self.pairs.packet(report.sent, arrived, report.bytes);
             self.bursts.packet(report.sent, arrived, report.bytes);
@@ -208,6 +217,7 @@ impl Estimator {
         let target = self.control.target();
         if self.silence.is_due(now, target) {
             self.control.set(target / 2);
+            self.narrow = None;
             self.publish(now);
         }
     }

@@ -12,6 +12,7 @@ mod delay;
 mod estimator;
 mod flight;
 mod loss;
+mod narrow;
 mod outcome;
 mod probe;
 mod queue;
@@ -19,12 +20,14 @@ mod rate;
 mod remote;
 mod rules;
 mod silence;
+mod spread;
 mod summary;
 #[cfg(test)]
 mod tests;
 mod window;
 
 pub(crate) use estimator::Estimator;
+pub(crate) use narrow::Narrow;
 
 /// A time in microseconds since any epoch.
 pub(crate) type Micros = u64;
@@ -86,6 +89,8 @@ pub(crate) struct Outcome {
     pub state: State,
     /// The time whose share of the target may be sent at once. It is short where the path has no queue for a whole frame.
     pub burst: Micros,
+    /// Whether the path has just become so slow that what was sent before fills its queue.
+    pub narrow: Option<Narrow>,
     /// Probes that raised the target since the beginning.
     pub probes_won: u32,
     /// Probes that showed no more than was known, or were lost.

@@ -17,6 +17,7 @@ impl Estimator {
             loss_256: self.loss.in_256(),
             state: self.state(now),
             burst: if self.ceiling.is_known() { BURST_SMALL } else { BURST },
+            narrow: self.narrow,
             probes_won: self.probes.won,
             probes_lost: self.probes.without_gain,
         };

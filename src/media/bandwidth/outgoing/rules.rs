@@ -5,6 +5,7 @@ use super::control::{Pace, Rates};
 use super::estimator::Estimator;
 use super::flight::Shown;
 use super::loss::{Answer, Verdict};
+use super::narrow::{NARROW, Narrow};
 use super::rate;
 
 /// A trend counts as overuse only above this queue: without one it is jitter.
@@ -33,6 +34,7 @@ impl Estimator {
         self.take_answer(now);
         self.take_probe(now);
         self.judge_delay(now, queue);
+        self.follow_narrow(now);
         self.judge_loss(now);
         if queue < QUEUE_MIN {
             self.control.queue_is_empty(now);
@@ -82,6 +84,24 @@ impl Estimator {
         self.busy
             .rate()
             .filter(|rate| *rate < SLOW && !self.coverage.has_hole())
+    }
+
+    /// The rate of a burst whose packets waited, on a path that is suddenly so slow that nothing else tells yet.
+    fn burst_rate(&self) -> Option<u64> {
+        let is_sudden = |rate: &u64| *rate < NARROW && *rate < self.control.target() / 2;
+        self.spread
+            .rate()
+            .filter(|rate| is_sudden(rate) && !self.coverage.has_hole())
+    }
+
+    /// Whether the packets of the newest burst that waited have arrived as far apart as on a narrow path.
+    fn is_spread(&self) -> bool {
+        self.spread.hint().is_some_and(|rate| rate < NARROW)
+    }
+
+    fn follow_narrow(&mut self, now: Micros) {
+        let (rate, hasty) = (self.slow_rate(), self.queue.hasty());
+        self.narrow.take_if(|narrow| !narrow.follow(now, rate, hasty));
     }
 
     /// The rate at which media arrive, without probes.
@@ -138,8 +158,9 @@ impl Estimator {
         };
         let stands = now.saturating_sub(since) >= STANDING_TIME;
         let grows = self.trend.is_growing() && queue > QUEUE_MIN;
-        let jumped = hasty > JUMP;
-        let slow = self.slow_rate();
+        let burst = self.burst_rate();
+        let jumped = hasty > JUMP || burst.is_some();
+        let slow = self.slow_rate().or(burst);
         let may_fall = !self.control.is_held(now) && !self.competing.is_active() && !self.coverage.has_pause();
         if !(grows || stands || jumped) || !may_fall {
             return;
@@ -165,7 +186,13 @@ impl Estimator {
             arriving,
             share,
         };
-        self.control.fall(now, self.round_trip, queue.max(hasty), rates);
+        let mut queue = queue.max(hasty);
+        if jumped && arriving < NARROW && slow.is_some() && self.is_spread() {
+            let narrow = Narrow::new(now, arriving, self.coverage.under_way(now));
+            queue = queue.max(narrow.queue());
+            self.narrow = Some(narrow);
+        }
+        self.control.fall(now, self.round_trip, queue, rates);
         self.after_fall(now, target, arriving);
     }
 

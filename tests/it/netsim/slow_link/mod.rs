@@ -77,14 +77,14 @@ fn assert_phases(phases: &[(Shape, usize, u128, u128)]) {
     }
 }
 
-/// Wanted are half a second of freezes at most in all phases. What is more is not reached yet, with the worst seed.
+/// Wanted are half a second of freezes at most, and the layer after 1.5 s, or 4 s when the link is fast again.
 #[test]
 fn a_viewer_sees_what_a_slow_link_carries_at_once_and_everything_when_it_is_fast_again() {
     assert_phases(&[
-        (link(700), 1, 500, 1_500),
-        (link(5_000), FULL, 500, 4_000),
-        (link(300), 0, 900, 1_500),
-        (link(5_000), FULL, 500, 4_000),
+        (link(700), 1, 0, 900),
+        (link(5_000), FULL, 0, 2_500),
+        (link(300), 0, 500, 800),
+        (link(5_000), FULL, 0, 3_600),
     ]);
 }
 
@@ -119,15 +119,16 @@ fn a_route_that_becomes_longer_is_no_queue() {
         delay: Duration::from_millis(68),
         ..FREE
     };
-    assert_phases(&[(longer, FULL, 2_500, 8_500)]);
+    assert_phases(&[(longer, FULL, 1_300, 7_300)]);
 }
 
 /// Each part of the variable is a phase: kb/s, delay in ms, parts lost, jitter in ms, and the layer that is to come.
 #[test]
-#[ignore = "it prints what viewers see in the phases of PATCHBAY_TEST_PHASES"]
+#[ignore = "it prints what viewers see in the phases of PATCHBAY_TEST_PHASES, with PATCHBAY_TEST_SEEDS"]
 fn phases_are_printed() {
     let phases = std::env::var("PATCHBAY_TEST_PHASES").unwrap_or_default();
-    for seed in SEEDS {
+    let last = std::env::var("PATCHBAY_TEST_SEEDS").map_or(*SEEDS.end(), |last| last.parse().unwrap());
+    for seed in *SEEDS.start()..=last {
         let mut scene = scene(seed);
         for part in phases.split(',').filter(|part| !part.is_empty()) {
             let numbers: Vec<f64> = part.split(':').map(|number| number.parse().unwrap()).collect();

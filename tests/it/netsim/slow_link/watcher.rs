@@ -29,6 +29,7 @@ const MEAN_OF: usize = 30;
 pub struct Shown {
     pub at: Instant,
     pub layer: usize,
+    timestamp: u32,
 }
 
 struct Picture {
@@ -149,6 +150,11 @@ impl Watcher {
             self.missing
                 .retain(|&missing, _| missing >= sequence - u64::from(mark.part));
         }
+        let is_old = |shown: &Shown| timestamp.wrapping_sub(shown.timestamp) as i32 <= 0;
+        if self.shown.last().is_some_and(is_old) {
+            // It comes once more, as a part of a probe.
+            return;
+        }
         let picture = self.pictures.entry((mark.layer, mark.frame)).or_insert(Picture {
             mark,
             timestamp,
@@ -177,6 +183,7 @@ impl Watcher {
             self.shown.push(Shown {
                 at,
                 layer: picture.mark.layer,
+                timestamp: picture.timestamp,
             });
             let newest = picture.timestamp;
             self.pictures
