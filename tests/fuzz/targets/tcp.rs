@@ -49,6 +49,7 @@ fn frames(input: &[u8]) {
     };
     speaker(bytes);
     let whole = packets(bytes, bytes.len().max(1));
+    assert_eq!(whole, read_slowly(bytes), "as the words of the RFC have it");
     assert_eq!(packets(bytes, usize::from(cut) + 1), whole, "in pieces");
     for packet in &whole.0 {
         assert!((1..=MAX_PACKET).contains(&packet.len()));
@@ -63,8 +64,31 @@ fn speaker(bytes: &[u8]) {
         assert_eq!(now.is_none(), end == 0);
         let lost = before == Some(Speaker::Media) && now == Some(Speaker::Unknown);
         assert!(before.is_none() || now == before || lost, "{before:?}, then {now:?}");
+        if now == Some(Speaker::Media) && end >= 10 {
+            assert_eq!(
+                (&bytes[2..4], &bytes[6..10]),
+                (&[0, 1][..], &[0x21, 0x12, 0xa4, 0x42][..])
+            );
+        }
         before = now;
     }
+}
+
+/// The packets in these bytes, and whether a length is too large, by the words of RFC 4571.
+fn read_slowly(mut bytes: &[u8]) -> (Vec<Vec<u8>>, bool) {
+    let mut found = Vec::new();
+    while let [high, low, rest @ ..] = bytes {
+        let length = usize::from(*high) * 256 + usize::from(*low);
+        if length > MAX_PACKET {
+            return (found, true);
+        }
+        let Some((packet, after)) = rest.split_at_checked(length) else {
+            break;
+        };
+        found.extend((length > 0).then(|| packet.to_vec()));
+        bytes = after;
+    }
+    (found, false)
 }
 
 /// The packets in these bytes, as they come in pieces; whether they end with a length that is refused.
