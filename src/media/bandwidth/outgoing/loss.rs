@@ -1,9 +1,9 @@
 //! Whether packets are lost because we send too much. The only way to know is to send something else and to look.
 //!
 //! First a short probe sends more. If no more of it is lost, then the loss does not depend on us (a radio link, say), and nothing
-//! changes for viewers. If more is lost, or that is not clear, less is sent for a second. If then as much arrives as before, or less is
-//! lost, the path was full. If not, sending less would only be less. Rules that follow the loss alone (RFC 8298 §4.1.2.1, draft-ietf-rmcat-gcc-02 §6) starve
-//! on such a path.
+//! changes for viewers; it is asked again each ten seconds. If more is lost, or that is not clear, less is sent for a second. If then
+//! as much arrives as before, or less is lost, the path was full. If not, sending less would only be less. Rules that follow the loss
+//! alone (RFC 8298 §4.1.2.1, draft-ietf-rmcat-gcc-02 §6) starve on such a path.
 
 use super::Micros;
 use super::flight::Lost;
@@ -31,6 +31,8 @@ const PROBE_MAX: u64 = 30_000_000;
 const CHANCE_MAX: f64 = 0.35;
 /// Times that it is asked before less is sent to find out.
 const ASKS_MAX: u8 = 2;
+/// The time after which it is asked again whether loss is by chance, if as much is lost. A wrong answer would otherwise stay for ever.
+const ASKS_EACH: Micros = 10_000_000;
 /// The time after which such a probe is not waited for any longer, besides two round trips.
 const PATIENCE: Micros = 700_000;
 
@@ -85,6 +87,8 @@ struct Question {
     until: Micros,
     /// How often it has been asked.
     times: u8,
+    /// Whether the loss is believed to be by chance. Then nothing but a sure answer changes anything.
+    is_believed: bool,
 }
 
 /// What a probe says of it.
@@ -115,6 +119,8 @@ pub(super) struct Loss {
     settled_at: Micros,
     trial: Option<Trial>,
     question: Option<Question>,
+    /// The time of the last question or verdict.
+    asked_at: Micros,
 }
 
 impl Loss {
@@ -127,6 +133,7 @@ impl Loss {
             settled_at: 0,
             trial: None,
             question: None,
+            asked_at: 0,
         }
     }
 
@@ -183,10 +190,19 @@ impl Loss {
 
     /// Whether more is lost than chance explains.
     pub(super) fn is_significant(&self) -> bool {
+        self.exceeds(self.inherent)
+    }
+
+    /// Whether it is time to ask once more whether what is lost is by chance.
+    pub(super) fn is_doubtful(&self, now: Micros) -> bool {
+        now.saturating_sub(self.asked_at) >= ASKS_EACH && self.exceeds(INHERENT_LOSS)
+    }
+
+    fn exceeds(&self, inherent: f64) -> bool {
         let total = self.total();
         let packets = f64::from(total.packets);
-        let deviation = (packets * self.inherent * (1.0 - self.inherent)).sqrt();
-        total.packets > PACKETS_MIN && f64::from(total.lost) > packets * self.inherent + 3.0 * deviation + 2.0
+        let deviation = (packets * inherent * (1.0 - inherent)).sqrt();
+        total.packets > PACKETS_MIN && f64::from(total.lost) > packets * inherent + 3.0 * deviation + 2.0
     }
 
     /// Whether so little is lost that it may be by chance, and that a probe shows it.
@@ -198,7 +214,9 @@ impl Loss {
     /// rate of the probe that shows it.
     pub(super) fn ask(&mut self, now: Micros, round_trip: Micros, sending: u64, is_filled: bool) -> u64 {
         let before = self.question;
+        let is_believed = self.inherent > INHERENT_LOSS && !self.is_significant();
         let lost = self.total();
+        self.asked_at = now;
         let question = Question {
             sending,
             lost: before.map_or(lost, |before| before.lost),
@@ -208,6 +226,7 @@ impl Loss {
                 .saturating_add(PATIENCE)
                 .saturating_add(round_trip.saturating_mul(2)),
             times: before.map_or(1, |before| before.times + 1),
+            is_believed: before.map_or(is_believed, |before| before.is_believed),
         };
         self.question = Some(question);
         (sending / 100).saturating_mul(question.percent).min(PROBE_MAX)
@@ -222,9 +241,15 @@ impl Loss {
         self.question.is_some_and(|question| question.times < ASKS_MAX)
     }
 
-    /// Whether the answer has not come in time. Then it is not waited for any longer.
+    /// Whether less is to be sent to find out, because the answer has not come in time. Then it is not waited for any longer.
     pub(super) fn is_unanswered(&mut self, now: Micros) -> bool {
-        self.question.take_if(|question| now >= question.until).is_some()
+        let late = self.question.take_if(|question| now >= question.until);
+        late.is_some_and(|question| !question.is_believed)
+    }
+
+    /// Gives up a question whose answer is believed to be known. False if it is not.
+    pub(super) fn keeps_belief(&mut self) -> bool {
+        self.question.take_if(|question| question.is_believed).is_some()
     }
 
     /// What a probe says of the question that is asked.
@@ -274,7 +299,7 @@ impl Loss {
     /// The end of a trial, once it has lasted long enough. `arrived` is the rate of the last second.
     pub(super) fn judge(&mut self, now: Micros, arrived: u64) -> Option<Verdict> {
         let trial = self.trial.filter(|trial| now >= trial.judged_at)?;
-        self.trial = None;
+        (self.trial, self.asked_at) = (None, now);
         let after = self.total();
         let before = trial.lost.share();
         let all = trial.lost.with(after.packets, after.lost);
@@ -282,6 +307,8 @@ impl Loss {
         let fell = lost < FALLEN * before * packets && lost < all.expected_least(packets, trial.lost.packets);
         let stayed = arrived as f64 > trial.arrived as f64 * (1.0 + trial.kept) / 2.0;
         if fell || stayed {
+            // What was believed to be by chance was not, but for what is lost still.
+            self.inherent = self.inherent.min(after.share().max(INHERENT_LOSS));
             return Some(Verdict::Full {
                 arrived: trial.arrived.max(arrived),
             });

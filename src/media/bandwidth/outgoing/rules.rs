@@ -240,8 +240,13 @@ impl Estimator {
             self.begin_trial(now, arrived);
         }
         let is_busy = self.loss.is_busy() || self.control.is_held(now);
-        if !is_busy && lasts > rate::USUAL && self.loss.is_significant() {
+        if is_busy || lasts <= rate::USUAL {
+            return;
+        }
+        if self.loss.is_significant() {
             self.take_loss(now, arrived);
+        } else if self.loss.is_doubtful(now) && self.may_probe(now) && self.loss.may_be_chance() {
+            self.ask(now, self.loss.before_loss(arrived));
         }
     }
 
@@ -285,6 +290,7 @@ impl Estimator {
                 self.begin_anew(now);
             }
             Answer::Unclear if self.loss.may_ask_again() => self.ask(now, sending),
+            Answer::Unclear if self.loss.keeps_belief() => {}
             Answer::Unclear | Answer::Full => self.begin_trial(now, self.rate.over(rate::SECOND).unwrap_or(0)),
         }
     }

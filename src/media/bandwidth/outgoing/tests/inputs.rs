@@ -3,7 +3,9 @@
 use super::super::flight::Lost;
 use super::super::loss::{Answer, Loss, Verdict};
 use super::super::{Estimator, Micros, Report, State};
-use super::world::SECOND;
+use super::link::Path;
+use super::measure::Run;
+use super::world::{Conduct, Controller, SECOND};
 
 const MBIT: u64 = 1_000_000;
 
@@ -299,4 +301,52 @@ fn an_answer_is_not_waited_for_for_ever() {
     assert!(!loss.may_ask_again());
     assert!(loss.is_unanswered(SECOND + 1_500_000));
     assert!(!loss.is_busy());
+}
+
+/// An estimator that believes that a fifth is lost by chance.
+fn believer() -> Estimator {
+    let mut estimator = Estimator::new(0);
+    let shown = Lost {
+        packets: 40,
+        lost: 8,
+        sent: 2 * MBIT,
+        saturated: false,
+    };
+    (0..100).for_each(|number| estimator.loss.packet(number * 10_000, number % 5 == 0));
+    estimator.loss.ask(0, 40_000, MBIT, true);
+    assert_eq!(estimator.loss.answer(shown), Answer::Chance);
+    estimator.loss.begin_anew(0);
+    estimator
+}
+
+/// Before, it was asked once, and a policer that took a fifth of all packets did so for ever.
+#[test]
+fn what_is_believed_to_be_lost_by_chance_is_asked_again() {
+    let make = |_| -> Box<dyn Controller> { Box::new(believer()) };
+    for seed in 1..=7 {
+        let mut policed = Path::of(10_000);
+        policed.policer = Some((700_000, 15_000));
+        let conduct = Conduct {
+            demand: vec![(0, 1_050_000)],
+            layers: vec![150_000, 400_000, 850_000],
+            ..Conduct::default()
+        };
+        let run = Run::of(&make, policed, conduct, seed, 60);
+        let (before, after) = (run.dropped(2.0, 8.0), run.dropped(20.0, 60.0));
+        assert!(before > 8.0, "seed {seed}: {before} % were lost while it was believed");
+        assert!(after < 4.0, "seed {seed}: {after} % were lost after that");
+    }
+}
+
+#[test]
+fn a_doubt_changes_nothing_unless_its_answer_is_sure() {
+    let mut loss = believer().loss;
+    (0..100).for_each(|number| loss.packet(9 * SECOND + number * 10_000, number % 5 == 0));
+    assert!(!loss.is_significant() && !loss.is_doubtful(9 * SECOND) && loss.is_doubtful(10 * SECOND));
+    loss.ask(10 * SECOND, 40_000, MBIT, true);
+    assert!(!loss.is_doubtful(11 * SECOND));
+    assert!(!loss.is_unanswered(12 * SECOND), "its belief stays");
+    assert!(!loss.is_busy());
+    loss.ask(20 * SECOND, 40_000, MBIT, true);
+    assert!(loss.keeps_belief() && !loss.is_busy());
 }
