@@ -6,7 +6,7 @@ use axum::extract::ws::WebSocket;
 
 use super::conferences::{Participants, Registrations};
 use super::desk::Desk;
-use super::websocket::Resumptions;
+use super::websocket::resumption::Resumptions;
 use crate::accounts::Accounts;
 use crate::auth::access_token::App;
 use crate::channels::Channels;

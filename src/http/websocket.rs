@@ -3,16 +3,18 @@
 mod heart;
 mod journal;
 mod line;
-mod resumption;
+pub(crate) mod resumption;
 mod serving;
+mod times;
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
 
-pub use line::{Line, RESUMED_WITHIN};
+pub use line::Line;
 pub use resumption::{Found, Path, Resumptions, Waiting};
 pub use serving::converse;
+pub use times::RESUMED_WITHIN;
+pub(super) use times::{GOODBYE_MAX, PING_INTERVAL, SILENCE_MAX, WRITE_MAX};
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::ws::WebSocket;
@@ -34,22 +36,6 @@ use crate::hub::NoPlace;
 use crate::ids::RoomName;
 use crate::shares::ClientAddress;
 use crate::signaling::{Close, Conversation, Entrance};
-
-/// Time between pings: often enough that a vanished client is noticed within [`SILENCE_MAX`], and that proxies, which
-/// cut idle connections after 30 to 60 s, see traffic.
-pub(super) const PING_INTERVAL: Duration = Duration::from_secs(10);
-
-/// Silence after which a client counts as gone: two pings lost, and some time for the third. It has to be noticed
-/// within 30 s; shorter would throw out phones that change networks.
-pub(super) const SILENCE_MAX: Duration = Duration::from_secs(25);
-
-/// Time that a client has to accept what it is sent, and no longer than until it counts as silent. Socket buffers hide
-/// shorter stalls of a network; longer fills the server's memory with waiting messages.
-pub(super) const WRITE_MAX: Duration = Duration::from_secs(10);
-
-/// Time that a client has to accept our close frame, and again to answer it, so that a reset does not cut off the last
-/// messages. Meanwhile it holds no place in a room or among the sessions.
-pub(super) const GOODBYE_MAX: Duration = Duration::from_secs(2);
 
 /// The routes of all WebSockets.
 pub fn router() -> OpenApiRouter<AppState> {

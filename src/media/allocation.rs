@@ -246,6 +246,8 @@ pub(crate) struct Division {
     raised: Option<Instant>,
     /// Time since which the first video does not fit.
     short_since: Option<Instant>,
+    /// Time from which on a video that fell may rise again.
+    stays_until: Option<Instant>,
 }
 
 impl Division {
@@ -262,7 +264,7 @@ impl Division {
     /// Time by which to divide, if nothing happens before. `None` before the first division.
     pub(crate) fn next(&self) -> Option<Instant> {
         let regular = self.made.map(|made| made + INTERVAL);
-        regular.into_iter().chain(self.outdated).min()
+        regular.into_iter().chain(self.outdated).chain(self.stays_until).min()
     }
 
     /// Whether the target has room for this share of what was allocated, in 1/256.
@@ -276,7 +278,8 @@ impl Division {
         let falls = target < self.target && target < self.allocated / 10 * 9;
         let grows = target > self.target.saturating_add(self.target / 20 * 3);
         let is_time = self.made.is_none_or(|made| is_past(now, made, INTERVAL));
-        falls || grows || is_time || self.outdated.is_some()
+        let may_rise = self.stays_until.is_some_and(|until| now >= until);
+        falls || grows || is_time || may_rise || self.outdated.is_some()
     }
 
     /// Divides. Returns the rate that the path would have to carry for all videos and sounds to be as is wanted, in bits per second.
@@ -311,6 +314,11 @@ impl Division {
         }
         self.made = Some(now);
         self.outdated = None;
+        let fallen = videos.iter().filter_map(|video| video.history.fell);
+        self.stays_until = fallen
+            .map(|fell| fell + STAYS_AFTER_FALL)
+            .filter(|until| *until > now)
+            .min();
         self.target = budget.target;
         self.allocated = limits::with_repairs(run.total.saturating_add(budget.sound), budget);
         let ideal = limits::with_repairs(ideal.saturating_add(budget.sound), budget);

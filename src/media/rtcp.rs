@@ -11,6 +11,7 @@ const MAX_REPORT_BLOCKS: usize = 31;
 const MAX_NACK_PAIRS: usize = (MAX_PACKET_BYTES - 12) / 4;
 
 const SOURCE_DESCRIPTION: u8 = 202;
+const EXTENDED_REPORT: u8 = 207;
 
 /// Types of the blocks of extended reports (RFC 3611 §4.4 and §4.5).
 const REFERENCE_TIME: u8 = 4;
@@ -146,7 +147,7 @@ fn read(count: u8, packet_type: u8, body: &[u8]) -> Option<Packet<'_>> {
             media_ssrc: media_ssrc()?,
             pairs: &body[8..],
         },
-        (207, _) if body.len() >= 4 => Packet::ExtendedReport {
+        (EXTENDED_REPORT, _) if body.len() >= 4 => Packet::ExtendedReport {
             ssrc: word(body, 0),
             blocks: &body[4..],
         },
@@ -207,7 +208,7 @@ fn head(out: &mut Vec<u8>, count: u8, packet_type: u8, words: u16) {
 }
 
 /// Cuts packets that were written one after another into groups of at most `max_bytes`, each for one compound. A source
-/// description stays with the report before it. A packet that is too large makes a group of its own.
+/// description stays with the report before it, and so do answered times after that. A packet that is too large makes a group of its own.
 pub fn compounds(written: &[u8], max_bytes: usize) -> impl Iterator<Item = &[u8]> {
     let mut rest = written;
     std::iter::from_fn(move || {
@@ -224,12 +225,14 @@ pub fn compounds(written: &[u8], max_bytes: usize) -> impl Iterator<Item = &[u8]
     })
 }
 
-/// Bytes of the first packet, and of a source description after it.
+/// Bytes of the first packet, and of a source description and an extended report after it.
 fn unit_len(packets: &[u8]) -> Option<usize> {
-    let first = packet_len(packets)?;
-    let next = &packets[first..];
-    let description = packet_len(next).filter(|_| next[1] == SOURCE_DESCRIPTION);
-    Some(first + description.unwrap_or(0))
+    let mut len = packet_len(packets)?;
+    for kind in [SOURCE_DESCRIPTION, EXTENDED_REPORT] {
+        let next = &packets[len..];
+        len += packet_len(next).filter(|_| next[1] == kind).unwrap_or(0);
+    }
+    Some(len)
 }
 
 /// Bytes of the first packet. `None` where there is no whole packet.
@@ -303,7 +306,7 @@ pub fn write_sender_report(out: &mut Vec<u8>, info: &SenderInfo, cname: &str) {
 /// Writes an extended report that answers receivers' reference times: one block with a part for each.
 pub fn write_answered_times(out: &mut Vec<u8>, sender_ssrc: u32, answers: &[AnsweredTime]) {
     let words = 3 * answers.len() as u16;
-    head(out, 0, 207, 2 + words);
+    head(out, 0, EXTENDED_REPORT, 2 + words);
     out.extend_from_slice(&sender_ssrc.to_be_bytes());
     out.extend_from_slice(&[ANSWERED_TIMES, 0]);
     out.extend_from_slice(&words.to_be_bytes());
@@ -457,7 +460,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_written_is_cut_between_packets_and_a_description_stays_with_its_report() {
+    fn what_was_written_is_cut_between_packets_and_what_belongs_to_a_report_stays_with_it() {
         let mut out = Vec::new();
         for ssrc in 0..100 {
             let info = SenderInfo {
@@ -468,6 +471,10 @@ mod tests {
                 octets: 7,
             };
             write_sender_report(&mut out, &info, "stream");
+            if ssrc % 2 == 0 {
+                let (last, delay) = (8, 9);
+                write_answered_times(&mut out, ssrc, &[AnsweredTime { ssrc: 1, last, delay }; 2]);
+            }
         }
         write_pli(&mut out, 1, 2);
         write_receiver_report(&mut out, 1, &[Block::default(); 31]);
@@ -476,11 +483,11 @@ mod tests {
             for group in compounds(&out, max_bytes) {
                 let counted = packets(group).count();
                 assert!(
-                    group.len() <= max_bytes || counted <= 2,
+                    group.len() <= max_bytes || counted <= 3,
                     "{counted} packets in {} bytes",
                     group.len()
                 );
-                assert_ne!(group[1], SOURCE_DESCRIPTION);
+                assert!(![SOURCE_DESCRIPTION, EXTENDED_REPORT].contains(&group[1]));
                 joined.extend_from_slice(group);
             }
             assert_eq!(joined, out);

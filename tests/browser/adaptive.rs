@@ -170,11 +170,13 @@ impl Scene {
         let publisher = enter(&here, 1, &server.page(&path(1, "video"))).await;
         let free = enter(&here, 2, &server.page(&path(2, "audio"))).await;
         let (viewer, there) = browser.behind(link).await;
-        let full = format!("reception.samples.at(-1)?.height === {FULL}");
+        // It comes and goes at first, while the rates of the layers are not known yet.
+        let lately = "reception.samples.slice(-13)";
+        let full = format!("{lately}.length > 12 && {lately}.every(({{ height }}) => height === {FULL})");
         for page in [&free, &viewer] {
-            page.until("the full picture", MEDIA_PATIENCE * 2, &full).await;
+            page.until("the full picture for three seconds", MEDIA_PATIENCE * 2, &full)
+                .await;
         }
-        tokio::time::sleep(Duration::from_secs(3)).await;
         Scene {
             _server: server,
             _here: here,

@@ -207,6 +207,7 @@ async fn lose(browser: Browser, loss: u32, round_trip: Duration, bounds: Bounds)
             ..interval
         };
         assert!(whole.lower() <= LOWER_MAX, "{whole:?}");
+        assert!(whole.after.round_trip > 0.0, "the browser knows none: {whole:?}");
     }
 }
 

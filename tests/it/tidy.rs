@@ -14,7 +14,10 @@ const CLOCK_SHELLS: &[&str] = &[
     "src/main.rs",
     "src/server.rs",
     "src/media/driver.rs",
-    "src/http/websocket.rs",
+    "src/http/websocket/heart.rs",
+    "src/http/websocket/line.rs",
+    "src/http/websocket/resumption.rs",
+    "src/http/websocket/serving.rs",
     "src/hub/task.rs",
     // The load tester times others.
     "src/load/mod.rs",

@@ -15,11 +15,8 @@ use tracing::{debug, info};
 
 use super::journal::Journal;
 use super::resumption::{Path, Registered, Resumptions};
-use super::{GOODBYE_MAX, PING_INTERVAL, SILENCE_MAX, WRITE_MAX};
+use super::times::{GOODBYE_MAX, PING_INTERVAL, RESUMED_WITHIN, SILENCE_MAX, WRITE_MAX};
 use crate::signaling::{Close, Frame, json};
-
-/// Time that a client has to come with another socket. The others see it leave when this is over.
-pub const RESUMED_WITHIN: Duration = Duration::from_secs(15);
 
 /// Silence after which the socket of a client that may resume counts as cut, so that others see a client that has vanished leave
 /// within half a minute.

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
-use super::line::RESUMED_WITHIN;
+use super::times::RESUMED_WITHIN;
 use crate::signaling::Close;
 
 /// Conversations that have ended, and whose end is still known. More would be a way to fill the memory.

@@ -99,8 +99,8 @@ pub struct Transport {
     /// Our SSRC in feedback.
     pub(crate) feedback_ssrc: u32,
     pub publisher: Option<Box<Publisher>>,
-    /// Reference times of the client that are to be answered, one for each SSRC under which it reports.
-    pub(crate) reference_times: SmallVec<[ReferenceTime; 1]>,
+    /// Newest reference times of the client, the oldest one first: one for each SSRC under which it reports.
+    pub(crate) reference_times: SmallVec<[ReferenceTime; 2]>,
     /// How its bandwidth was divided last.
     pub(crate) division: Division,
     /// What its path loses.
@@ -121,6 +121,7 @@ pub(crate) struct ReferenceTime {
     /// The middle 32 bits of the client's time.
     pub last: u32,
     pub received: Instant,
+    pub is_answered: bool,
 }
 
 /// State that only a connection has that sends to us.

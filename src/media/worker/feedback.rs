@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::Worker;
 use super::connections::Connection;
-use super::sound;
+use super::{round_trips, sound};
 use crate::ids::PeerId;
 use crate::media::clock::SenderClock;
 use crate::media::codec::Kind;
@@ -327,6 +327,8 @@ impl Worker {
             return;
         }
         let are_mixed = self.slots_are_mixed(transport.id);
+        let answers = round_trips::answers(now, &transport.reference_times);
+        let mut are_answered = answers.is_empty() || !round_trips::awaits_answers(transport);
         self.scratch.clear();
         for &subscription in &transport.subscriptions {
             let subscription = &mut self.subscriptions[subscription];
@@ -344,9 +346,17 @@ impl Worker {
             if let Some(info) = subscription.sender_info(now, track) {
                 subscription.next_report = now + REPORT_INTERVAL;
                 rtcp::write_sender_report(&mut self.scratch, &info, &down.stream());
+                if !answers.is_empty() {
+                    rtcp::write_answered_times(&mut self.scratch, info.ssrc, &answers);
+                    are_answered = true;
+                }
             }
         }
-        self.answer_reference_times(now, key);
+        if !are_answered {
+            rtcp::write_answered_times(&mut self.scratch, transport.feedback_ssrc, &answers);
+        }
+        let times = &mut self.transports[key].reference_times;
+        times.iter_mut().for_each(|time| time.is_answered = true);
         self.send_feedback(key);
     }
 

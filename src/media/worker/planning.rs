@@ -10,6 +10,7 @@ use slotmap::Key;
 
 use super::Worker;
 use super::plans::TICK;
+use super::round_trips::awaits_answers;
 use super::suspension::SUSPENDED_MAX;
 use crate::media::keys::{TrackKey, TransportKey};
 use crate::media::peer::Transport;
@@ -100,7 +101,7 @@ impl Worker {
                 .secure
                 .as_ref()
                 .and_then(|secure| secure.sender.next_timeout()),
-            (!transport.reference_times.is_empty()).then_some(now + ROUND),
+            awaits_answers(transport).then_some(now + ROUND),
             self.next_division(transport),
         ];
         times.into_iter().flatten().min()

@@ -463,7 +463,7 @@ async fn whoever_was_closed_while_cut_off_is_sent_why() {
     third.sends(ANNA).await;
     third.hears().await;
     room.ben.answers_pings().await;
-    let mut fourth = connect(&room.hub).await;
+    let fourth = connect(&room.hub).await;
     fourth.sends(ANNA).await;
     assert_eq!(third.closed().await.0, Some(4001));
     assert!(!room.knows(&room.token));

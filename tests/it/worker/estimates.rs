@@ -129,6 +129,45 @@ fn a_viewer_that_only_receives_learns_its_round_trip() {
 }
 
 #[test]
+fn a_report_of_a_stream_comes_with_the_answers_of_that_stream() {
+    let mut stage = Stage::new(1);
+    let ssrc = Header::parse(&stage.publish(true, 100)[0][0]).unwrap().ssrc;
+    stage.tell(0, &reference_time(7, 7 << 16));
+    stage.tell(0, &reference_time(8, 8 << 16));
+    let mut compound = Vec::new();
+    let info = rtcp::SenderInfo {
+        ssrc: VIDEO_SSRC,
+        ntp: 1_000 << 32,
+        rtp: 9_000,
+        packets: 1,
+        octets: 1,
+    };
+    rtcp::write_sender_report(&mut compound, &info, "publisher");
+    let sealed = stage.publisher.seal_rtcp(&compound);
+    exchange(stage.now, &mut stage.worker, stage.publisher.address, &sealed);
+    let mut with_answers = Vec::new();
+    // Fifteen seconds of pictures, so that the publisher's clock holds.
+    for picture in 0..450 {
+        stage.publish(false, 100);
+        for compound in stage.compounds(0, Duration::from_micros(33_333)) {
+            let is_of = |packet: &rtcp::Packet<'_>| match packet {
+                rtcp::Packet::SenderReport { ssrc: of, .. } => *of == ssrc,
+                rtcp::Packet::ExtendedReport { ssrc: of, .. } => *of == ssrc,
+                _ => true,
+            };
+            assert!(rtcp::packets(&compound).all(|packet| is_of(&packet)), "{compound:?}");
+            let answered: Vec<u32> = answers(&compound).iter().map(|[ssrc, ..]| *ssrc).collect();
+            assert!(answered.is_empty() || answered == [7, 8], "{answered:?}");
+            with_answers.push((picture, !answered.is_empty()));
+        }
+    }
+    assert!(with_answers.len() >= 14, "a report each second: {with_answers:?}");
+    // Old times are not answered any more: clocks run apart.
+    let is_right = |&(picture, is): &(u32, bool)| is == (picture < 300) || (295..305).contains(&picture);
+    assert!(with_answers.iter().all(is_right), "{with_answers:?}");
+}
+
+#[test]
 fn many_reference_times_cost_one_answer_each_round() {
     let mut stage = Stage::new(1);
     for ssrc in 0..1_000 {
@@ -138,8 +177,8 @@ fn many_reference_times_cost_one_answer_each_round() {
     let found: Vec<[u32; 3]> = compounds.iter().flat_map(|compound| answers(compound)).collect();
     assert_eq!(found.len(), 8, "{found:?}");
     assert!(
-        found.iter().all(|[ssrc, time, _]| *ssrc < 8 && *time >= 980),
-        "the newest of each"
+        found.iter().all(|[ssrc, time, _]| *ssrc >= 12 && *time >= 992),
+        "the newest ones: {found:?}"
     );
     stage.tell(
         0,

@@ -12,6 +12,8 @@ const GROWN: Micros = 30_000;
 const PATIENCE: Micros = 1_000_000;
 /// What is sent so long after a probe is reported after all of it, unless a report was lost.
 const PASSED: Micros = 200_000;
+/// Reports of media after a probe's last packet so far that are kept: those of a large frame.
+const BEYOND_MAX: usize = 32;
 
 /// What is to be learnt from a probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +86,8 @@ pub(super) struct Flight {
     is_cut: bool,
     /// Whether packets that were sent well after it have been reported.
     is_passed: bool,
+    /// Reports of media that were sent after all of its packets that are sent so far. They are between them if it goes on.
+    beyond: Vec<Report>,
 }
 
 impl Flight {
@@ -107,6 +111,7 @@ impl Flight {
             last: None,
             is_cut: false,
             is_passed: false,
+            beyond: Vec::new(),
         }
     }
 
@@ -142,9 +147,26 @@ impl Flight {
             self.came = self.came.saturating_add(u32::from(report.arrived.is_some()));
         }
         self.is_passed |= report.sent > self.last_sent.saturating_add(PASSED);
-        if report.sent < first_sent || report.sent > self.last_sent || self.reported == 0 {
+        if report.sent < first_sent || self.reported == 0 {
             return;
         }
+        if report.sent > self.last_sent {
+            if self.beyond.len() < BEYOND_MAX {
+                self.beyond.push(*report);
+            }
+            return;
+        }
+        // The probe has gone on since these were sent.
+        for report in std::mem::take(&mut self.beyond) {
+            if report.sent <= self.last_sent {
+                self.count(&report);
+            }
+        }
+        self.count(report);
+    }
+
+    /// Counts a packet that was sent while it was sent.
+    fn count(&mut self, report: &Report) {
         self.all = self.all.saturating_add(1);
         let Some(arrived) = report.arrived else {
             self.all_lost = self.all_lost.saturating_add(1);
@@ -262,4 +284,41 @@ fn between(first: &End, last: &End) -> Option<Measured> {
 
 fn rate(bytes: u64, time: Micros) -> Option<u64> {
     bytes.saturating_mul(8_000_000).checked_div(time)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn media_between_its_packets_count_also_if_they_are_reported_before_it_goes_on() {
+        for at_once in [true, false] {
+            let probe = Probe {
+                cluster: 1,
+                bits_per_second: 800_000,
+                bytes: 13_000,
+                packets_min: 6,
+            };
+            let (mut flight, mut reports) = (Flight::new(0, probe, Aim::Rate), Vec::new());
+            // A packet each 10 ms, of the probe and of media in turn. What follows after the last one of the probe does so more slowly.
+            for step in 0..20 {
+                let at = if step <= 12 { 10_000 * step } else { 60_000 * step };
+                let is_own = step % 2 == 0 && step <= 12;
+                flight.sent(at, 1_000, is_own);
+                let report = Report {
+                    sent: at,
+                    bytes: 1_000,
+                    arrived: Some(at + 1_000),
+                    probe: is_own.then_some(1),
+                };
+                match at_once {
+                    true => flight.report(&report),
+                    false => reports.push(report),
+                }
+            }
+            reports.iter().for_each(|report| flight.report(report));
+            assert_eq!((flight.all, flight.came), (13, 7), "at once: {at_once}");
+            assert_eq!(flight.shown(0.0).map(|shown| shown.rate), Some(800_000));
+        }
+    }
 }
