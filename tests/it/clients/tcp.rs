@@ -85,7 +85,7 @@ async fn addresses(server: &Server) -> Vec<SocketAddr> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn media_flows_by_tcp_alone_on_a_port_of_its_own_and_on_that_of_the_pages_and_by_ipv6() {
-    let server = Server::start().await;
+    let server = Server::start_with("tcp = true").await;
     let places = addresses(&server).await;
     let pages: SocketAddr = format!("127.0.0.1:{}", server.page("").rsplit_once(':').unwrap().1)
         .parse()
@@ -122,7 +122,7 @@ async fn media_flows_by_tcp_alone_on_a_port_of_its_own_and_on_that_of_the_pages_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_moves_from_udp_to_tcp_and_back_by_ice_restart() {
-    let server = Server::start().await;
+    let server = Server::start_with("tcp = true").await;
     let (_alice, _publishing, _media) = publish_in(&server, Family::Id, ROOM, ALICE).await;
     let (mut bob, _) = Signaling::join(&server, Family::Id, ROOM, BOB).await;
     let mut peer = subscribe(&mut bob, ALICE, |answer| answer).await;
@@ -156,7 +156,7 @@ async fn a_client_moves_from_udp_to_tcp_and_back_by_ice_restart() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_reader_loses_old_video_and_no_sound_and_holds_up_nobody() {
-    let server = Server::start().await;
+    let server = Server::start_with("tcp = true").await;
     let (_alice, _publishing, _media) = publish_in(&server, Family::Id, ROOM, ALICE).await;
     let (_bob, mut slow, relay) = watch_by_tcp(&server, BOB, 0).await;
     let (mut carol, _) = Signaling::join(&server, Family::Id, ROOM, CAROL).await;
@@ -276,7 +276,7 @@ async fn whoever_does_not_name_a_client_is_closed_at_once_or_in_time_and_others_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_sends_a_wrong_length_after_its_first_check_loses_that_connection() {
-    let server = Server::start().await;
+    let server = Server::start_with("tcp = true").await;
     let (mut bob, _) = Signaling::join(&server, Family::Id, ROOM, BOB).await;
     let mut peer = Peer::new().await;
     peer.add_audio(5).await;
