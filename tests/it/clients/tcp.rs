@@ -210,7 +210,7 @@ fn foreign_check() -> Vec<u8> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_does_not_name_a_client_is_closed_at_once_or_in_time_and_others_are_unharmed() {
-    let server = Server::start_with("[log]\nfilter = \"patchbay=debug\"").await;
+    let server = Server::start_with("tcp = true\n[log]\nfilter = \"patchbay=debug\"").await;
     let (_alice, _publishing, _media) = publish_in(&server, Family::Id, ROOM, ALICE).await;
     let (_bob, mut peer, _relay) = watch_by_tcp(&server, BOB, 0).await;
     let check = foreign_check();
@@ -316,7 +316,7 @@ async fn a_client_that_sends_a_wrong_length_after_its_first_check_loses_that_con
 
 #[tokio::test(flavor = "multi_thread")]
 async fn half_open_connections_without_end_keep_out_nobody() {
-    let server = Server::start_with("[http]\nmax_connections = 24").await;
+    let server = Server::start_with("tcp = true\n[http]\nmax_connections = 24").await;
     let (_alice, _publishing, _media) = publish_in(&server, Family::Id, ROOM, ALICE).await;
     let places = addresses(&server).await;
     let mut flood = Vec::new();

@@ -81,10 +81,10 @@ fn assert_phases(phases: &[(Shape, usize, u128, u128)]) {
 #[test]
 fn a_viewer_sees_what_a_slow_link_carries_at_once_and_everything_when_it_is_fast_again() {
     assert_phases(&[
-        (link(700), 1, 0, 900),
-        (link(5_000), FULL, 0, 2_500),
+        (link(700), 1, 0, 1_100),
+        (link(5_000), FULL, 0, 3_200),
         (link(300), 0, 500, 800),
-        (link(5_000), FULL, 0, 3_600),
+        (link(5_000), FULL, 0, 3_300),
     ]);
 }
 
