@@ -10,7 +10,6 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::harness::chromium::Chromium;
 use crate::harness::firefox;
-use crate::harness::page::Page;
 use crate::harness::room::{SIGNAL_PATIENCE, enter};
 use crate::harness::turn;
 use crate::support::server::Server;
@@ -64,69 +63,69 @@ async fn pass(mut client: TcpStream, server_port: u16, mut is_open: watch::Recei
 const LOST: &str = "[...(await probe.inbound('video')), ...(await probe.inbound('audio'))]
     .reduce((sum, one) => sum + one.packetsLost, 0)";
 
-const BANNER: &str = "/call goes on|通话继续/.test(document.getElementById('banner-text').innerText)";
+const BANNER: &str = "(!document.getElementById('banner').hidden
+    && /call goes on|通话继续/.test(document.getElementById('banner-text').innerText))";
 
-async fn goes_on(page: Page, other: Page, gate: Gate) {
-    page.sees_and_hears(1).await;
-    other.sees_and_hears(1).await;
-    other
+/// Joins through the gate.
+fn address(gate: &Gate, user: u32) -> String {
+    format!(
+        "https://localhost:{}/room?userId={user}&groupId=demo&type=video",
+        gate.port
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_room_goes_on_while_two_of_three_cannot_reach_the_server() {
+    let _turn = turn().await;
+    let (server, chromium) = (Server::start().await, Chromium::start());
+    let gate = Gate::to(server.tls_port()).await;
+    let looker = enter(&chromium, &server, 3).await;
+    let pages = [
+        chromium.page("chromium-cut").await,
+        firefox::page_with("firefox-cut", "").await,
+    ];
+    for (page, user) in pages.iter().zip([1, 2]) {
+        page.go(&address(&gate, user)).await;
+    }
+    for page in pages.iter().chain([&looker]) {
+        page.sees_and_hears(2).await;
+    }
+    looker
         .run::<()>(
-            "document.querySelector('[data-participant=\"1\"]').isTheSame = true; return null;",
+            "for (const tile of document.querySelectorAll('[data-participant]')) tile.isTheSame = true; return null;",
             &[],
         )
         .await;
-    let before: (f64, f64) = (page.eval(LOST).await, other.eval(LOST).await);
+    let lost_before: f64 = looker.eval(LOST).await;
 
     gate.cut();
     let mends_at = Instant::now() + CUT;
-    other.chat("while you were cut off").await;
-    page.until("a banner", SIGNAL_PATIENCE, BANNER).await;
-    page.chat("written while cut off").await;
-    page.sees_and_hears(1).await;
-    other.sees_and_hears(1).await;
+    looker.chat("while you were cut off").await;
+    for page in &pages {
+        page.until("a banner", SIGNAL_PATIENCE, BANNER).await;
+        page.chat("written while cut off").await;
+    }
+    for page in pages.iter().chain([&looker]) {
+        page.sees_and_hears(2).await;
+    }
     sleep_until(mends_at).await;
     gate.mend();
 
-    let heard = "document.getElementById('chat-list').innerText.includes('while you were cut off')";
-    page.until("the text that came meanwhile", SIGNAL_PATIENCE, heard).await;
-    let heard = "document.getElementById('chat-list').innerText.includes('written while cut off')";
-    other.until("the text written meanwhile", SIGNAL_PATIENCE, heard).await;
-    page.until("no banner", SIGNAL_PATIENCE, &format!("!({BANNER})")).await;
-    assert!(
-        other
-            .eval::<bool>("document.querySelector('[data-participant=\"1\"]').isTheSame === true")
-            .await
-    );
+    for page in &pages {
+        let heard = "document.getElementById('chat-list').innerText.includes('while you were cut off')";
+        page.until("the text that came meanwhile", SIGNAL_PATIENCE, heard).await;
+        page.until("no banner", SIGNAL_PATIENCE, &format!("!{BANNER}")).await;
+        // One connection to publish, and two to watch: none was made anew.
+        assert_eq!(page.eval::<f64>("probe.peers.length").await, 3.0);
+    }
+    let heard = "document.getElementById('chat-list').innerText.split('written while cut off').length === 3";
+    looker
+        .until("both texts written meanwhile", SIGNAL_PATIENCE, heard)
+        .await;
+    let same = "[...document.querySelectorAll('[data-participant]')].every((tile) => tile.isTheSame)";
+    assert!(looker.eval::<bool>(same).await);
     let left = "probe.received.some(({ message }) => message.type === 'participantLeft')";
-    assert!(!other.eval::<bool>(left).await);
-    // One connection each to publish, and one to watch: none was made anew.
-    assert_eq!(page.eval::<f64>("probe.peers.length").await, 2.0);
-    let after: (f64, f64) = (page.eval(LOST).await, other.eval(LOST).await);
-    println!("packets lost by the page and by the other one: {before:?} before, {after:?} after");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_room_goes_on_while_chromium_cannot_reach_the_server() {
-    let _turn = turn().await;
-    let (server, chromium) = (Server::start().await, Chromium::start());
-    let gate = Gate::to(server.tls_port()).await;
-    let other = enter(&chromium, &server, 2).await;
-    let page = chromium.page("user-1").await;
-    page.go(&through(&gate)).await;
-    goes_on(page, other, gate).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_room_goes_on_while_firefox_cannot_reach_the_server() {
-    let _turn = turn().await;
-    let (server, chromium) = (Server::start().await, Chromium::start());
-    let gate = Gate::to(server.tls_port()).await;
-    let other = enter(&chromium, &server, 2).await;
-    let page = firefox::page_with("firefox-cut", "").await;
-    page.go(&through(&gate)).await;
-    goes_on(page, other, gate).await;
-}
-
-fn through(gate: &Gate) -> String {
-    format!("https://localhost:{}/room?userId=1&groupId=demo&type=video", gate.port)
+    assert!(!looker.eval::<bool>(left).await);
+    let lost: f64 = looker.eval(LOST).await;
+    println!("packets lost: {}", lost - lost_before);
 }
