@@ -189,7 +189,8 @@ impl Estimator {
         let mut queue = queue.max(hasty);
         if jumped && arriving < NARROW && slow.is_some() && self.is_spread() {
             let narrow = Narrow::new(now, arriving, self.coverage.under_way(now));
-            queue = queue.max(narrow.queue());
+            // Some of what is under way has found no room, and has not to leave.
+            queue = queue.max(narrow.queue() * 3 / 4);
             self.narrow = Some(narrow);
         }
         self.control.fall(now, self.round_trip, queue, rates);
