@@ -206,8 +206,8 @@ where
         self.write([Message::Ping(data.unwrap_or_default())]).await
     }
 
-    /// Lets a socket go that is of no use any more. Returns the end where the client has no other: where it may not resume, or has
-    /// never said anything that it could go on with.
+    /// Lets a socket go that is of no use any more. Returns the end of the conversation where no other socket may come: the client has
+    /// not asked to resume, or it has sent nothing yet.
     pub(super) async fn cut(&mut self, why: Option<Close>) -> Result<(), End> {
         let Some(resuming) = self.resuming.as_mut().filter(|resuming| resuming.received > 0) else {
             return Err(End::Lost(why));
@@ -220,8 +220,8 @@ where
         Ok(())
     }
 
-    /// Goes on over the socket that has come, first with what the client has not received. `pays` is asked for each length in bytes
-    /// that is to be sent again.
+    /// Goes on over the socket that has come, first with what the client has not received. `pays` is given the number of bytes that are
+    /// sent again, and may refuse.
     pub(super) async fn take_up(&mut self, pays: impl FnOnce(usize) -> Result<(), End>) -> Result<(), End> {
         let Some(resuming) = &mut self.resuming else {
             return Ok(());
