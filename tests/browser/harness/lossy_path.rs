@@ -1,5 +1,5 @@
 //! A path between a browser and the server on which packets are lost at random, and which takes time. It is a
-//! relay in the test's own process: what it loses is the same in each run with the same packets.
+//! relay in the test's own process. In each run it loses the same packets of a stream, whatever is sent beside them.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -86,10 +86,10 @@ async fn run(near: Arc<UdpSocket>, server: SocketAddr, conditions: Arc<Condition
     let mut tasks = JoinSet::new();
     let (down, arriving) = mpsc::channel(ON_THE_WAY);
     tasks.spawn(arrive(near.clone(), arriving));
-    let mut random = SmallRng::seed_from_u64(2);
+    let mut losses = Losses::new(2);
     let mut datagram = vec![0; 2_048];
     while let Ok((len, client)) = near.recv_from(&mut datagram).await {
-        if is_lost(&datagram, &mut random, &conditions.loss_up) {
+        if losses.takes(&datagram[..len], &conditions.loss_up) {
             continue;
         }
         let way = match ways.entry(client) {
@@ -107,17 +107,46 @@ async fn run(near: Arc<UdpSocket>, server: SocketAddr, conditions: Arc<Condition
 }
 
 async fn back(far: Arc<UdpSocket>, client: SocketAddr, down: mpsc::Sender<OnTheWay>, conditions: Arc<Conditions>) {
-    let mut random = SmallRng::seed_from_u64(1);
+    let mut losses = Losses::new(1);
     let mut datagram = vec![0; 2_048];
     while let Ok((len, _)) = far.recv_from(&mut datagram).await {
-        if !is_lost(&datagram, &mut random, &conditions.loss) {
+        if !losses.takes(&datagram[..len], &conditions.loss) {
             let _ = down.try_send((conditions.due(), datagram[..len].to_vec(), client));
         }
     }
 }
 
-fn is_lost(datagram: &[u8], random: &mut SmallRng, loss: &AtomicU32) -> bool {
-    // RFC 7983 §7: these are RTP and RTCP. A handshake that loses packets would only take longer.
-    let is_media = (128..=191).contains(&datagram[0]);
-    is_media && random.random_ratio(loss.load(Ordering::Relaxed), 1_000)
+/// Which packets are lost. Each stream has a sequence of its own that begins in the same way.
+struct Losses {
+    seed: u64,
+    /// By SSRC, and whether it is RTCP.
+    streams: HashMap<([u8; 4], bool), SmallRng>,
+}
+
+impl Losses {
+    fn new(seed: u64) -> Losses {
+        Losses {
+            seed,
+            streams: HashMap::new(),
+        }
+    }
+
+    fn takes(&mut self, datagram: &[u8], loss: &AtomicU32) -> bool {
+        // RFC 7983 §7: these are RTP and RTCP. A handshake that loses packets would only take longer.
+        let is_media = datagram.len() >= 12 && (128..=191).contains(&datagram[0]);
+        let loss = loss.load(Ordering::Relaxed);
+        if !is_media || loss == 0 {
+            return false;
+        }
+        // RFC 5761 §4: these types are RTCP's, whose SSRC stands four bytes earlier.
+        let is_rtcp = (192..=223).contains(&datagram[1]);
+        let at = if is_rtcp { 4 } else { 8 };
+        let ssrc = datagram[at..at + 4].try_into().expect("four bytes");
+        let seed = self.seed;
+        let random = self
+            .streams
+            .entry((ssrc, is_rtcp))
+            .or_insert_with(|| SmallRng::seed_from_u64(seed));
+        random.random_ratio(loss, 1_000)
+    }
 }
