@@ -29,6 +29,8 @@ const FITS_WITHIN: f64 = 6_000.0;
 const FULL_WITHIN: f64 = 6_000.0;
 /// Time for which the picture may stand still in one phase, in seconds.
 const FROZEN_MAX: f64 = 0.5;
+/// The same where sound and the lowest layer fill the link. The aim is the same, too; what is reached is in `benches/BANDWIDTH.md`.
+const FROZEN_MAX_WHERE_FULL: f64 = 1.2;
 /// Times that it is measured before it counts as failed: on a busy machine everything stands still now and then.
 const ATTEMPTS: usize = 3;
 
@@ -99,9 +101,9 @@ impl Phase {
     }
 
     /// What is wrong with it, if the picture had to have so many lines after a time in milliseconds.
-    fn fault(&self, lines: &RangeInclusive<u32>, within: f64) -> Option<String> {
+    fn fault(&self, lines: &RangeInclusive<u32>, within: f64, frozen_max: f64) -> Option<String> {
         let (settled, frozen) = (self.settled(lines), self.frozen());
-        let is_right = settled <= within && frozen <= FROZEN_MAX && self.samples.len() > 20;
+        let is_right = settled <= within && frozen <= frozen_max && self.samples.len() > 20;
         (!is_right).then(|| {
             format!(
                 "{}: {lines:?} lines after {settled:.0} ms, frozen for {frozen} s",
@@ -188,9 +190,13 @@ impl Scene {
     }
 
     /// Makes the link slow and fast again. Returns what was wrong.
-    async fn measure(&self, link: &SlowLink, kbit: u32, lines: u32) -> Vec<String> {
+    async fn measure(&self, link: &SlowLink, slow: &Slow) -> Vec<String> {
         let mut faults = Vec::new();
-        for (kbit, lines, within) in [(kbit, lines, FITS_WITHIN), (FAST, FULL, FULL_WITHIN)] {
+        let phases = [
+            (slow.kbit, slow.lines, FITS_WITHIN, slow.frozen_max),
+            (FAST, FULL, FULL_WITHIN, FROZEN_MAX),
+        ];
+        for (kbit, lines, within, frozen_max) in phases {
             link.set_rate(kbit);
             let [slow, other] = Phase::watch(&format!("{kbit} kb/s"), [&self.viewer, &self.free]).await;
             let (lines, full) = (lines..=lines, FULL..=FULL);
@@ -201,36 +207,55 @@ impl Scene {
                 other.settled(&full),
                 other.frozen()
             );
-            faults.extend(slow.fault(&lines, within));
-            faults.extend(slow.fault(&(0..=*lines.end()), NO_MORE_WITHIN));
-            faults.extend(other.fault(&full, 0.0).map(|fault| format!("the other: {fault}")));
+            faults.extend(slow.fault(&lines, within, frozen_max));
+            faults.extend(slow.fault(&(0..=*lines.end()), NO_MORE_WITHIN, frozen_max));
+            let other = other.fault(&full, 0.0, FROZEN_MAX);
+            faults.extend(other.map(|fault| format!("the other: {fault}")));
         }
         faults
     }
+
+    /// Makes the link slow and fast again until all is well once.
+    async fn is_well_once(&self, link: &SlowLink, slow: &Slow) {
+        let mut all = Vec::new();
+        for _ in 0..ATTEMPTS {
+            let faults = self.measure(link, slow).await;
+            if faults.is_empty() {
+                return;
+            }
+            all.push(faults);
+        }
+        panic!("{all:#?}");
+    }
 }
 
-/// Makes the link slow and fast again until all is well once.
+/// A slow link, and the picture that fits it.
+struct Slow {
+    kbit: u32,
+    lines: u32,
+    frozen_max: f64,
+}
+
+const SLOW: [Slow; 2] = [
+    Slow {
+        kbit: 700,
+        lines: 360,
+        frozen_max: FROZEN_MAX,
+    },
+    Slow {
+        kbit: 300,
+        lines: 180,
+        frozen_max: FROZEN_MAX_WHERE_FULL,
+    },
+];
+
 async fn becomes_slow(browser: Browser) {
     let _turn = turn().await;
     let Some(link) = SlowLink::new(FAST) else { return };
     let scene = Scene::new(&link, browser).await;
-    let mut all = Vec::new();
-    for _ in 0..ATTEMPTS {
-        let faults = scene.measure(&link, 700, 360).await;
-        if faults.is_empty() {
-            return;
-        }
-        all.push(faults);
+    for slow in &SLOW {
+        scene.is_well_once(&link, slow).await;
     }
-    panic!("{all:#?}");
-}
-
-/// Prints what is seen where sound and the lowest layer fill the link.
-async fn becomes_very_slow(browser: Browser) {
-    let _turn = turn().await;
-    let Some(link) = SlowLink::new(FAST) else { return };
-    let scene = Scene::new(&link, browser).await;
-    println!("{:#?}", scene.measure(&link, 300, 180).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -241,16 +266,4 @@ async fn a_viewer_whose_link_becomes_slow_sees_the_layer_that_fits_and_others_no
 #[tokio::test(flavor = "multi_thread")]
 async fn a_viewer_in_firefox_whose_link_becomes_slow_sees_the_layer_that_fits_and_others_notice_nothing() {
     becomes_slow(Browser::Firefox).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "it prints: sound and the lowest layer fill this link"]
-async fn a_link_that_carries_hardly_the_lowest_layer() {
-    becomes_very_slow(Browser::Chromium).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "it prints: sound and the lowest layer fill this link"]
-async fn a_link_that_carries_hardly_the_lowest_layer_to_firefox() {
-    becomes_very_slow(Browser::Firefox).await;
 }
