@@ -4,12 +4,13 @@
 import { answerForBrowser, offerForServer } from './conference-sdp.js';
 import { describeFrames } from './frame-descriptions.js';
 import { repeatSound } from './repeated-sound.js';
+import { CAMERA_LAYERS, fitsSimulcast } from './send-layers.js';
 
 /** Candidates that are not found by then are left out. */
 const GATHERING_MS = 3000;
 /** Voices that come at once: the server sends so many. */
 const VOICES = 5;
-/** One person on a large picture needs more than a tile; phones on mobile networks can still send it. */
+/** A camera whose picture is too small for layers. One person on a large picture needs more than a tile. */
 const CAMERA = { maxBitrate: 1_200_000 };
 /** Text must stay sharp: fewer frames, more bits. */
 const SCREEN = { maxBitrate: 2_500_000, maxFramerate: 15 };
@@ -50,7 +51,7 @@ export class ConferencePeer {
       repeatSound(sound);
       this.#ears.push(sound);
     }
-    const sendEncodings = use === 'receive' ? undefined : [{ ...(use === 'send' ? SCREEN : CAMERA) }];
+    const sendEncodings = encodings(use, video);
     const first = pc.addTransceiver(video ?? 'video', { direction, streams, ...(sendEncodings && { sendEncodings }) });
     const further = Array.from({ length: pictures - 1 }, () => pc.addTransceiver('video', { direction: 'recvonly' }));
     if (use !== 'send') [first, ...further].forEach(describeFrames);
@@ -151,6 +152,13 @@ export class ConferencePeer {
   #place(ssrc) {
     return ssrc === null ? this.#places[0] : this.#places.find((place) => place.ssrc === ssrc);
   }
+}
+
+/** What is sent of a video: a camera in layers, so that each viewer gets the one that fits. */
+function encodings(use, video) {
+  if (use === 'receive') return undefined;
+  if (use === 'send') return [{ ...SCREEN }];
+  return !video || fitsSimulcast(video) ? CAMERA_LAYERS.map((layer) => ({ ...layer })) : [{ ...CAMERA }];
 }
 
 function pictureOf({ receiver }) {

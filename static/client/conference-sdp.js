@@ -10,6 +10,8 @@ const MID_EXTENSION = 'urn:ietf:params:rtp-hdrext:sdes:mid';
 const NAMES = { audio: 'voice', video: 'picture' };
 /** Lines about what the other side sends, which each section has of its own. */
 const OF_STREAMS = /^a=(ssrc|ssrc-group|msid|rid|simulcast):/;
+/** Those of them that are about what the browser sends, since this is an answer. */
+const OF_OWN_LAYERS = /^a=(rid|simulcast):/;
 const DIRECTION = /^a=(sendrecv|sendonly|recvonly|inactive)$/;
 
 /**
@@ -44,10 +46,11 @@ export function answerForBrowser(offer, answer, streams) {
 
 /** The server's section of a kind as that of one stream. The first one is also that of one's own. */
 function streamSection(shared, mid, place, name, stream) {
-  const kept = shared.filter((line) => !OF_STREAMS.test(line)).map((line) => (line.startsWith('a=mid:') ? `a=mid:${mid}` : line));
   const isOwn = place === 0;
+  const isKept = (line) => !OF_STREAMS.test(line) || (isOwn && OF_OWN_LAYERS.test(line));
+  const kept = shared.filter(isKept).map((line) => (line.startsWith('a=mid:') ? `a=mid:${mid}` : line));
   const lines = isOwn ? kept : kept.map((line) => (DIRECTION.test(line) ? `a=${stream ? 'sendonly' : 'inactive'}` : line));
-  if (!stream) return isOwn ? [...lines, ...shared.filter((line) => OF_STREAMS.test(line))] : lines;
+  if (!stream) return isOwn ? [...lines, ...shared.filter((line) => !isKept(line))] : lines;
   const { ssrc, rtx } = stream;
   const about = (one) => [`a=ssrc:${one} cname:${name}`, `a=ssrc:${one} msid:${name} ${name}`];
   const group = rtx ? [`a=ssrc-group:FID ${ssrc} ${rtx}`, ...about(rtx)] : [];

@@ -27,18 +27,14 @@ impl Page {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_smaller_tile_gets_a_lower_layer() {
-    let _turn = turn().await;
-    let server = meeting().await;
-    let chromium = Chromium::start();
-    let sender = sender(&chromium, &server).await;
+/// Shows a sender on a page of meetings in tiles of two sizes.
+async fn gets_what_its_tiles_show(chromium: &Chromium, server: &Server, sender: Page) {
     let window = Options {
         window: Some((1000, 800)),
         ..Options::default()
     };
     let viewer = chromium.page_with("viewer", window).await;
-    viewer.enter_with_pin(&server, "Viewer", "").await;
+    viewer.enter_with_pin(server, "Viewer", "").await;
     // The large tile is as wide as the window.
     viewer.gets_lines(720).await;
     // Two tiles of equal size.
@@ -49,4 +45,25 @@ async fn a_smaller_tile_gets_a_lower_layer() {
     for page in [&sender, &viewer] {
         page.has_no_errors().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_smaller_tile_gets_a_lower_layer_of_a_camera_on_the_page_of_rooms() {
+    let _turn = turn().await;
+    let (server, chromium) = (meeting().await, Chromium::start());
+    let sender = sender(&chromium, &server).await;
+    gets_what_its_tiles_show(&chromium, &server, sender).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_smaller_tile_gets_a_lower_layer_of_a_camera_on_the_page_of_meetings() {
+    let _turn = turn().await;
+    let (server, chromium) = (meeting().await, Chromium::start());
+    let camera = Options {
+        camera: "fps=30",
+        ..Options::default()
+    };
+    let sender = chromium.page_with("sender", camera).await;
+    sender.enter_with_pin(&server, "Sender", "").await;
+    gets_what_its_tiles_show(&chromium, &server, sender).await;
 }

@@ -68,7 +68,9 @@ export const cases = {
     const without = (lines) => lines.filter((line) => !line.includes('sdes:mid'));
     equal(offerForServer(offer), sdp('v=0', 'a=group:BUNDLE 0 1', without(audio), without(own(1))));
     const sound = ['m=audio 7 UDP/TLS/RTP/SAVPF 111', 'a=mid:0', 'a=sendrecv', 'a=ssrc:5 cname:x'];
-    const video = ['m=video 7 UDP/TLS/RTP/SAVPF 96', 'a=mid:1', 'a=sendrecv', 'a=candidate:1'];
+    // What the browser sends in layers it goes on sending so in its own section, whatever comes there.
+    const layers = ['a=rid:q recv', 'a=simulcast:recv q'];
+    const video = ['m=video 7 UDP/TLS/RTP/SAVPF 96', 'a=mid:1', 'a=sendrecv', 'a=candidate:1', ...layers];
     const answer = sdp('v=0', 'a=group:BUNDLE 0 1', sound, video, 'a=ssrc:7 cname:x', 'a=msid:x x');
     const named = (name, ssrc) => [`a=msid:${name} ${name}`, `a=ssrc:${ssrc} cname:${name}`, `a=ssrc:${ssrc} msid:${name} ${name}`];
     const stream = (place, ssrc) => named(`picture${place}`, ssrc);
@@ -79,7 +81,7 @@ export const cases = {
     equal(answerForBrowser(offer, answer, { audio: [], video: [null, null] }), begun);
     const group = ['a=ssrc-group:FID 8 9', 'a=ssrc:9 cname:picture1', 'a=ssrc:9 msid:picture1 picture1'];
     const voices = [[heard(0, 'sendrecv'), named('voice0', 5)], [heard(3, 'sendonly'), named('voice1', 6)]].map((lines) => lines.flat());
-    const pictures = [section(1, 'sendrecv'), stream(0, 7), section(2, 'sendonly'), stream(1, 8), group].flat();
+    const pictures = [section(1, 'sendrecv'), layers, stream(0, 7), section(2, 'sendonly'), stream(1, 8), group].flat();
     const all = sdp('v=0', 'a=group:BUNDLE 0 1 2 3', voices[0], pictures, voices[1]);
     equal(answerForBrowser(offer, answer, { audio: [{ ssrc: 5 }, { ssrc: 6 }], video: [{ ssrc: 7 }, { ssrc: 8, rtx: 9 }] }), all);
   },
