@@ -116,15 +116,11 @@ impl Speaker {
     }
 
     fn publisher_report(&mut self) {
-        let info = rtcp::SenderInfo {
-            ssrc: VIDEO_SSRC,
-            ntp: ((u128::from(self.wall) << 32) / 1_000) as u64,
-            rtp: (self.media * RATE) as u32,
-            packets: 1,
-            octets: 1,
-        };
-        let mut compound = Vec::new();
-        rtcp::write_sender_report(&mut compound, &info, "publisher");
+        let compound = sender_report(
+            VIDEO_SSRC,
+            ((u128::from(self.wall) << 32) / 1_000) as u64,
+            (self.media * RATE) as u32,
+        );
         self.place.report(&compound);
     }
 

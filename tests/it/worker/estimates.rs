@@ -134,15 +134,7 @@ fn a_report_of_a_stream_comes_with_the_answers_of_that_stream() {
     let ssrc = Header::parse(&stage.publish(true, 100)[0][0]).unwrap().ssrc;
     stage.tell(0, &reference_time(7, 7 << 16));
     stage.tell(0, &reference_time(8, 8 << 16));
-    let mut compound = Vec::new();
-    let info = rtcp::SenderInfo {
-        ssrc: VIDEO_SSRC,
-        ntp: 1_000 << 32,
-        rtp: 9_000,
-        packets: 1,
-        octets: 1,
-    };
-    rtcp::write_sender_report(&mut compound, &info, "publisher");
+    let compound = sender_report(VIDEO_SSRC, 1_000 << 32, 9_000);
     let sealed = stage.publisher.seal_rtcp(&compound);
     exchange(stage.now, &mut stage.worker, stage.publisher.address, &sealed);
     let mut with_answers = Vec::new();

@@ -212,15 +212,7 @@ fn a_new_certificate_on_a_live_connection_begins_the_copies_anew() {
 fn sound_and_picture_get_sender_reports_on_their_own_time_line() {
     let mut stage = Stage::new(1);
     let first = Header::parse(&stage.publish(true, 100)[0][0]).unwrap();
-    let mut compound = Vec::new();
-    let info = rtcp::SenderInfo {
-        ssrc: VIDEO_SSRC,
-        ntp: 1_000 << 32,
-        rtp: 9_000,
-        packets: 1,
-        octets: 1,
-    };
-    rtcp::write_sender_report(&mut compound, &info, "publisher");
+    let compound = sender_report(VIDEO_SSRC, 1_000 << 32, 9_000);
     let sealed = stage.publisher.seal_rtcp(&compound);
     exchange(stage.now, &mut stage.worker, stage.publisher.address, &sealed);
     let sent = stage.pass(Duration::from_millis(200));

@@ -64,6 +64,20 @@ fn start() -> Instant {
     Instant::now()
 }
 
+/// A publisher's report of one stream: the instant `ntp` (RFC 3550 §4) is `rtp` in its packets.
+fn sender_report(ssrc: u32, ntp: u64, rtp: u32) -> Vec<u8> {
+    let info = rtcp::SenderInfo {
+        ssrc,
+        ntp,
+        rtp,
+        packets: 1,
+        octets: 1,
+    };
+    let mut compound = Vec::new();
+    rtcp::write_sender_report(&mut compound, &info, "publisher");
+    compound
+}
+
 fn video(receive: bool, local_ssrc: u32) -> MediaSection {
     section(
         "0",

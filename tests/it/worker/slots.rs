@@ -147,15 +147,7 @@ fn reported(house: &mut House, publishers: &mut [Client], viewer: &mut Client) -
         for publisher in &mut *publishers {
             let ssrc = publisher.spec.sections[0].remote_ssrcs[0].ssrc;
             house.publish(publisher, viewer, true);
-            let info = rtcp::SenderInfo {
-                ssrc,
-                ntp: 1 << 40,
-                rtp: u32::from(house.sequence) * 3_000,
-                packets: 1,
-                octets: 1,
-            };
-            let mut compound = Vec::new();
-            rtcp::write_sender_report(&mut compound, &info, "publisher");
+            let compound = sender_report(ssrc, 1 << 40, u32::from(house.sequence) * 3_000);
             let sealed = publisher.seal_rtcp(&compound);
             exchange(house.now, &mut house.worker, publisher.address, &sealed);
         }

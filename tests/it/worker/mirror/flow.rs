@@ -156,15 +156,7 @@ fn a_storm_of_far_plis_reaches_the_publisher_as_a_trickle() {
 
 /// The publisher's report: RTP time 9,000 was second 1,000 of its clock.
 fn report(spread: &mut Spread) {
-    let mut compound = Vec::new();
-    let info = rtcp::SenderInfo {
-        ssrc: VIDEO_SSRC,
-        ntp: 1_000 << 32,
-        rtp: 9_000,
-        packets: 1,
-        octets: 1,
-    };
-    rtcp::write_sender_report(&mut compound, &info, "publisher");
+    let compound = sender_report(VIDEO_SSRC, 1_000 << 32, 9_000);
     let sealed = spread.publisher.seal_rtcp(&compound);
     exchange(spread.now, &mut spread.home, spread.publisher.address, &sealed);
 }

@@ -76,15 +76,7 @@ fn a_recorder_gets_the_tracks_packets_and_clocks_of_a_room_and_can_ask_for_a_key
     drain(&mut stage.worker, &mut sent);
     assert_eq!(stage.requests_at_publisher(&sent), 1);
 
-    let mut compound = Vec::new();
-    let info = rtcp::SenderInfo {
-        ssrc: VIDEO_SSRC,
-        ntp: 1_000 << 32,
-        rtp: 9_000,
-        packets: 1,
-        octets: 1,
-    };
-    rtcp::write_sender_report(&mut compound, &info, "publisher");
+    let compound = sender_report(VIDEO_SSRC, 1_000 << 32, 9_000);
     let sealed = stage.publisher.seal_rtcp(&compound);
     exchange(stage.now, &mut stage.worker, stage.publisher.address, &sealed);
     stage

@@ -133,15 +133,7 @@ fn a_loss_that_finds_no_room_in_a_full_link_is_told_later() {
     let packet = other.seal(&rtp(AUDIO_PT, false, 0, 0, SOUND_SSRC, &[7; 60]), 0);
     exchange(spread.now, &mut spread.mirror, other.address, &packet);
     spread.settle();
-    let mut clock = Vec::new();
-    let info = rtcp::SenderInfo {
-        ssrc: SOUND_SSRC,
-        ntp: 1_000 << 32,
-        rtp: 9_000,
-        packets: 1,
-        octets: 1,
-    };
-    rtcp::write_sender_report(&mut clock, &info, "other");
+    let clock = sender_report(SOUND_SSRC, 1_000 << 32, 9_000);
     for _ in 0..5_000 {
         let sealed = other.seal_rtcp(&clock);
         exchange(spread.now, &mut spread.mirror, other.address, &sealed);

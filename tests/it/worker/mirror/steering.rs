@@ -97,15 +97,7 @@ fn a_wish_that_finds_no_room_in_a_full_link_is_sent_later() {
     let packet = other.seal(&rtp(VIDEO_PT, true, 0, 0, VIDEO_SSRC, &vp8(true, 0, 100)), 0);
     exchange(spread.now, &mut spread.mirror, other.address, &packet);
     spread.settle();
-    let mut report = Vec::new();
-    let info = rtcp::SenderInfo {
-        ssrc: VIDEO_SSRC,
-        ntp: 1_000 << 32,
-        rtp: 9_000,
-        packets: 1,
-        octets: 1,
-    };
-    rtcp::write_sender_report(&mut report, &info, "other");
+    let report = sender_report(VIDEO_SSRC, 1_000 << 32, 9_000);
     for _ in 0..5_000 {
         let sealed = other.seal_rtcp(&report);
         exchange(spread.now, &mut spread.mirror, other.address, &sealed);

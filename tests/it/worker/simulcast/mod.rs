@@ -306,15 +306,11 @@ impl Studio {
     /// Sends a layer's sender report: by the same wall clock for all layers.
     fn report(&mut self, at: usize) {
         let millis = self.millis();
-        let info = rtcp::SenderInfo {
-            ssrc: ssrc_of(at),
-            ntp: (5_000 << 32) + (millis << 32) / 1_000,
-            rtp: self.layers[at].clock.wrapping_add(millis as u32 * 90),
-            packets: 1,
-            octets: 1,
-        };
-        let mut compound = Vec::new();
-        rtcp::write_sender_report(&mut compound, &info, "publisher");
+        let compound = sender_report(
+            ssrc_of(at),
+            (5_000 << 32) + (millis << 32) / 1_000,
+            self.layers[at].clock.wrapping_add(millis as u32 * 90),
+        );
         let sealed = self.publisher.seal_rtcp(&compound);
         let sent = exchange(self.now, &mut self.worker, self.publisher.address, &sealed);
         self.hand_out(sent);
