@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::harness::chromium::Chromium;
 use crate::harness::page::Page;
 use crate::harness::room::{MEDIA_PATIENCE, SIGNAL_PATIENCE};
-use crate::harness::{firefox, turn};
+use crate::harness::{firefox, shared_turn};
 use crate::support::server::Server;
 
 /// A sudden loss is announced to the other side within this time: the server waits 15 s for a page to come back.
@@ -63,7 +63,7 @@ impl Page {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn firefox_and_chromium_call_one_another() {
-    let _turn = turn().await;
+    let _turn = shared_turn().await;
     let server = Server::start().await;
     let chromium = Chromium::start();
     let callee = firefox::page("callee").await;
@@ -80,7 +80,7 @@ async fn firefox_and_chromium_call_one_another() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_goes_both_ways_and_ends_with_a_hang_up_of_either_side() {
-    let _turn = turn().await;
+    let _turn = shared_turn().await;
     let server = Server::start().await;
     let chromium = Chromium::start();
     let (caller, callee) = in_a_call(&chromium, &server, "&type=video").await;
@@ -130,7 +130,7 @@ async fn a_call_goes_both_ways_and_ends_with_a_hang_up_of_either_side() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_audio_call_has_sound_and_asks_for_no_camera() {
-    let _turn = turn().await;
+    let _turn = shared_turn().await;
     let server = Server::start().await;
     let chromium = Chromium::start();
     let (caller, callee) = in_a_call(&chromium, &server, "&type=audio").await;
@@ -146,7 +146,7 @@ async fn an_audio_call_has_sound_and_asks_for_no_camera() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn muting_and_the_camera_are_seen_on_the_other_side() {
-    let _turn = turn().await;
+    let _turn = shared_turn().await;
     let server = Server::start().await;
     let chromium = Chromium::start();
     let (caller, callee) = in_a_call(&chromium, &server, "&type=video").await;
@@ -170,7 +170,7 @@ async fn muting_and_the_camera_are_seen_on_the_other_side() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_callee_who_is_asked_may_refuse() {
-    let _turn = turn().await;
+    let _turn = shared_turn().await;
     let server = Server::start().await;
     let chromium = Chromium::start();
     let callee = open(&chromium, &server, "callee", "&type=video&answer=ask").await;
@@ -190,7 +190,7 @@ async fn a_callee_who_is_asked_may_refuse() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_caller_who_gives_up_stops_the_ringing() {
-    let _turn = turn().await;
+    let _turn = shared_turn().await;
     let server = Server::start().await;
     let chromium = Chromium::start();
     let callee = open(&chromium, &server, "callee", "&type=video&answer=ask").await;
@@ -204,7 +204,7 @@ async fn a_caller_who_gives_up_stops_the_ringing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_that_nobody_answers_in_time_ends_on_both_sides_with_that_reason() {
-    let _turn = turn().await;
+    let _turn = shared_turn().await;
     let server = Server::start_with("[calls]\nring_timeout_s = 3").await;
     let chromium = Chromium::start();
     let callee = open(&chromium, &server, "callee", "&type=video&answer=ask").await;
@@ -219,7 +219,7 @@ async fn a_call_that_nobody_answers_in_time_ends_on_both_sides_with_that_reason(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_in_a_call_is_busy_for_a_third() {
-    let _turn = turn().await;
+    let _turn = shared_turn().await;
     let server = Server::start().await;
     let chromium = Chromium::start();
     let (_caller, callee) = in_a_call(&chromium, &server, "&type=video").await;
@@ -233,7 +233,7 @@ async fn a_person_in_a_call_is_busy_for_a_third() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_callee_who_opens_the_page_late_is_called_and_one_who_never_does_is_reported() {
-    let _turn = turn().await;
+    let _turn = shared_turn().await;
     let server = Server::start().await;
     let chromium = Chromium::start();
     let caller = open(&chromium, &server, "caller", "&type=video").await;
@@ -255,7 +255,7 @@ async fn a_callee_who_opens_the_page_late_is_called_and_one_who_never_does_is_re
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_browser_is_noticed_once_it_has_not_come_back() {
-    let _turn = turn().await;
+    let _turn = shared_turn().await;
     let server = Server::start().await;
     let chromium = Chromium::start();
     let (caller, callee) = in_a_call(&chromium, &server, "&type=video").await;
@@ -271,7 +271,7 @@ async fn a_killed_browser_is_noticed_once_it_has_not_come_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_its_parameters_the_address_stays_the_start_page() {
-    let _turn = turn().await;
+    let _turn = shared_turn().await;
     let server = Server::start().await;
     let chromium = Chromium::start();
     let page = chromium.page("visitor").await;
@@ -286,7 +286,7 @@ async fn without_its_parameters_the_address_stays_the_start_page() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_with_the_same_number_see_each_other_and_a_third_finds_the_room_full() {
-    let _turn = turn().await;
+    let _turn = shared_turn().await;
     let server = Server::start().await;
     let chromium = Chromium::start();
     let direct = server.page("/static/demo/direct_chat.html?room_id=4711");
@@ -329,7 +329,7 @@ async fn two_with_the_same_number_see_each_other_and_a_third_finds_the_room_full
 
 #[tokio::test(flavor = "multi_thread")]
 async fn opened_without_a_number_it_asks_for_one() {
-    let _turn = turn().await;
+    let _turn = shared_turn().await;
     let server = Server::start().await;
     let chromium = Chromium::start();
     let page = chromium.page("asked").await;

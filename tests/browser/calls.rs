@@ -6,7 +6,7 @@ use crate::harness::chromium::{Chromium, Options};
 use crate::harness::form::{ENTER, TAB};
 use crate::harness::page::Page;
 use crate::harness::room::{MEDIA_PATIENCE, SIGNAL_PATIENCE};
-use crate::harness::turn;
+use crate::harness::shared_turn;
 use crate::support::server::{Server, http};
 
 const IN_CALL: &str = "document.querySelector('#in-call iframe')?.contentWindow?.probe !== undefined";
@@ -57,7 +57,7 @@ impl Page {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_answers_a_call_and_both_hear_one_another_until_one_hangs_up() {
-    let _turn = turn().await;
+    let _turn = shared_turn().await;
     let server = Server::start().await;
     let chromium = Chromium::start();
     let anna = calls_page(&chromium, &server, "1001").await;
@@ -80,7 +80,7 @@ async fn a_person_answers_a_call_and_both_hear_one_another_until_one_hangs_up() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_that_is_declined_is_over_for_the_callee() {
-    let _turn = turn().await;
+    let _turn = shared_turn().await;
     let server = Server::start().await;
     let chromium = Chromium::start();
     let anna = calls_page(&chromium, &server, "1001").await;
@@ -98,7 +98,7 @@ async fn a_call_that_is_declined_is_over_for_the_callee() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_caller_reads_that_the_only_callee_has_declined_and_the_record_says_so() {
-    let _turn = turn().await;
+    let _turn = shared_turn().await;
     let server = Server::start().await;
     let chromium = Chromium::start();
     let anna = calls_page(&chromium, &server, "1001").await;
@@ -125,7 +125,7 @@ async fn the_caller_reads_that_the_only_callee_has_declined_and_the_record_says_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_callers_other_tab_may_enter_or_cancel_the_call_and_not_answer_it() {
-    let _turn = turn().await;
+    let _turn = shared_turn().await;
     let server = Server::start().await;
     let chromium = Chromium::start();
     let anna = calls_page(&chromium, &server, "1001").await;
@@ -153,7 +153,7 @@ async fn the_callers_other_tab_may_enter_or_cancel_the_call_and_not_answer_it() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_callee_who_hangs_up_before_they_have_met_anybody_ends_the_call_and_is_in_it_until_then() {
-    let _turn = turn().await;
+    let _turn = shared_turn().await;
     let server = Server::start_with("[dapi]\nheartbeat_s = 5").await;
     let chromium = Chromium::start();
     let ben = calls_page(&chromium, &server, "1002").await;
@@ -175,7 +175,7 @@ async fn a_callee_who_hangs_up_before_they_have_met_anybody_ends_the_call_and_is
 
 #[tokio::test(flavor = "multi_thread")]
 async fn on_a_phone_in_chinese_a_call_is_placed_answered_and_left_by_keyboard() {
-    let _turn = turn().await;
+    let _turn = shared_turn().await;
     let server = Server::start().await;
     let chromium = Chromium::start();
     let phone = |name: &'static str| {
@@ -249,7 +249,7 @@ const QUESTION: &str = "(() => {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_that_comes_during_another_one_is_given_up_declined_or_answered_instead_by_keyboard() {
-    let _turn = turn().await;
+    let _turn = shared_turn().await;
     let server = Server::start().await;
     let chromium = Chromium::start();
     let ben = calls_page(&chromium, &server, "1002").await;
@@ -309,7 +309,7 @@ async fn a_call_that_comes_during_another_one_is_given_up_declined_or_answered_i
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_scheduled_call_comes_to_both_and_the_robot_joins_the_two() {
-    let _turn = turn().await;
+    let _turn = shared_turn().await;
     let server = Server::start_with("[dapi]\ntime_zone = \"UTC\"").await;
     let chromium = Chromium::start();
     let anna = calls_page(&chromium, &server, "1001").await;
@@ -338,7 +338,7 @@ async fn a_scheduled_call_comes_to_both_and_the_robot_joins_the_two() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_key_is_asked_for_and_what_fails_again_and_again_is_one_line_until_it_succeeds() {
-    let _turn = turn().await;
+    let _turn = shared_turn().await;
     let server = Server::start_with("[dapi]\nkey = \"secret-of-this-test\"").await;
     let chromium = Chromium::start();
     let anna = calls_page(&chromium, &server, "1001").await;
@@ -365,7 +365,7 @@ async fn the_key_is_asked_for_and_what_fails_again_and_again_is_one_line_until_i
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_robot_is_called_invited_and_removed() {
-    let _turn = turn().await;
+    let _turn = shared_turn().await;
     let server = Server::start().await;
     let chromium = Chromium::start();
     let anna = calls_page(&chromium, &server, "1001").await;
@@ -382,7 +382,7 @@ async fn the_robot_is_called_invited_and_removed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_is_scheduled_listed_and_deleted_and_a_past_time_is_refused_with_the_reason() {
-    let _turn = turn().await;
+    let _turn = shared_turn().await;
     let server = Server::start().await;
     let chromium = Chromium::start();
     let anna = calls_page(&chromium, &server, "1001").await;

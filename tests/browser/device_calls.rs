@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::harness::chromium::{Chromium, Options};
 use crate::harness::page::Page;
 use crate::harness::room::SIGNAL_PATIENCE;
-use crate::harness::turn;
+use crate::harness::shared_turn;
 use crate::support::server::Server;
 
 const ANNA: &str = "13800000001";
@@ -63,7 +63,7 @@ async fn remembers(page: &Page, sentence: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_device_calls_another_and_both_see_each_other_until_one_hangs_up() {
-    let _turn = turn().await;
+    let _turn = shared_turn().await;
     let server = Server::start().await;
     let chromium = Chromium::start();
     let (anna, ben) = two_devices(&chromium, &server).await;
@@ -85,7 +85,7 @@ async fn a_device_calls_another_and_both_see_each_other_until_one_hangs_up() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_device_refuses_gives_up_and_removes_a_contact() {
-    let _turn = turn().await;
+    let _turn = shared_turn().await;
     let server = Server::start().await;
     let chromium = Chromium::start();
     let (anna, ben) = two_devices(&chromium, &server).await;
@@ -106,7 +106,7 @@ async fn a_device_refuses_gives_up_and_removes_a_contact() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_callee_whose_browser_dies_is_noticed_within_ten_seconds() {
-    let _turn = turn().await;
+    let _turn = shared_turn().await;
     let server = Server::start().await;
     let chromium = Chromium::start();
     let (anna, ben) = two_devices(&chromium, &server).await;

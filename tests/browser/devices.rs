@@ -7,7 +7,7 @@ use axum::response::Html;
 use axum::routing::get;
 
 use crate::harness::chromium::Chromium;
-use crate::harness::turn;
+use crate::harness::shared_turn;
 
 const PAGE: &str = r#"<!doctype html><title>devices</title><video id="video" autoplay muted></video><script>
 navigator.mediaDevices.getUserMedia({ audio: true, video: { width: 1280, height: 720 } })
@@ -17,7 +17,7 @@ navigator.mediaDevices.getUserMedia({ audio: true, video: { width: 1280, height:
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_gets_a_fake_camera_and_microphone() {
-    let _turn = turn().await;
+    let _turn = shared_turn().await;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let router = Router::new().route("/", get(async || Html(PAGE)));

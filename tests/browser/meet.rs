@@ -15,7 +15,7 @@ use crate::harness::chromium::{Chromium, Options};
 use crate::harness::form::ENTER;
 use crate::harness::page::Page;
 use crate::harness::room::{MEDIA_PATIENCE, SIGNAL_PATIENCE};
-use crate::harness::turn;
+use crate::harness::shared_turn;
 use crate::support::server::{Server, http};
 
 const PASSWORD: &str = "123456";
@@ -173,7 +173,7 @@ async fn ending(server: &Server, channel: &str) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_password_is_told_in_the_language_of_the_page_and_the_right_one_registers() {
-    let _turn = turn().await;
+    let _turn = shared_turn().await;
     let server = start().await;
     let chromium = Chromium::start();
     let chen = open(&chromium, &server, "chen", "zh").await;
@@ -198,7 +198,7 @@ async fn a_wrong_password_is_told_in_the_language_of_the_page_and_the_right_one_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_ring_after_a_reload_too_and_no_longer_after_logging_out() {
-    let _turn = turn().await;
+    let _turn = shared_turn().await;
     let server = start().await;
     let chromium = Chromium::start();
     let ben = logged_in(&chromium, &server, "ben").await;
@@ -220,7 +220,7 @@ async fn calls_ring_after_a_reload_too_and_no_longer_after_logging_out() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn on_a_phone_in_chinese_a_call_is_refused_by_keyboard_and_the_next_one_rings() {
-    let _turn = turn().await;
+    let _turn = shared_turn().await;
     let server = start().await;
     let chromium = Chromium::start();
     let window = Some((390, 780));
@@ -258,7 +258,7 @@ async fn on_a_phone_in_chinese_a_call_is_refused_by_keyboard_and_the_next_one_ri
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_meeting_with_a_pin_is_entered_by_its_host_a_guest_and_somebody_on_the_page_of_rooms() {
-    let _turn = turn().await;
+    let _turn = shared_turn().await;
     let server = start().await;
     let settings = ["--host-pin", "471147", "--guests", "anybody"];
     server
@@ -315,7 +315,7 @@ async fn anna_calls_ben(anna: &Page, ben: &Page) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_accounts_call_refuse_give_up_answer_and_see_one_another_until_one_hangs_up() {
-    let _turn = turn().await;
+    let _turn = shared_turn().await;
     let server = start().await;
     let chromium = Chromium::start();
     let anna = logged_in(&chromium, &server, "anna").await;
@@ -355,7 +355,7 @@ async fn two_accounts_call_refuse_give_up_answer_and_see_one_another_until_one_h
 
 #[tokio::test(flavor = "multi_thread")]
 async fn on_a_phone_in_chinese_a_guest_without_an_account_enters_talks_and_leaves_by_keyboard() {
-    let _turn = turn().await;
+    let _turn = shared_turn().await;
     let server = Server::start().await;
     let settings = ["--host-pin", "471147", "--guests", "anybody", "--wait-for-host", "true"];
     server

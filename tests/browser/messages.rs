@@ -4,7 +4,7 @@
 use crate::harness::chromium::{Chromium, Options};
 use crate::harness::page::Page;
 use crate::harness::room::{MEDIA_PATIENCE, SIGNAL_PATIENCE};
-use crate::harness::turn;
+use crate::harness::shared_turn;
 use crate::support::server::Server;
 
 const RINGS: &str = "document.getElementById('ringing').open";
@@ -54,7 +54,7 @@ impl Page {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_who_agrees_to_an_invitation_sees_and_is_seen() {
-    let _turn = turn().await;
+    let _turn = shared_turn().await;
     let server = Server::start().await;
     let chromium = Chromium::start();
     let anna = online(&chromium, &server, "1", "Anna").await;
@@ -82,7 +82,7 @@ async fn a_person_who_agrees_to_an_invitation_sees_and_is_seen() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_invitation_is_refused_given_up_or_comes_late() {
-    let _turn = turn().await;
+    let _turn = shared_turn().await;
     let server = Server::start().await;
     let chromium = Chromium::start();
     let anna = online(&chromium, &server, "1", "Anna").await;
@@ -111,7 +111,7 @@ async fn an_invitation_is_refused_given_up_or_comes_late() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn several_are_invited_and_meet_in_a_room() {
-    let _turn = turn().await;
+    let _turn = shared_turn().await;
     let server = Server::start().await;
     let chromium = Chromium::start();
     let phone = Options {
@@ -140,7 +140,7 @@ async fn several_are_invited_and_meet_in_a_room() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn names_with_markup_are_shown_as_they_are() {
-    let _turn = turn().await;
+    let _turn = shared_turn().await;
     let server = Server::start().await;
     let chromium = Chromium::start();
     let anna = online(&chromium, &server, "1", "Anna").await;

@@ -9,7 +9,7 @@ use axum::routing::get;
 use serde::Deserialize;
 
 use crate::harness::chromium::Chromium;
-use crate::harness::turn;
+use crate::harness::shared_turn;
 
 const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
 
@@ -21,7 +21,7 @@ struct Outcome {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_pages_pure_parts_do_what_their_cases_say() {
-    let _turn = turn().await;
+    let _turn = shared_turn().await;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let scripts = [

@@ -7,7 +7,7 @@ use patchbay::auth::access_token::App;
 use crate::harness::chromium::Chromium;
 use crate::harness::page::Page;
 use crate::harness::room::SIGNAL_PATIENCE;
-use crate::harness::turn;
+use crate::harness::shared_turn;
 use crate::support::server::Server;
 
 const ID: &str = "970CA35de60c44645bbae8a215061b33";
@@ -51,7 +51,7 @@ async fn offers_invitations(page: &Page) -> Vec<bool> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_access_token_leaves_the_address_at_once_and_the_tab_when_its_time_is_over() {
-    let _turn = turn().await;
+    let _turn = shared_turn().await;
     let app = format!("[channels]\napp_id = \"{ID}\"\napp_certificate = \"{CERTIFICATE}\"");
     let server = Server::start_with(&app).await;
     let chromium = Chromium::start();

@@ -4,7 +4,7 @@ use super::{logged_in, start};
 use crate::harness::chromium::Chromium;
 use crate::harness::page::Page;
 use crate::harness::room::SIGNAL_PATIENCE;
-use crate::harness::turn;
+use crate::harness::shared_turn;
 use crate::support::server::Server;
 
 const IN_ROOM: &str = "!document.getElementById('call').hidden && patchbay.client.state === 'joined'";
@@ -51,7 +51,7 @@ impl Page {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_is_a_host_says_so_before_they_enter_a_room_and_shows_the_pin() {
-    let _turn = turn().await;
+    let _turn = shared_turn().await;
     let server = conference(&["--guests", "anybody", "--wait-for-host"]).await;
     let chromium = Chromium::start();
     let host = at_the_door(&chromium, &server, "Hella", "en").await;
@@ -93,7 +93,7 @@ async fn who_is_a_host_says_so_before_they_enter_a_room_and_shows_the_pin() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whom_a_host_mutes_in_a_room_is_shown_that_also_after_a_reload() {
-    let _turn = turn().await;
+    let _turn = shared_turn().await;
     let server = conference(&["--guests", "pin", "--guest-pin", "0815"]).await;
     let chromium = Chromium::start();
     let anna = logged_in(&chromium, &server, "anna").await;

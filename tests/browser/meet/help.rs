@@ -5,7 +5,7 @@ use crate::harness::chromium::{Chromium, Options};
 use crate::harness::form::ENTER;
 use crate::harness::page::Page;
 use crate::harness::room::{SIGNAL_PATIENCE, enter_with};
-use crate::harness::turn;
+use crate::harness::shared_turn;
 use crate::support::server::Server;
 
 const ESCAPE: &str = "\u{E00C}";
@@ -33,7 +33,7 @@ async fn is_explained(page: &Page, opener: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn why_the_microphone_is_missing_is_said_by_key_and_by_button_and_escape_goes_back() {
-    let _turn = turn().await;
+    let _turn = shared_turn().await;
     let server = Server::start().await;
     let pin = ["conference", "add", "4711", "--host-pin", "471147"];
     server.command(&pin, "").await;

@@ -5,7 +5,7 @@ use crate::harness::chromium::{Chromium, Options};
 use crate::harness::form::ENTER;
 use crate::harness::page::Page;
 use crate::harness::room::{MEDIA_PATIENCE, SIGNAL_PATIENCE};
-use crate::harness::turn;
+use crate::harness::shared_turn;
 use crate::support::server::Server;
 
 /// A meeting of Anna, who is its host, Ben and Chen.
@@ -37,7 +37,7 @@ async fn meeting(chromium: &Chromium, server: &Server) -> [Page; 3] {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn everybody_is_seen_and_a_shared_screen_is_beside_the_cameras() {
-    let _turn = turn().await;
+    let _turn = shared_turn().await;
     let server = start().await;
     let chromium = Chromium::start();
     let [anna, ben, chen] = meeting(&chromium, &server).await;
@@ -68,7 +68,7 @@ async fn everybody_is_seen_and_a_shared_screen_is_beside_the_cameras() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_mutes_spotlights_locks_lets_in_and_removes_and_everybody_chats() {
-    let _turn = turn().await;
+    let _turn = shared_turn().await;
     let server = start().await;
     let chromium = Chromium::start();
     let [anna, ben, chen] = meeting(&chromium, &server).await;
@@ -125,7 +125,7 @@ async fn a_host_mutes_spotlights_locks_lets_in_and_removes_and_everybody_chats()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_calls_somebody_into_the_meeting_who_needs_no_pin() {
-    let _turn = turn().await;
+    let _turn = shared_turn().await;
     let server = start().await;
     server
         .command(&["conference", "add", "4711", "--host-pin", "471147"], "")
@@ -151,7 +151,7 @@ async fn a_host_calls_somebody_into_the_meeting_who_needs_no_pin() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn people_are_registered_and_in_their_meeting_again_after_the_server_has_restarted() {
-    let _turn = turn().await;
+    let _turn = shared_turn().await;
     let mut server = start().await;
     let chromium = Chromium::start();
     let [anna, ben, chen] = meeting(&chromium, &server).await;
