@@ -2,7 +2,10 @@
 //!
 //! If a client has negotiated transport-wide sequence numbers (draft-holmer-rmcat-transport-wide-cc-extensions-01), each RTP
 //! packet of the connection, of any stream that negotiated them, has the next number. The client's feedback then says which
-//! numbers came, and when. Other clients may send their own estimate (REMB). Where there is neither, nothing is estimated.
+//! numbers came, and when. Other clients may send their own estimate (REMB). Where there is neither, everything is sent until the
+//! client's reports (RFC 3550 §6.4) show that too much of it is lost.
+
+mod waiting;
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +17,6 @@ use super::sent::Sent;
 use super::srtp::Outbound;
 use crate::media::bandwidth::outgoing::{Estimator, Micros, Outcome, Report, State};
 use crate::media::egress::{Egress, MAX_PACKET};
-use crate::media::keys::SubscriptionKey;
 use crate::media::remote::Remote;
 use crate::media::tcp::outgoing::Importance;
 
@@ -51,8 +53,10 @@ struct Outgoing {
     /// The last time that was converted, and what it was: packets of a batch have the same.
     converted: (Instant, Micros),
     estimator: Estimator,
-    /// The packets that have numbers. `None` where the client sends its own estimate.
+    /// The packets that have numbers. `None` where the client sends its own estimate, or only reports loss.
     sent: Option<Box<Sent>>,
+    /// Whether the loss in the client's reports is all that it will tell.
+    is_by_loss: bool,
     demand: u64,
     /// Time of the first packet of which the client was to tell something.
     first_sent: Option<Micros>,
@@ -87,11 +91,33 @@ impl Sender {
     pub(crate) fn number_packets(&mut self, now: Instant) {
         let outgoing = self.outgoing.get_or_insert_with(|| Box::new(Outgoing::new(now)));
         outgoing.sent.get_or_insert_with(|| Box::new(Sent::new()));
+        outgoing.is_by_loss = false;
     }
 
     /// Follows the client's own estimates from now on. If packets are numbered, these tell more.
     pub(crate) fn expect_estimates(&mut self, now: Instant) {
-        self.outgoing.get_or_insert_with(|| Box::new(Outgoing::new(now)));
+        let outgoing = self.outgoing.get_or_insert_with(|| Box::new(Outgoing::new(now)));
+        outgoing.is_by_loss = false;
+    }
+
+    /// Follows the loss in the client's reports from now on, where it tells of nothing else and gets so many bits per second.
+    pub(crate) fn follow_losses(&mut self, now: Instant, sent: u64) {
+        self.outgoing.get_or_insert_with(|| {
+            let mut outgoing = Outgoing::new(now);
+            (outgoing.is_by_loss, outgoing.is_heard) = (true, true);
+            outgoing.estimator = Estimator::of_rate(BEGINNING, sent);
+            Box::new(outgoing)
+        });
+    }
+
+    /// Whether anything is told of the path but the loss in reports.
+    pub(crate) fn is_estimated(&self) -> bool {
+        self.outgoing.is_some()
+    }
+
+    /// Whether the loss in the client's reports is all that it tells. Then it gets the lowest layers at least.
+    pub(crate) fn is_by_loss(&self) -> bool {
+        self.outgoing.as_ref().is_some_and(|outgoing| outgoing.is_by_loss)
     }
 
     /// The transport-wide number of the next packet. `None` while packets are not numbered.
@@ -156,7 +182,8 @@ impl Sender {
 
     /// Takes the client's own estimate. False where the packets have numbers, which tell more, or nothing is estimated.
     pub(crate) fn take_estimate(&mut self, now: Instant, bits_per_second: u64) -> bool {
-        let Some(outgoing) = self.outgoing.as_mut().filter(|outgoing| outgoing.sent.is_none()) else {
+        let is_all = |outgoing: &&mut Box<Outgoing>| outgoing.sent.is_none() && !outgoing.is_by_loss;
+        let Some(outgoing) = self.outgoing.as_mut().filter(is_all) else {
             return false;
         };
         let now = outgoing.micros(now);
@@ -165,11 +192,17 @@ impl Sender {
         true
     }
 
-    /// Takes the share of packets that the client reports lost.
-    pub(crate) fn take_loss(&mut self, lost_256: u8) {
-        if let Some(outgoing) = &mut self.outgoing {
-            outgoing.lost_256 = lost_256;
+    /// Takes the share of packets that the client reports lost. True if nothing else is known of the path.
+    pub(crate) fn take_loss(&mut self, now: Instant, lost_256: u8) -> bool {
+        let Some(outgoing) = &mut self.outgoing else {
+            return false;
+        };
+        outgoing.lost_256 = lost_256;
+        if outgoing.is_by_loss {
+            let now = outgoing.micros(now);
+            outgoing.estimator.lost(now, lost_256);
         }
+        outgoing.is_by_loss
     }
 
     /// Time at which [`Sender::handle_timeout`] has something to do, if that is news: no visit is planned, because before the last
@@ -245,7 +278,9 @@ impl Sender {
         };
         let at = outgoing.micros(now);
         let wants_more = outgoing.demand > outgoing.estimator.outcome().target || outgoing.estimator.asks_for_probe();
-        if outgoing.probing.is_some() || outgoing.sent.is_none() || !wants_more {
+        // Who tells of no packets says by an estimate what a probe has shown.
+        let can_tell = outgoing.sent.is_some() || (outgoing.is_heard && !outgoing.is_by_loss);
+        if outgoing.probing.is_some() || !can_tell || !wants_more {
             return false;
         }
         outgoing.probing = outgoing.estimator.next_probe(at).map(|probe| Probing::new(now, probe));
@@ -260,6 +295,9 @@ impl Sender {
     pub(crate) fn end_probe(&mut self) {
         if let Some(outgoing) = &mut self.outgoing {
             outgoing.probing = None;
+            if outgoing.sent.is_none() {
+                return;
+            }
             let round_trip = outgoing.round_trip.get().unwrap_or(0);
             outgoing.concludes = Some(outgoing.converted.1 + CONCLUDES_AFTER + round_trip);
         }
@@ -277,117 +315,6 @@ impl Sender {
         let Some(outgoing) = &mut self.outgoing else { return 0 };
         outgoing.cluster = None;
         outgoing.padding.take().unwrap_or(0)
-    }
-}
-
-/// What may wait for its turn; see [`Pacer`].
-impl Sender {
-    /// Whether the client has told something of the path.
-    pub(crate) fn is_heard(&self) -> bool {
-        self.outgoing.as_ref().is_some_and(|outgoing| outgoing.is_heard)
-    }
-
-    /// Lets the pace follow what is known of the path. If that is nothing, nothing waits.
-    pub(crate) fn pace(&mut self, outcome: Option<&Outcome>) {
-        if let Some(outgoing) = &mut self.outgoing {
-            outgoing.pacer.follow(outcome);
-        }
-    }
-
-    /// Whether a packet may be sent now whose frame has so many bytes so far.
-    #[inline]
-    pub(crate) fn may_send(&mut self, now: Instant, bytes: u32) -> bool {
-        self.outgoing.as_mut().is_none_or(|outgoing| {
-            outgoing.pacer.is_ordinary(bytes) || {
-                let now = outgoing.micros(now);
-                !outgoing.pacer.is_spent(now)
-            }
-        })
-    }
-
-    /// Whether a packet that has waited may be sent now.
-    pub(crate) fn may_catch_up(&mut self, now: Instant) -> bool {
-        self.may_send(now, u32::MAX)
-    }
-
-    /// Puts off a packet of so many bytes.
-    pub(crate) fn put_off(&mut self, now: Instant, bytes: usize) {
-        if let Some(outgoing) = &mut self.outgoing {
-            let now = outgoing.micros(now);
-            outgoing.pacer.put_off(now, bytes);
-        }
-    }
-
-    /// Puts off a packet that is to be sent again, if it has to wait, and forgets it if it is on its way already. False if it is to be
-    /// sent now.
-    pub(crate) fn put_off_again(&mut self, now: Instant, subscription: SubscriptionKey, sequence: u16) -> bool {
-        self.outgoing.as_mut().is_some_and(|outgoing| {
-            let now = outgoing.micros(now);
-            let on_its_way = outgoing.round_trip.with_queue();
-            outgoing.pacer.is_on_its_way(now, subscription, sequence, on_its_way)
-                || outgoing.pacer.put_off_again(now, subscription, sequence)
-        })
-    }
-
-    /// The next packet that is to be sent again now.
-    pub(crate) fn next_again(&mut self, now: Instant) -> Option<(SubscriptionKey, u16)> {
-        let outgoing = self.outgoing.as_mut()?;
-        let now = outgoing.micros(now);
-        outgoing.pacer.next_again(now)
-    }
-
-    /// Counts a packet of so many bytes that has waited as sent, or lost.
-    pub(crate) fn left(&mut self, bytes: usize) {
-        if let Some(outgoing) = &mut self.outgoing {
-            outgoing.pacer.left(bytes);
-        }
-    }
-
-    /// Lets a copy catch up that begins with earlier pictures, on a path that carries so many bits per second.
-    pub(crate) fn begin_replay(&mut self, now: Instant, bits_per_second: u64) {
-        if let Some(outgoing) = &mut self.outgoing {
-            let now = outgoing.micros(now);
-            outgoing.pacer.begin_replay(now, bits_per_second);
-        }
-    }
-
-    /// Time of the next slice, if that is news.
-    #[inline]
-    pub(crate) fn plan_slice(&mut self, now: Instant) -> Option<Instant> {
-        let outgoing = self.outgoing.as_mut()?;
-        let now = outgoing.micros(now);
-        let due = outgoing.pacer.plan(now)?;
-        Some(outgoing.instant(due))
-    }
-
-    pub(crate) fn begin_slice(&mut self, now: Instant) {
-        if let Some(outgoing) = &mut self.outgoing {
-            let now = outgoing.micros(now);
-            outgoing.pacer.begin_slice(now);
-        }
-    }
-
-    /// Ends a slice. Returns the time of the next one, if `more` waits or a packet is to be sent again.
-    pub(crate) fn end_slice(&mut self, now: Instant, more: bool) -> Option<Instant> {
-        let outgoing = self.outgoing.as_mut()?;
-        let now = outgoing.micros(now);
-        let due = outgoing.pacer.end_slice(now, more)?;
-        Some(outgoing.instant(due))
-    }
-
-    /// Only tests ask whether a packet waits to be sent again.
-    #[cfg(debug_assertions)]
-    pub(crate) fn has_waiting(&self) -> bool {
-        self.outgoing
-            .as_ref()
-            .is_some_and(|outgoing| outgoing.pacer.has_waiting())
-    }
-
-    /// Forgets all that waits.
-    pub(crate) fn forget_waiting(&mut self) {
-        if let Some(outgoing) = &mut self.outgoing {
-            outgoing.pacer.forget();
-        }
     }
 }
 
@@ -410,6 +337,7 @@ impl Outgoing {
             converted: (now, BEGINNING),
             estimator: Estimator::new(BEGINNING),
             sent: None,
+            is_by_loss: false,
             demand: 0,
             first_sent: None,
             is_heard: false,
@@ -475,6 +403,9 @@ impl Sink<'_> {
             probing.sent_media(bytes);
         }
         outgoing.first_sent.get_or_insert(now);
+        if outgoing.is_by_loss {
+            return;
+        }
         outgoing.estimator.sent(now, bytes as u32, outgoing.cluster);
     }
 }

@@ -25,10 +25,15 @@ impl Subscription {
         self.number_id != 0
     }
 
+    /// Whether its client says what has come of probes: by the numbers of packets, or by its own estimate.
+    fn tells_of_probes(&self) -> bool {
+        self.is_numbered() || self.is_estimated()
+    }
+
     /// Whether its path can be probed by packets of this copy.
     pub(crate) fn is_probed(&self) -> bool {
         self.kind == Kind::Video
-            && self.is_numbered()
+            && self.tells_of_probes()
             && self.codecs.iter().any(|codec| codec.rtx_payload_type.is_some())
     }
 
@@ -40,7 +45,7 @@ impl Subscription {
     /// Loads the path with one of the newest packets of the copy, sent once more: one that is long enough, behind `back` others.
     /// Sends nothing if there is none, or if the client could not tell of it.
     pub(crate) fn send_padding(&mut self, now: Instant, back: &mut u16, track: &Track, sink: &mut Sink<'_>) {
-        if self.kind != Kind::Video || !self.is_numbered() || !self.may_pad {
+        if self.kind != Kind::Video || !self.tells_of_probes() || !self.may_pad {
             return;
         }
         for _ in 0..PASSED_OVER {
@@ -62,7 +67,7 @@ impl Subscription {
         let (Some(payload_type), Some(header)) = (payload_type, Header::parse(&empty)) else {
             return;
         };
-        if self.kind != Kind::Video || !self.is_numbered() {
+        if self.kind != Kind::Video || !self.tells_of_probes() {
             return;
         }
         let source = OutgoingPacket {

@@ -13,6 +13,7 @@ use crate::media::bandwidth::outgoing::{Outcome, State};
 use crate::media::codec::Kind;
 use crate::media::keys::{SubscriptionKey, TrackKey, TransportKey};
 use crate::media::peer::Transport;
+use crate::media::scalability::WHOLE;
 use crate::media::subscription::Subscription;
 use crate::media::track::Track;
 
@@ -20,6 +21,8 @@ use crate::media::track::Track;
 const SCREEN_PRIORITY: u8 = u8::MAX;
 /// Bits per second of a path that carries everything: a petabit.
 const UNBOUNDED: u64 = 1 << 50;
+/// Rate that is left beside the lowest layers, in bits per second, so that each begins.
+const LOWEST_MARGIN: u64 = 30_000;
 /// Longest time between two divisions that is counted. Nobody is there to see a video of a connection that is visited less often.
 const COUNTED_MAX: Duration = Duration::from_secs(2);
 
@@ -41,10 +44,16 @@ impl Worker {
         let since = transport.division.made();
         let mut videos = std::mem::take(&mut self.videos);
         let (sound, is_probed) = self.gather(now, transport, &mut videos);
+        let is_by_loss = |transport: &Transport| transport.secure.as_ref().is_some_and(|one| one.sender.is_by_loss());
+        let least = if is_by_loss(transport) {
+            enough_for_lowest(&videos, sound)
+        } else {
+            0
+        };
         let budget = Budget {
-            target: outcome.target,
-            smooth: outcome.smooth,
-            proven: outcome.proven,
+            target: outcome.target.max(least),
+            smooth: outcome.smooth.max(least),
+            proven: outcome.proven.max(least),
             sound,
             loss_256: outcome.loss_256,
             is_silent: outcome.state == State::Silent,
@@ -97,6 +106,17 @@ impl Worker {
             }
         }
         (sound, is_probed)
+    }
+
+    /// The rate that a connection's videos take now, in bits per second.
+    pub(super) fn rate_of_videos(&self, now: Instant, transport: &Transport) -> u64 {
+        let mut videos = Vec::new();
+        self.gather(now, transport, &mut videos);
+        let rate = |video: &Video| {
+            let current = video.steps.iter().filter(|step| Some(step.layer) == video.current);
+            current.map(|step| step.bits_per_second).max()
+        };
+        videos.iter().filter_map(rate).sum()
     }
 
     /// Carries out what a division gives to a video. It was what it has been for `time`.
@@ -186,6 +206,21 @@ impl Worker {
             .any(|&one| is_video(&self.subscriptions[one]))
             .then(|| transport.division.next())?
     }
+}
+
+/// The rate of a path that carries the lowest layer of each video, and the sound. What [`Limits`](crate::media::allocation) leave free
+/// comes on top.
+fn enough_for_lowest(videos: &[Video], sound: u64) -> u64 {
+    let lowest = |video: &Video| {
+        let is_shown = video.wanted_height != Some(0);
+        let whole = video.steps.iter().filter(|step| is_shown && step.temporal == WHOLE);
+        let rates = whole.map(|step| step.bits_per_second);
+        rates.min().unwrap_or(0)
+    };
+    let videos = videos
+        .iter()
+        .fold(0_u64, |sum, video| sum.saturating_add(lowest(video)));
+    (videos.saturating_add(sound).saturating_mul(4) / 3).saturating_add(LOWEST_MARGIN)
 }
 
 /// Only tests call this.

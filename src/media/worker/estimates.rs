@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::Worker;
 use crate::media::allocation::Division;
-use crate::media::bandwidth::outgoing::{Outcome, State};
+use crate::media::bandwidth::outgoing::{LOSS_HIGH, Outcome, State};
 use crate::media::codec::Kind;
 use crate::media::keys::TransportKey;
 use crate::media::path_loss::PathLoss;
@@ -28,6 +28,25 @@ impl Worker {
             secure.sender.expect_estimates(now);
         } else {
             return;
+        }
+        self.plans.expect_slices(now, key);
+    }
+
+    /// Follows a connection's losses from now on, if its client tells of nothing else and loses too much of its videos.
+    pub(super) fn follow_losses(&mut self, now: Instant, key: TransportKey, lost_256: u8) {
+        let Some(transport) = self.transports.get(key) else {
+            return;
+        };
+        let knows_nothing = transport
+            .secure
+            .as_ref()
+            .is_some_and(|secure| !secure.sender.is_estimated());
+        let sent = self.rate_of_videos(now, transport);
+        if !knows_nothing || lost_256 <= LOSS_HIGH || sent == 0 {
+            return;
+        }
+        if let Some(sender) = sender_of(self.transports.get_mut(key)) {
+            sender.follow_losses(now, sent);
         }
         self.plans.expect_slices(now, key);
     }
@@ -86,7 +105,7 @@ impl Worker {
     }
 
     /// Acts on what the estimator has learned since it said `before`.
-    fn estimated(&mut self, now: Instant, key: TransportKey, before: Option<Outcome>) {
+    pub(super) fn estimated(&mut self, now: Instant, key: TransportKey, before: Option<Outcome>) {
         let sender = sender_of(self.transports.get_mut(key));
         let outcome = sender.and_then(|sender| sender.outcome());
         if let (Some(before), Some(after)) = (&before, &outcome) {

@@ -29,16 +29,21 @@ impl Worker {
             }
             worst = worst.max(Some(lost));
         }
-        let sender = self.transports[key].secure.as_mut().map(|secure| &mut secure.sender);
-        let (Some(worst), Some(sender)) = (worst, sender) else {
+        let Some(worst) = worst else { return };
+        self.follow_losses(now, key, worst);
+        let Some(sender) = self.transports[key].secure.as_mut().map(|secure| &mut secure.sender) else {
             return;
         };
-        sender.take_loss(worst);
+        let before = sender.outcome();
+        let is_by_loss = sender.take_loss(now, worst);
         // Where packets have numbers, feedback about these tells sooner.
         if sender.next_number().is_none() && !is_of_sound {
             self.path_lost(now, key, worst);
         } else if is_of_sound {
             self.repeat_sound(now, key);
+        }
+        if is_by_loss {
+            self.estimated(now, key, before);
         }
     }
 

@@ -111,6 +111,15 @@ impl Estimator {
         }
     }
 
+    /// A connection over which so many bits per second are sent already.
+    pub(crate) fn of_rate(now: Micros, bits_per_second: u64) -> Estimator {
+        let mut estimator = Estimator::new(now);
+        estimator.control.set(bits_per_second);
+        estimator.summary = Summary::new(bits_per_second);
+        estimator.publish(now);
+        estimator
+    }
+
     /// Takes in what became of packets, in the order of their numbers.
     pub(crate) fn feedback(&mut self, now: Micros, round_trip: Option<Micros>, reports: &[Report]) {
         self.now = now;
@@ -187,6 +196,15 @@ impl Estimator {
         }
     }
 
+    /// Takes in the loss of a report, in 1/256, where the receiver tells of nothing else.
+    pub(crate) fn lost(&mut self, now: Micros, lost_256: u8) {
+        self.now = now;
+        let target = self.remote.target_by_loss(now, self.control.target(), lost_256);
+        self.control.set(target.min(self.limit()));
+        self.summary.arrived(now, target);
+        self.publish(now);
+    }
+
     /// The probe that is to be sent now, if any. It is given out once.
     pub(crate) fn next_probe(&mut self, now: Micros) -> Option<Probe> {
         self.now = now;
@@ -197,8 +215,10 @@ impl Estimator {
             return None;
         }
         let demand = self.demand.unwrap_or(TARGET_MAX);
-        self.probes
-            .next(now, self.control.target(), demand, self.remote.is_active())
+        match self.remote.is_active() {
+            true => self.probes.next_remote(now, self.control.target(), demand),
+            false => self.probes.next(now, self.control.target(), demand),
+        }
     }
 
     /// Whether a probe is to be sent though no more is wanted than there is.

@@ -28,6 +28,7 @@ mod window;
 
 pub(crate) use estimator::Estimator;
 pub(crate) use narrow::Narrow;
+pub(crate) use remote::LOSS_HIGH;
 
 /// A time in microseconds since any epoch.
 pub(crate) type Micros = u64;

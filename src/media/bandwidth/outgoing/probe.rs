@@ -9,7 +9,12 @@ const LASTS: Micros = 15_000;
 const LASTS_LONG: Micros = 40_000;
 const BYTES_LONG: u64 = 20_000;
 const LASTS_LONG_MOST: Micros = 250_000;
-const LASTS_REMOTE: Micros = 200_000;
+/// A receiver's own estimate follows what comes in a second: so padding for it fills the target for longer. The waits between begin so,
+/// and double while the estimate does not grow by this much.
+const LASTS_REMOTE: Micros = 2_000_000;
+const INTERVAL_REMOTE: Micros = 2_500_000;
+const INTERVAL_REMOTE_MAX: Micros = 40_000_000;
+const GROWN_PERCENT: u64 = 104;
 /// The bytes of a probe that asks whether more is lost if more is sent, and its longest time.
 const BYTES_FOR_LOSS: u64 = 36_000;
 const LASTS_FOR_LOSS: Micros = 300_000;
@@ -57,6 +62,8 @@ pub(super) struct Probes {
     hint_interval: Micros,
     /// Probes in a row of which too little came.
     lost: u8,
+    /// The target at the last padding for a receiver's own estimate, and the wait after it.
+    remote: (u64, Micros),
     /// Probes that raised the target, and those that did not, since the beginning.
     pub(super) won: u32,
     pub(super) without_gain: u32,
@@ -80,6 +87,7 @@ impl Probes {
             hinted_at: now,
             hint_interval: HINT_INTERVAL,
             lost: 0,
+            remote: (0, INTERVAL_REMOTE),
             won: 0,
             without_gain: 0,
         }
@@ -144,8 +152,25 @@ impl Probes {
         self.due
     }
 
-    /// The probe that is to be sent now. One whose effect only the receiver measures (`is_remote`) lasts longer.
-    pub(super) fn next(&mut self, now: Micros, target: u64, demand: u64, is_remote: bool) -> Option<Probe> {
+    /// The padding that is to be sent now to a receiver that measures what comes itself.
+    pub(super) fn next_remote(&mut self, now: Micros, target: u64, demand: u64) -> Option<Probe> {
+        if self.flight.is_some() || now < self.due {
+            return None;
+        }
+        let (before, interval) = self.remote;
+        let interval = match target.saturating_mul(100) >= before.saturating_mul(GROWN_PERCENT) {
+            true => INTERVAL_REMOTE,
+            false => (interval * 2).min(INTERVAL_REMOTE_MAX),
+        };
+        self.remote = (target, interval);
+        self.rate = None;
+        self.due = now.saturating_add(interval);
+        let rate = target.min(demand.saturating_mul(ABOVE_DEMAND) / 100);
+        Some(self.begin(now, rate, rate.saturating_mul(LASTS_REMOTE) / 8_000_000, Aim::Rate))
+    }
+
+    /// The probe that is to be sent now.
+    pub(super) fn next(&mut self, now: Micros, target: u64, demand: u64) -> Option<Probe> {
         if self.flight.is_some() || now < self.due {
             return None;
         }
@@ -158,13 +183,12 @@ impl Probes {
             return None;
         }
         let least = u64::from(PACKETS_MIN) * PACKET_BYTES;
-        let lasts = if is_remote { LASTS_REMOTE } else { LASTS };
         let in_time = |time| rate.saturating_mul(time) / 8_000_000;
         let is_long = std::mem::take(&mut self.is_long) || self.is_beginning;
         let aim = if is_long { Aim::Rate } else { Aim::Hint };
         let bytes = match is_long {
-            true => in_time(lasts.max(LASTS_LONG)).max(BYTES_LONG.min(in_time(LASTS_LONG_MOST))),
-            false => in_time(lasts),
+            true => in_time(LASTS_LONG).max(BYTES_LONG.min(in_time(LASTS_LONG_MOST))),
+            false => in_time(LASTS),
         };
         Some(self.begin(now, rate, bytes.max(least), aim))
     }

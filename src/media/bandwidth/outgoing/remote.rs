@@ -1,10 +1,11 @@
-//! The estimate of a receiver that reports no single packets: its REMB (draft-alvestrand-rmcat-remb-03), and the loss of its reports.
+//! The estimate of a receiver that reports no single packets: its REMB (draft-alvestrand-rmcat-remb-03), and the loss of its reports;
+//! or that loss alone.
 
 use super::Micros;
 use super::control::TARGET_MAX;
 
 /// Loss in 1/256. Above 10 % the target falls by half of the loss, below 2 % it rises (draft-ietf-rmcat-gcc-02 §6).
-const LOSS_HIGH: u8 = 26;
+pub(crate) const LOSS_HIGH: u8 = 26;
 const LOSS_LOW: u8 = 5;
 const FALL_INTERVAL: Micros = 300_000;
 /// Packets that are reported one by one tell more: then the receiver's estimate is left aside for so long.
@@ -46,16 +47,26 @@ impl Remote {
             return None;
         }
         self.active = true;
+        self.limit = self.by_loss(now, target, self.limit, lost_256);
+        Some((estimate / 100 * 95).min(self.limit))
+    }
+
+    /// The new target of a receiver that tells of nothing but loss.
+    pub(super) fn target_by_loss(&mut self, now: Micros, target: u64, lost_256: u8) -> u64 {
+        self.by_loss(now, target, target, lost_256)
+    }
+
+    /// What is left of a limit after a report, or what it has grown to.
+    fn by_loss(&mut self, now: Micros, target: u64, limit: u64, lost_256: u8) -> u64 {
         let passed = now.saturating_sub(self.updated_at).min(1_000_000);
         self.updated_at = now;
-        if lost_256 > LOSS_HIGH {
-            if now.saturating_sub(self.fallen_at) >= FALL_INTERVAL {
+        match lost_256 {
+            _ if lost_256 > LOSS_HIGH && now.saturating_sub(self.fallen_at) >= FALL_INTERVAL => {
                 self.fallen_at = now;
-                self.limit = target * (512 - u64::from(lost_256)) / 512;
+                target * (512 - u64::from(lost_256)) / 512
             }
-        } else if lost_256 < LOSS_LOW {
-            self.limit = (self.limit + self.limit / 100 * 8 * passed / 1_000_000).min(TARGET_MAX);
+            ..LOSS_LOW => (limit + limit / 100 * 8 * passed / 1_000_000).min(TARGET_MAX),
+            _ => limit,
         }
-        Some((estimate / 100 * 95).min(self.limit))
     }
 }

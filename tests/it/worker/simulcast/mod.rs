@@ -7,6 +7,7 @@ mod replay;
 mod spatial;
 mod steering;
 mod switching;
+mod telling;
 mod temporal;
 mod viewer;
 mod vp9;
@@ -180,9 +181,14 @@ impl Studio {
 
     /// Lets a viewer come whose client understands this.
     pub fn join_as(&mut self, understands: Features) -> usize {
+        self.join_telling(understands, |section| section.number_id = Some(3))
+    }
+
+    /// Lets a viewer come whose client tells of what comes in the way that `change` makes of a section without any.
+    pub fn join_telling(&mut self, understands: Features, change: fn(&mut MediaSection)) -> usize {
         let number = 2 + self.viewers.len() as u64;
         let mut section = video(false, 0x2_0000 + 16 * number as u32);
-        section.number_id = Some(3);
+        change(&mut section);
         let own = DtlsIdentity::generate().unwrap();
         let mut client = Client::new(number, Some(1), vec![section], &self.identity, &own);
         client.spec.understands = understands;

@@ -72,6 +72,8 @@ pub struct Viewer {
     /// Packets that came so far, and their bytes.
     pub packets: u64,
     pub bytes: u64,
+    /// Bytes of all RTP that was sent to it, with padding.
+    pub carried: u64,
 }
 
 impl Viewer {
@@ -95,6 +97,7 @@ impl Viewer {
             torn: 0,
             packets: 0,
             bytes: 0,
+            carried: 0,
         }
     }
 
@@ -103,6 +106,7 @@ impl Viewer {
         let is_media = !matches!(datagram.get(1), Some(192..=223)) && matches!(datagram.first(), Some(128..=191));
         if is_media {
             self.sent += 1;
+            self.carried += datagram.len() as u64;
             match (self.fate)(self.sent) {
                 Fate::IsLost => {
                     self.open(now, datagram);

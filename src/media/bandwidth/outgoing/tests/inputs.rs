@@ -59,23 +59,30 @@ fn a_receivers_own_estimate_is_left_aside_where_packets_are_reported() {
     assert_eq!(estimator.outcome().target, 95_000);
 }
 
-#[test]
-fn padding_for_a_receivers_own_estimate_is_sent_again_and_again() {
+/// The number of times that padding is sent in a minute in which a receiver's own estimate grows by so many percent a second.
+fn probes_for_estimate(percent: u64) -> usize {
     let mut estimator = Estimator::new(0);
-    estimator.demand(0, 3 * MBIT);
-    let mut probes = 0;
-    for second in 1..=30 {
-        estimator.remb(second * SECOND, MBIT, 0);
-        if let Some(probe) = estimator.next_probe(second * SECOND) {
+    estimator.demand(0, 100 * MBIT);
+    let (mut estimate, mut probes) = (MBIT, 0);
+    for half in 1..=120 {
+        let now = half * SECOND / 2;
+        estimator.remb(now, estimate, 0);
+        estimate += estimate * percent / 200;
+        if let Some(probe) = estimator.next_probe(now) {
             probes += 1;
-            estimator.sent(second * SECOND, probe.bytes, Some(probe.cluster));
-            assert!(
-                u64::from(probe.bytes) * 8 * 5 >= probe.bits_per_second,
-                "a fifth of a second"
-            );
+            assert_eq!(probe.bits_per_second, estimator.outcome().target);
+            assert!(u64::from(probe.bytes) * 4 + 4 > probe.bits_per_second, "two seconds");
+            estimator.sent(now, probe.bytes, Some(probe.cluster));
         }
     }
-    assert!((5..=8).contains(&probes), "{probes}");
+    probes
+}
+
+#[test]
+fn padding_for_a_receivers_own_estimate_goes_on_while_it_grows_and_becomes_rare() {
+    let (growing, not) = (probes_for_estimate(6), probes_for_estimate(0));
+    assert!((12..=24).contains(&growing), "{growing}");
+    assert!((3..=6).contains(&not), "{not}");
 }
 
 #[test]
