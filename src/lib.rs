@@ -33,6 +33,7 @@ pub mod hub;
 pub mod push;
 pub mod robots;
 pub mod storage;
+pub mod turn;
 pub mod webhooks;
 
 #[allow(

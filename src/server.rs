@@ -4,6 +4,7 @@
 mod inviting;
 mod media_settings;
 mod public_address;
+mod relay;
 mod sockets;
 
 use std::net::SocketAddr;
@@ -34,6 +35,7 @@ use crate::http::listeners::{Bound, ListenError};
 use crate::http::media_door::MediaDoor;
 use crate::http::origin::Origins;
 use crate::http::tls::{Certificate, TlsError};
+use crate::http::turn::{Relay, RelayDoor};
 use crate::http::{self, Allowlist, AppState, watch};
 use crate::hub::{self, HubEnd, HubHandle};
 use crate::media::engine::{MediaEngine, MediaWatch};
@@ -46,6 +48,7 @@ use crate::signaling::dapi;
 use crate::sound::Recording;
 use crate::storage::{CommonClock, Mailbox, OpenError, Records};
 use crate::tasks::never_ending;
+use crate::turn::announced::AnnouncedRelay;
 use crate::webhooks::{Webhooks, WebhooksError};
 
 /// Media events that wait for the hub. A full room that connects makes a few hundred at once.
@@ -61,6 +64,7 @@ const STOP_WITHIN: Duration = Duration::from_secs(8);
 pub struct Server {
     addresses: Vec<Listener>,
     media_addresses: MediaAddresses,
+    announced_relay: Option<AnnouncedRelay>,
     /// The address of the metrics, where they have a listener of their own.
     metrics_address: Option<SocketAddr>,
     certificate: Option<Certificate>,
@@ -98,6 +102,8 @@ pub enum StartError {
     Webhooks(#[from] WebhooksError),
     #[error(transparent)]
     Push(#[from] PushError),
+    #[error(transparent)]
+    Relay(#[from] relay::SecretError),
     #[error(transparent)]
     Files(#[from] FilesError),
     #[error(transparent)]
@@ -139,8 +145,11 @@ impl Server {
         let (events, media_events) = mpsc::channel(MEDIA_EVENTS);
         settings.public_addresses = public_address::find(&config).await;
         let (media, media_threads) = MediaEngine::start(&settings, events, monotonic_clock())?;
-        let media_addresses = MediaAddresses::of(&media);
+        let media_addresses = MediaAddresses::of(&media, sockets.relay.as_ref());
+        let secret = relay::secret(&config).await?;
+        let announced_relay = relay::announced(&config, sockets.relay.as_ref(), sockets.tls_port(), secret.clone());
         let entrance = media.tcp_entrance();
+        let relay_entrance = media.relay_entrance();
         let media_watch = media.watch();
         let (pushes, notices) = push::queue();
         let capacity = config.as_ref().into();
@@ -162,6 +171,7 @@ impl Server {
             conferences,
             addresses: sockets.pages.iter().map(listener).collect(),
             media_addresses,
+            announced_relay,
             metrics_address: sockets.metrics.as_ref().map(|socket| socket.address),
             certificate,
             open_to_all,
@@ -179,11 +189,19 @@ impl Server {
             robots,
             channels,
         };
-        server.serve(&config, sockets, entrance, metrics, clock);
+        let relay = Relay::new(secret, share, relay_entrance, (Arc::clone(&clock), stopwatch()));
+        server.serve(&config, sockets, (entrance, relay), metrics, clock);
         Ok(server)
     }
 
-    fn serve(&self, config: &Arc<Config>, sockets: Sockets, entrance: TcpEntrance, metrics: Metrics, clock: WallClock) {
+    fn serve(
+        &self,
+        config: &Arc<Config>,
+        sockets: Sockets,
+        (entrance, relay): (TcpEntrance, Relay),
+        metrics: Metrics,
+        clock: WallClock,
+    ) {
         let share = config.limits.address_share_percent;
         let desk = Desk::new(self.hub.clone(), share, stopwatch());
         let state = self.state(config, desk.clone(), clock);
@@ -212,7 +230,8 @@ impl Server {
             ),
         };
         let router = http::router(state, self.files.clone(), admin(access), &allowlist);
-        let front = self.front(config, router, entrance);
+        let front = self.front(config, router, entrance, sockets.relay.is_some().then(|| relay.clone()));
+        relay::serve(sockets.relay, &relay, &front);
         for socket in sockets.pages {
             self.tasks.spawn(socket.serve(front.clone()));
         }
@@ -247,7 +266,7 @@ impl Server {
     }
 
     /// What the connections of the listeners need.
-    fn front(&self, config: &Config, router: Router, entrance: TcpEntrance) -> Front {
+    fn front(&self, config: &Config, router: Router, entrance: TcpEntrance, relay: Option<Relay>) -> Front {
         let share = config.limits.address_share_percent;
         let door = || Door::new(config.http.max_connections, share);
         let media = || MediaDoor {
@@ -265,6 +284,7 @@ impl Server {
             trusted_proxies: config.http.trusted_proxies.clone().into(),
             door: door(),
             media: config.media.tcp.then(media),
+            relay: relay.map(|relay| RelayDoor::new(relay, door(), self.stop.clone())),
             stop: self.stop.clone(),
             connections: self.tasks.clone(),
             sockets_over_http_2: config.http.websockets_over_http2,
@@ -284,6 +304,7 @@ impl Server {
             app: self.app.clone(),
             channels: self.channels.clone(),
             conferences: self.conferences.clone(),
+            relay: self.announced_relay.clone(),
             registrations: http::Registrations::new(desk.clone()),
             resumptions: http::websocket::Resumptions::default(),
             desk,

@@ -14,6 +14,7 @@ pub(super) fn check(config: &Config) -> Result<(), String> {
     tls(config)?;
     http(config)?;
     media(config)?;
+    turn(config)?;
     channels(config)?;
     dapi(config)?;
     push(config)?;
@@ -163,6 +164,48 @@ fn public_address(media: &Media) -> Result<(), String> {
         }
         None if media.stun_servers.len() > 8 => Err("media.stun_servers: at most 8 servers are asked".to_owned()),
         None => Ok(()),
+    }
+}
+
+fn turn(config: &Config) -> Result<(), String> {
+    let turn = &config.turn;
+    let is_url = |url: &&String| {
+        let host = url.strip_prefix("turn:").or_else(|| url.strip_prefix("turns:"));
+        host.is_some_and(|host| {
+            !host.is_empty()
+                && host
+                    .bytes()
+                    .all(|byte| byte.is_ascii_graphic() && !b"\"<>\\".contains(&byte))
+        })
+    };
+    if !turn
+        .host
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte))
+    {
+        return Err(format!(
+            "turn.host: \"{}\" is no name or address; write calls.example.org, 203.0.113.7 or [2001:db8::7]",
+            turn.host
+        ));
+    }
+    if let Some(url) = turn.urls.iter().find(|url| !is_url(url)) {
+        return Err(format!(
+            "turn.urls: \"{url}\" is no address of a relay; write turn:host:port?transport=udp or turns:host:port"
+        ));
+    }
+    if turn.urls.len() > 8 {
+        return Err("turn.urls: at most 8 addresses are announced; clients try each, for each connection".to_owned());
+    }
+    if !turn.urls.is_empty() && turn.secret_file.as_os_str().is_empty() {
+        return Err(
+            "turn.urls needs turn.secret_file, the secret of that relay (coturn: static-auth-secret)".to_owned(),
+        );
+    }
+    match (turn.urls.is_empty(), turn.relay) {
+        (false, super::TurnRelay::On) => {
+            Err("turn.relay is \"on\" and turn.urls names another relay; clients get one of them".to_owned())
+        }
+        _ => Ok(()),
     }
 }
 

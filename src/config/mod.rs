@@ -12,6 +12,7 @@ mod load;
 mod messages;
 mod push;
 mod robot;
+mod turn;
 mod values;
 mod webhooks;
 mod whip;
@@ -30,6 +31,7 @@ pub use load::load;
 pub use messages::Messages;
 pub use push::{Apns, ApnsEnvironment, JPush, Push};
 pub use robot::Robot;
+pub use turn::{Turn, TurnRelay};
 pub use webhooks::Webhooks;
 pub use whip::Whip;
 
@@ -46,6 +48,7 @@ pub struct Config {
     pub tls: Tls,
     pub http: Http,
     pub media: Media,
+    pub turn: Turn,
     pub groupcall: Groupcall,
     pub messages: Messages,
     pub auth: Auth,
@@ -206,6 +209,7 @@ impl Default for Config {
             tls: Tls::default(),
             http: Http::default(),
             media: Media::default(),
+            turn: Turn::default(),
             groupcall: Groupcall::default(),
             messages: Messages::default(),
             auth: Auth::default(),

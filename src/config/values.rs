@@ -12,7 +12,7 @@ use super::Config;
 const ANY: i64 = 1 << 40;
 
 /// Whole numbers: key, least, most, and the thing that is counted.
-const NUMBERS: [(&str, i64, i64, &str); 40] = [
+const NUMBERS: [(&str, i64, i64, &str); 42] = [
     ("http.hsts_d", 0, 3_650, "days"),
     ("http.max_connections", 1, ANY, "connections"),
     ("http.header_timeout_s", 1, ANY, "seconds"),
@@ -24,6 +24,9 @@ const NUMBERS: [(&str, i64, i64, &str); 40] = [
         65_535,
         "a TCP port, or 0 for the number of media.first_port",
     ),
+    ("turn.port", 0, 65_535, "a port, or 0 for any"),
+    // A month: a page that was left open.
+    ("turn.credentials_lifetime_s", 60, 2_592_000, "seconds"),
     ("media.workers", 0, 256, "threads, or 0 for one on each processor"),
     ("media.room_subscriptions_per_worker", 1, ANY, "subscriptions"),
     ("media.max_publish_kbps", 1, 10_000_000, "kilobits per second"),
@@ -114,6 +117,10 @@ fn unfit(name: &str, wanted: &Value, value: &Value) -> Option<String> {
         _ if name == "log.format" => {
             let known = matches!(value.as_str(), Some("text" | "json"));
             (!known).then(|| "\"text\" or \"json\"".to_owned())
+        }
+        _ if name == "turn.relay" => {
+            let known = matches!(value.as_str(), Some("auto" | "on" | "off"));
+            (!known).then(|| "\"auto\", \"on\" or \"off\"".to_owned())
         }
         _ if name == "push.apns.environment" => {
             let known = matches!(value.as_str(), Some("production" | "sandbox"));

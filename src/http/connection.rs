@@ -29,9 +29,11 @@ use super::host::{AskedFor, OverTls};
 use super::media_door::MediaDoor;
 use super::open_sockets::OpenSockets;
 use super::tls::{Certificate, HTTP_2};
+use super::turn::{Prefixed, RelayDoor};
 use super::watch::{self, Activity, InProgress, Watched, WatchedRequest};
 use crate::media::tcp::first_bytes::{self, Speaker};
 use crate::shares::ClientAddress;
+use crate::turn::framing;
 
 /// Bytes of the longest request line and headers together. Ours are below 2 KiB; cookies of a shared domain may add
 /// some.
@@ -67,6 +69,8 @@ pub struct Front {
     pub door: Door,
     /// Where connections with media go. `None` where they are not taken.
     pub(crate) media: Option<MediaDoor>,
+    /// Where clients of the relay go that come over TLS. `None` where there is no relay.
+    pub(crate) relay: Option<RelayDoor>,
     pub stop: CancellationToken,
     pub connections: TaskTracker,
     /// Whether WebSockets may come over HTTP/2.
@@ -148,11 +152,36 @@ async fn connection(mut stream: TcpStream, client: SocketAddr, tls: bool, served
                 is_http_2: stream.get_ref().1.alpn_protocol() == Some(HTTP_2),
                 asked_for: AskedFor(stream.get_ref().1.server_name().map(Arc::from)),
             };
-            http(stream, client, protocol, served).await;
+            over_tls(stream, client, protocol, served).await;
         }
         Ok(Err(error)) => tracing::debug!(%client, %error, "TLS handshake failed"),
         Err(_) => tracing::debug!(%client, "TLS handshake did not finish in time"),
     }
+}
+
+/// Serves what comes over TLS: pages, or the relay. The first byte tells them apart, as messages of the relay begin with a small number.
+/// HTTP/2 was agreed on before that.
+async fn over_tls<S>(mut stream: S, client: SocketAddr, protocol: Protocol, served: Served)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let Some(relay) = served.front.relay.clone().filter(|_| !protocol.is_http_2) else {
+        return http(stream, client, protocol, served).await;
+    };
+    let mut first = [0];
+    let Ok(1) = stream.read(&mut first).await else {
+        return;
+    };
+    if framing::begins_message(first[0]) {
+        // It needs a place at another door from now on, and nobody watches for its requests.
+        let address = served.front.address_of(client);
+        served.guest.heard();
+        served.guest.give_place_back();
+        let tasks = served.front.connections.clone();
+        tasks.spawn(relay.receive(stream, first.to_vec(), client, address));
+        return;
+    }
+    http(Prefixed::new(first[0], stream), client, protocol, served).await;
 }
 
 /// What a client has begun to speak on a port with TLS.
@@ -344,6 +373,7 @@ mod tests {
             trusted_proxies: Arc::new([]),
             door: Door::new(10, 100),
             media: None,
+            relay: None,
             stop: CancellationToken::new(),
             connections: TaskTracker::new(),
             sockets_over_http_2: true,

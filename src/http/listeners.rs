@@ -8,6 +8,7 @@ use tokio::net::TcpListener;
 
 use super::connection::{Front, watched};
 use super::media_door::MediaDoor;
+use super::turn::RelayDoor;
 use crate::config::{Config, Listener};
 use crate::ports::{PortError, Setting};
 use crate::tasks::never_ending;
@@ -45,6 +46,17 @@ pub struct Bound {
 pub struct ListenError {
     address: SocketAddr,
     why: PortError,
+}
+
+impl ListenError {
+    pub(crate) fn new(address: SocketAddr, why: PortError) -> ListenError {
+        ListenError { address, why }
+    }
+
+    /// Whether this machine has no such address.
+    pub(crate) fn is_missing_address(&self) -> bool {
+        self.why.is_missing_address()
+    }
 }
 
 /// Opens all listeners of the configuration, or none. Of the default ones, those with IPv6 are left out on a machine
@@ -103,6 +115,7 @@ pub fn bind(listener: Listener, setting: Setting) -> Result<Bound, ListenError> 
 enum Serves {
     Pages { tls: bool },
     Media(MediaDoor),
+    Relay(RelayDoor),
 }
 
 impl Bound {
@@ -115,6 +128,11 @@ impl Bound {
     /// Accepts connections for media, as [`Bound::serve`].
     pub(crate) async fn serve_media(self, media: MediaDoor, front: Front) {
         self.accept_until_stopped(Serves::Media(media), front).await;
+    }
+
+    /// Accepts connections of clients of the relay, as [`Bound::serve`].
+    pub(crate) async fn serve_relay(self, relay: RelayDoor, front: Front) {
+        self.accept_until_stopped(Serves::Relay(relay), front).await;
     }
 
     async fn accept_until_stopped(self, serves: Serves, front: Front) {
@@ -136,6 +154,7 @@ async fn accept(listener: &TcpListener, serves: &Serves, front: &Front) {
     let door = match serves {
         Serves::Pages { .. } => &front.door,
         Serves::Media(media) => &media.door,
+        Serves::Relay(relay) => &relay.door,
     };
     loop {
         match listener.accept().await {
@@ -149,6 +168,10 @@ async fn accept(listener: &TcpListener, serves: &Serves, front: &Front) {
                 match serves.clone() {
                     Serves::Pages { tls } => tasks.spawn(watched(stream, client, tls, guest, front)),
                     Serves::Media(media) => tasks.spawn(async move { media.take(stream, client, guest).await }),
+                    Serves::Relay(relay) => {
+                        let address = front.address_of(client);
+                        tasks.spawn(relay.take(stream, client, address, guest))
+                    }
                 };
             }
             // The connection ended before it was accepted.

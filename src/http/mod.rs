@@ -23,6 +23,7 @@ pub mod origin;
 mod pages;
 mod state;
 pub mod tls;
+pub(crate) mod turn;
 pub(crate) mod watch;
 pub mod websocket;
 mod whip;

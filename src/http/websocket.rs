@@ -36,6 +36,7 @@ use crate::hub::NoPlace;
 use crate::ids::RoomName;
 use crate::shares::ClientAddress;
 use crate::signaling::{Close, Conversation, Entrance};
+use crate::turn::announced::RelayAt;
 
 /// The routes of all WebSockets.
 pub fn router() -> OpenApiRouter<AppState> {
@@ -86,6 +87,7 @@ struct Entering {
     state: AppState,
     client: ClientAddress,
     token: Option<String>,
+    relay: Option<RelayAt>,
     resumption: Option<Resumption>,
     upgrade: Upgrade,
 }
@@ -100,6 +102,7 @@ impl FromRequestParts<AppState> for Entering {
         Ok(Entering {
             resumption: resumption.ok().map(|Query(resumption)| resumption),
             token: token_of(credentials, &parts.headers),
+            relay: state.relay_for(parts),
             client,
             upgrade: Upgrade::from_request_parts(parts, state).await?,
             state: state.clone(),
@@ -127,6 +130,7 @@ impl Entering {
                     state: self.state,
                     client: self.client,
                     token: self.token,
+                    relay: self.relay,
                     upgrade,
                 };
                 enter(entrance, newcomer, None, path).await
@@ -209,6 +213,7 @@ async fn enter_as_device(
         state,
         client,
         token: None,
+        relay: None,
         upgrade,
     };
     enter(entrance, newcomer, Some(in_use), None).await
@@ -224,6 +229,7 @@ struct Newcomer {
     state: AppState,
     client: ClientAddress,
     token: Option<String>,
+    relay: Option<RelayAt>,
     upgrade: ReadyUpgrade,
 }
 
@@ -237,6 +243,7 @@ async fn enter(
         state,
         client,
         token,
+        relay,
         upgrade,
     } = newcomer;
     let connected = state.hub.connect(client).await;
@@ -247,6 +254,7 @@ async fn enter(
     let conversation = Conversation::new(entrance, session, admission, state.config, state.clock);
     let conversation = conversation
         .with_tokens(state.accounts.keys(), token)
+        .with_relay(relay)
         .with_app(state.app, state.passed);
     let resumable = resumable_at.map(|path| (state.resumptions, path));
     Ok(upgrade.serve(longest, move |socket| async move {

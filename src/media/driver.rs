@@ -1,6 +1,7 @@
 //! The shell of a media worker: one thread with its sockets and its clock. Only this file and the files of its folder touch media
 //! sockets.
 
+pub(crate) mod relayed;
 mod socket;
 pub(crate) mod tcp;
 
@@ -16,6 +17,7 @@ use quinn_udp::Transmit;
 use slotmap::SecondaryMap;
 use tokio::sync::mpsc;
 
+use self::relayed::RelayedClients;
 use self::socket::Receiver;
 pub use self::socket::{Abilities, MediaSocket, abilities, bind};
 use self::tcp::TcpConnections;
@@ -24,6 +26,8 @@ use super::egress::Egress;
 use super::keys::LinkId;
 use super::load::Load;
 use super::messages::MediaEvent;
+use super::peer::ice::Path;
+use super::remote::Via;
 use super::stats::{Stats, WorkerMeters};
 use super::worker::{Worker, WorkerConfig};
 use crate::media::messages::DriverCommand;
@@ -52,6 +56,7 @@ pub struct Driver {
     pub index: usize,
     pub sockets: Vec<MediaSocket>,
     pub(crate) tcp: TcpConnections,
+    pub(crate) relayed: RelayedClients,
     pub poll: Poll,
     pub commands: mpsc::Receiver<DriverCommand>,
     pub events: mpsc::Sender<MediaEvent>,
@@ -119,13 +124,16 @@ impl Driver {
             self.load.beat(now);
             if now >= next_stats {
                 self.tcp.sweep(now, |remote| worker.knows(remote));
+                for ended in self.relayed.sweep(|remote| worker.knows(remote)) {
+                    worker.forget_remote(now, ended);
+                }
                 self.show(&worker, &mut meters);
                 next_stats = now + STATS_INTERVAL;
             }
             let wake_at = worker.poll_timeout().map_or(next_stats, |due| due.min(next_stats));
             let is_busy =
-                readable.contains(&true) || worker.has_waiting() || self.tcp.has_mail() || !self.commands.is_empty();
-            let timeout = if !is_busy && self.doorbell.may_sleep(|| worker.has_mail() || self.tcp.has_mail()) {
+                readable.contains(&true) || worker.has_waiting() || self.has_mail(&worker) || !self.commands.is_empty();
+            let timeout = if !is_busy && self.doorbell.may_sleep(|| self.has_mail(&worker)) {
                 wake_at.saturating_duration_since(now)
             } else {
                 Duration::ZERO
@@ -154,6 +162,7 @@ impl Driver {
                 return Ok(());
             }
             self.take_tcp(&mut worker, &mut receiver.buffer);
+            self.take_relayed(&mut worker, &mut receiver.buffer);
             self.take_mirrored(&mut worker, &mut mirrored);
             self.take_waiting(&mut worker, &mut mirrored);
             worker.handle_timeout(clock());
@@ -241,7 +250,11 @@ impl Driver {
             let Some(received) = self.tcp.receive(now, buffer) else {
                 return;
             };
-            worker.handle_packets(now, received.remote, buffer, self.tcp.packets());
+            let path = Path {
+                remote: received.remote,
+                local: None,
+            };
+            worker.handle_packets(now, path, buffer, self.tcp.packets());
             self.ring(worker);
             while !worker.forward(now, buffer) {
                 self.send(worker);
@@ -253,6 +266,31 @@ impl Driver {
             } else if received.is_new && !worker.knows(received.remote) {
                 self.tcp.refuse(received.remote);
             }
+        }
+    }
+
+    /// Whether somebody has put something into a queue of this thread.
+    fn has_mail(&self, worker: &Worker) -> bool {
+        worker.has_mail() || self.tcp.has_mail() || self.relayed.has_mail()
+    }
+
+    /// Handles what has come by our relay, as [`Driver::receive`] handles what a socket has.
+    fn take_relayed(&mut self, worker: &mut Worker, buffer: &mut [u8]) {
+        for _ in 0..MAX_BATCHES {
+            if !self.relayed.has_mail() {
+                return;
+            }
+            let now = clock();
+            self.load.beat(now);
+            self.relayed.receive(buffer, |path, buffer, place| {
+                worker.handle_packets(now, path, buffer, std::slice::from_ref(&place));
+            });
+            self.ring(worker);
+            while !worker.forward(now, buffer) {
+                self.send(worker);
+            }
+            self.send(worker);
+            self.relayed.keep(|remote| worker.knows(remote));
         }
     }
 
@@ -292,7 +330,12 @@ impl Driver {
     /// Sends what the worker has for its clients.
     fn send(&mut self, worker: &mut Worker) {
         if !worker.egress().is_empty() {
-            send(clock(), &self.sockets, &mut self.tcp, worker.egress());
+            send(
+                clock(),
+                &self.sockets,
+                (&mut self.tcp, &mut self.relayed),
+                worker.egress(),
+            );
         }
     }
 
@@ -301,6 +344,7 @@ impl Driver {
         let stats = Stats {
             tcp_connections: self.tcp.len() as u64,
             tcp_dropped_packets: self.tcp.dropped(),
+            relay_dropped_packets: self.relayed.dropped(),
             tcp_refused_connections: self.tcp.refused(),
             ..worker.stats()
         };
@@ -329,15 +373,23 @@ impl Driver {
     }
 }
 
-/// Sends the batch: datagrams by the sockets, the others by their TCP connections. Datagrams that the kernel does not take are lost, as on any network, and counted.
-fn send(now: Instant, sockets: &[MediaSocket], tcp: &mut TcpConnections, egress: &mut Egress) {
+/// Sends the batch: datagrams by the sockets, the others by their TCP connections or by our relay. Datagrams that the kernel does not take are lost, as on any network, and counted.
+fn send(
+    now: Instant,
+    sockets: &[MediaSocket],
+    (tcp, relayed): (&mut TcpConnections, &mut RelayedClients),
+    egress: &mut Egress,
+) {
     let mut segments = usize::MAX;
     let mut refused = 0;
     for (send, bytes) in egress.sends() {
-        if send.path.remote.tcp.is_some() {
-            if !tcp.queue(now, send, bytes) {
-                refused += send.datagrams();
-            }
+        let is_taken = match send.path.remote.via {
+            Via::Udp => None,
+            Via::Tcp(key) => Some(tcp.queue(now, key, send, bytes)),
+            Via::Relay(key) => Some(relayed.send(key, send, bytes)),
+        };
+        if let Some(is_taken) = is_taken {
+            refused += if is_taken { 0 } else { send.datagrams() };
             continue;
         }
         let Some(socket) = sockets.iter().find(|socket| socket.carries(send)) else {
@@ -384,7 +436,6 @@ mod tests {
     use crate::ids::PeerId;
     use crate::media::messages::MediaCommand;
     use crate::media::peer::dtls::DtlsIdentity;
-    use crate::media::peer::ice::Path;
     use crate::media::worker::WORKER_CACHE_BYTES;
 
     #[test]
@@ -396,7 +447,7 @@ mod tests {
             remote: remote.into(),
             local: None,
         };
-        let mut tcp = no_tcp(&Poll::new().unwrap());
+        let (mut tcp, mut relayed) = (no_tcp(&Poll::new().unwrap()), nothing_relayed());
         // Three datagrams of one run, the last one shorter, to a port that is closed; and one to a family that no socket has.
         let nowhere = to("127.0.0.1:0".parse().unwrap());
         let mut egress = Egress::new(8);
@@ -405,16 +456,20 @@ mod tests {
         }
         egress.push(to("[::1]:9".parse().unwrap()), &[2; 10]);
         egress.push(to(receiver.local_addr().unwrap()), &[3; 10]);
-        send(clock(), &sockets, &mut tcp, &mut egress);
+        send(clock(), &sockets, (&mut tcp, &mut relayed), &mut egress);
         assert_eq!(egress.refused(), 4);
         assert!(egress.is_empty());
         let mut received = [0; 64];
         assert_eq!(receiver.recv(&mut received).unwrap(), 10);
         assert_eq!(received[..10], [3; 10]);
         egress.push(nowhere, &[4; 10]);
-        send(clock(), &sockets, &mut tcp, &mut egress);
+        send(clock(), &sockets, (&mut tcp, &mut relayed), &mut egress);
         assert_eq!(egress.refused(), 5, "since the start");
         assert_eq!(egress.dropped(), 0);
+    }
+
+    fn nothing_relayed() -> RelayedClients {
+        RelayedClients::new(mpsc::channel(1).1)
     }
 
     fn no_tcp(poll: &Poll) -> TcpConnections {
@@ -440,6 +495,7 @@ mod tests {
             index: 0,
             sockets,
             tcp: no_tcp(&poll),
+            relayed: nothing_relayed(),
             poll,
             commands,
             events,

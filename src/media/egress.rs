@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use super::peer::ice::Path;
 use super::peer::srtp::MAX_OVERHEAD;
+use super::remote::Via;
 use super::tcp::outgoing::Importance;
 
 /// Bytes after which the driver gets the buffer: some five hundred packets. That is a good batch for the kernel, and stays in
@@ -96,7 +97,7 @@ impl Egress {
                 && run % last.segment == 0
                 && run / last.segment < self.max_segments
                 && run + len <= MAX_RUN_BYTES;
-            let is_alike = last.path == path && (path.remote.tcp.is_none() || last.importance == importance);
+            let is_alike = last.path == path && (path.remote.via == Via::Udp || last.importance == importance);
             if fits && is_alike {
                 last.bytes.end = self.end;
                 return;

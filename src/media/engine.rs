@@ -17,6 +17,7 @@ use super::doorbell::Doorbell;
 use super::launch::MediaStartError;
 use super::link::{self, Far, LinkEnd};
 use super::messages::DriverCommand;
+use super::relay::{self, RelayEntrance};
 use super::replacements::Replacements;
 use super::report::TrackReport;
 use super::session::LocalEnd;
@@ -47,6 +48,7 @@ pub struct MediaEngine {
     lost: VecDeque<WorkerId>,
     watch: MediaWatch,
     entrance: TcpEntrance,
+    relay: RelayEntrance,
 }
 
 /// The place of one worker and of its replacements.
@@ -143,6 +145,7 @@ impl MediaEngine {
             lost: VecDeque::new(),
             watch: MediaWatch::default(),
             entrance: TcpEntrance::default(),
+            relay: RelayEntrance::default(),
         };
         media.show();
         Ok(media)
@@ -195,6 +198,11 @@ impl MediaEngine {
     /// The way to the workers for connections by TCP.
     pub fn tcp_entrance(&self) -> TcpEntrance {
         self.entrance.clone()
+    }
+
+    /// The way to the workers for the clients of our relay.
+    pub fn relay_entrance(&self) -> RelayEntrance {
+        self.relay.clone()
     }
 
     /// Sends a command. Never waits. A command to a lost worker is dropped: everything there has ended anyway.
@@ -364,12 +372,22 @@ impl MediaEngine {
             Some(Way { arrivals, doorbell })
         };
         self.entrance.show(self.slots.iter().map(way).collect());
+        let way = |slot: &Slot| {
+            let port = slot.port.as_ref()?;
+            Some(relay::Way {
+                packets: port.relay.clone()?,
+                doorbell: port.doorbell.clone(),
+                candidates: port.local.candidates.clone(),
+            })
+        };
+        self.relay.show(self.slots.iter().filter_map(way).collect());
     }
 }
 
 impl Drop for MediaEngine {
     fn drop(&mut self) {
         self.entrance.show(Vec::new());
+        self.relay.show(Vec::new());
         for port in self.slots.iter().filter_map(|slot| slot.port.as_ref()) {
             // A full queue means a worker that takes no commands any more: it ends with the process.
             let _ = port.commands.try_send(DriverCommand::Shutdown);

@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use super::doorbell::Doorbell;
 use super::load::Load;
 use super::messages::DriverCommand;
+use super::relay::FromRelay;
 use super::session::LocalEnd;
 use super::tcp::entrance::Arrival;
 use super::worker::MAX_TRANSPORTS;
@@ -60,6 +61,8 @@ pub struct WorkerPort {
     pub cpu: Option<usize>,
     /// The way for TCP connections. `None` in tests without sockets.
     pub tcp: Option<mpsc::Sender<Arrival>>,
+    /// The way for packets of our relay's clients. `None` there, too.
+    pub relay: Option<mpsc::Sender<FromRelay>>,
 }
 
 /// The reason why the media workers, or a replacement, could not be started.

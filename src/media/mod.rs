@@ -42,6 +42,7 @@ pub(crate) mod pictures;
 pub mod player;
 mod playout;
 mod redundancy;
+pub mod relay;
 pub mod remote;
 mod replacements;
 pub mod report;

@@ -25,6 +25,8 @@ pub struct Stats {
     pub known_addresses: u64,
     /// Connections that are sent media by TCP.
     pub tcp_peers: u64,
+    /// Connections that are sent media by our relay.
+    pub relay_peers: u64,
     /// TCP connections that are open, used or not.
     pub tcp_connections: u64,
     /// Bytes of packets kept for subscribers who may miss them.
@@ -48,6 +50,8 @@ pub struct Stats {
     pub(crate) refused_datagrams: u64,
     /// Packets that were dropped because their client read its TCP connection too slowly.
     pub(crate) tcp_dropped_packets: u64,
+    /// Packets that were dropped because our relay took too few of them.
+    pub(crate) relay_dropped_packets: u64,
     /// TCP connections that a worker closed because of what came over them.
     pub(crate) tcp_refused_connections: u64,
     /// Copies sent again after a NACK.
@@ -112,7 +116,7 @@ pub struct Stats {
 }
 
 impl Stats {
-    fn gauges(&self) -> [(&'static str, u64); 18] {
+    fn gauges(&self) -> [(&'static str, u64); 19] {
         [
             ("patchbay_media_peers", self.peers),
             ("patchbay_media_suspended_peers", self.suspended),
@@ -128,6 +132,7 @@ impl Stats {
             ("patchbay_media_rooms", self.rooms),
             ("patchbay_media_known_addresses", self.known_addresses),
             ("patchbay_media_tcp_peers", self.tcp_peers),
+            ("patchbay_media_relay_peers", self.relay_peers),
             ("patchbay_media_tcp_connections", self.tcp_connections),
             ("patchbay_media_cache_bytes", self.cache_bytes),
             ("patchbay_media_target_bits_per_second", self.target_bps),
@@ -135,7 +140,7 @@ impl Stats {
         ]
     }
 
-    fn counters(&self) -> [(&'static str, u64); 36] {
+    fn counters(&self) -> [(&'static str, u64); 37] {
         [
             ("patchbay_media_received_datagrams_total", self.received_datagrams),
             ("patchbay_media_received_bytes_total", self.received_bytes),
@@ -150,6 +155,7 @@ impl Stats {
             ("patchbay_media_unsent_datagrams_total", self.unsent_datagrams),
             ("patchbay_media_refused_datagrams_total", self.refused_datagrams),
             ("patchbay_media_tcp_dropped_packets_total", self.tcp_dropped_packets),
+            ("patchbay_media_relay_dropped_packets_total", self.relay_dropped_packets),
             (
                 "patchbay_media_tcp_refused_connections_total",
                 self.tcp_refused_connections,

@@ -13,12 +13,14 @@ use tokio::sync::mpsc;
 
 use super::addresses;
 use super::doorbell::Doorbell;
+use super::driver::relayed::RelayedClients;
 use super::driver::tcp::{ARRIVALS, TcpConnections};
 use super::driver::{self, Driver, MediaSocket};
 use super::launch::{COMMANDS, Launch, MediaSettings, WorkerPort};
 use super::load::Load;
 use super::messages::MediaEvent;
 use super::peer::dtls::DtlsIdentity;
+use super::relay;
 use super::session::LocalEnd;
 use super::worker::{WORKER_CACHE_BYTES, WorkerConfig};
 use crate::ids::WorkerId;
@@ -136,11 +138,13 @@ impl Launch for ThreadLauncher {
         let load = Arc::new(Load::new(Some(Pulse::new(now))));
         let (commands, receiver) = mpsc::channel(COMMANDS);
         let (tcp, arrivals) = mpsc::channel(ARRIVALS);
+        let (relay, packets) = mpsc::channel(relay::PACKETS);
         let registry = poll.registry().try_clone().map_err(MediaStartError::Thread)?;
         let driver = Driver {
             index: worker.0,
             sockets,
             tcp: TcpConnections::new(arrivals, registry),
+            relayed: RelayedClients::new(packets),
             poll,
             commands: receiver,
             events: self.events.clone(),
@@ -165,6 +169,7 @@ impl Launch for ThreadLauncher {
             local: plan.local.clone(),
             cpu: plan.cpu,
             tcp: Some(tcp),
+            relay: Some(relay),
         };
         let events = self.events.clone();
         let run = move || run(worker, driver, &load, &events);

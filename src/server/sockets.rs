@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::media_settings;
+use super::relay::RelaySockets;
 use crate::config::{Config, Listener};
 use crate::http::listeners::{self, Bound, ListenError};
 use crate::media::engine::MediaEngine;
@@ -13,6 +14,7 @@ pub(super) struct Sockets {
     pub pages: Vec<Bound>,
     pub media: Vec<Bound>,
     pub metrics: Option<Bound>,
+    pub relay: Option<RelaySockets>,
 }
 
 impl Sockets {
@@ -24,8 +26,21 @@ impl Sockets {
         let metrics = metrics_listener(config)
             .map(|listener| listeners::bind(listener, "metrics.address"))
             .transpose()?;
-        let sockets = Sockets { pages, media, metrics };
+        let relay = RelaySockets::bind(config, &settings.bind_addresses)?;
+        let sockets = Sockets {
+            pages,
+            media,
+            metrics,
+            relay,
+        };
         Ok((sockets, settings))
+    }
+
+    /// The port of a listener with TLS. One that only this machine reaches counts where there is no other.
+    pub fn tls_port(&self) -> Option<u16> {
+        let with_tls = self.pages.iter().filter(|page| page.tls);
+        let widest = with_tls.min_by_key(|page| page.address.ip().is_loopback());
+        widest.map(|page| page.address.port())
     }
 }
 
@@ -68,15 +83,18 @@ pub(crate) fn bind_media_by_tcp(
 pub(super) struct MediaAddresses {
     udp: Vec<SocketAddr>,
     tcp: Vec<SocketAddr>,
+    /// The line about the relay, if there is one.
+    relay: Option<String>,
 }
 
 impl MediaAddresses {
-    pub fn of(media: &MediaEngine) -> MediaAddresses {
+    pub fn of(media: &MediaEngine, relay: Option<&RelaySockets>) -> MediaAddresses {
         let first = media.addresses().next();
         MediaAddresses {
             udp: media.addresses().flat_map(|local| local.candidates.clone()).collect(),
             // All workers have the same ones.
             tcp: first.map(|local| local.tcp_candidates.clone()).unwrap_or_default(),
+            relay: relay.map(RelaySockets::line),
         }
     }
 
@@ -85,7 +103,7 @@ impl MediaAddresses {
             let addresses: Vec<_> = addresses.iter().map(ToString::to_string).collect();
             (!addresses.is_empty()).then(|| format!("Media by {protocol} on {}", addresses.join(", ")))
         };
-        [line("UDP", &self.udp), line("TCP", &self.tcp)]
+        [line("UDP", &self.udp), line("TCP", &self.tcp), self.relay.clone()]
             .into_iter()
             .flatten()
             .collect()

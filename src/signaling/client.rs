@@ -14,6 +14,7 @@ use crate::domain::{Command, Person, Refusal, RoomKind};
 use crate::hub::Session;
 use crate::ids::{RoomName, UserId};
 use crate::storage::{AdmitError, Admitted, RoomAdmission};
+use crate::turn::announced::RelayAt;
 
 /// Which users exist, and who may enter which room, in which role. The server's is [`RoomAdmission`].
 pub trait Admission: Send + Sync + 'static {
@@ -68,6 +69,8 @@ pub struct Client<A> {
     pub keys: TokenKeys,
     /// Token in the request that opened the socket.
     pub token: Option<String>,
+    /// The relay that the client may use. `None`: there is none.
+    pub relay: Option<RelayAt>,
     /// App whose access tokens are believed. `None`: no access token is.
     pub(crate) app: Option<TimedApp>,
 }

@@ -65,6 +65,7 @@ use crate::domain::{Event, RoomKind};
 use crate::hub::Session;
 use crate::ids::RoomName;
 use crate::storage::DeviceRecord;
+use crate::turn::announced::RelayAt;
 
 /// The path by which a client has come. It decides which family the client speaks, and how long its messages may be.
 #[derive(Clone, Debug)]
@@ -131,6 +132,7 @@ impl<A: Admission> Conversation<A> {
             clock,
             keys: TokenKeys::default(),
             token: None,
+            relay: None,
             app: None,
         };
         let dialogue = entrance.dialogue();
@@ -146,6 +148,12 @@ impl<A: Admission> Conversation<A> {
     pub fn with_tokens(mut self, keys: TokenKeys, token: Option<String>) -> Self {
         self.client.keys = keys;
         self.client.token = token.filter(|token| !token.is_empty());
+        self
+    }
+
+    /// Sets the relay that the client may use.
+    pub fn with_relay(mut self, relay: Option<RelayAt>) -> Self {
+        self.client.relay = relay;
         self
     }
 

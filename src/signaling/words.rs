@@ -4,8 +4,11 @@ use serde::de::IntoDeserializer;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
+use super::client::Client;
+use crate::clock::since_1970;
 use crate::domain::{Candidate, MediaKind, MediaState, Muted, Role};
 use crate::ids::{Features, Feed};
+use crate::turn::credentials::Credentials;
 
 /// One of the server's ICE candidates, as browsers write it (RTCIceCandidateInit in WebRTC 1.0).
 #[derive(Serialize)]
@@ -25,6 +28,25 @@ impl<'a> From<&'a Candidate> for CandidateOut<'a> {
             sdp_m_line_index: candidate.section,
         }
     }
+}
+
+/// A relay that a client may use, with the client's credentials, as browsers read it (RTCIceServer in WebRTC 1.0).
+#[derive(Serialize)]
+pub(crate) struct IceServerOut<'a> {
+    urls: &'a [String],
+    username: String,
+    credential: String,
+}
+
+/// The list of relays that a client is sent. `None` where there is none.
+pub(crate) fn ice_servers<A>(client: &Client<A>) -> Option<[IceServerOut<'_>; 1]> {
+    let relay = client.relay.as_ref()?;
+    let Credentials { username, password } = relay.credentials(since_1970(&client.clock).as_secs());
+    Some([IceServerOut {
+        urls: relay.urls(),
+        username,
+        credential: password,
+    }])
 }
 
 /// Whether a client says with its first message that it understands the messages that only this server sends.

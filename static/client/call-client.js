@@ -20,6 +20,7 @@
  */
 import { CallPeer } from './call-peer.js';
 import { FormatChange } from './format-change.js';
+import { noteIceServers } from './ice-servers.js';
 import { REACH_PATIENCE_MS, reachProblem } from './reach.js';
 import { SignalingSocket } from './signaling-socket.js';
 
@@ -93,6 +94,7 @@ export class CallClient extends EventTarget {
   #answerUntil = 0;
   #formatChange = new FormatChange(() => this.#offerAllFormats());
   #handlers = {
+    iceServers: ({ iceServers }) => noteIceServers(iceServers),
     registerResponse: (message) => this.#registered(message),
     incomingCall: (message) => this.#incoming(message),
     callResponse: (message) => this.#callAnswered(message),

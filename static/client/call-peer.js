@@ -3,6 +3,7 @@
  * another way to the server, or another format for the picture. Muting and the camera only swap tracks.
  */
 import { allowAllFormats } from './format-change.js';
+import { rtcConfiguration } from './ice-servers.js';
 import { repeatSound } from './repeated-sound.js';
 import { summarize } from './stats.js';
 
@@ -11,7 +12,7 @@ const VIDEO = { maxBitrate: 1_500_000 };
 const EARLY_CANDIDATES_MAX = 64;
 
 export class CallPeer {
-  pc = new RTCPeerConnection({ bundlePolicy: 'max-bundle' });
+  pc = new RTCPeerConnection(rtcConfiguration());
   /** The media from the other side; tracks are added as they arrive. */
   stream = new MediaStream();
   /** The latest figures, see stats.js; null before the first sample. */

@@ -3,6 +3,7 @@
  */
 import { answerForBrowser, offerForServer } from './conference-sdp.js';
 import { describeFrames } from './frame-descriptions.js';
+import { rtcConfiguration } from './ice-servers.js';
 import { repeatSound } from './repeated-sound.js';
 import { CAMERA_LAYERS, fitsSimulcast } from './send-layers.js';
 
@@ -18,7 +19,7 @@ const SCREEN = { maxBitrate: 2_500_000, maxFramerate: 15 };
 const VIDEO_STALE_MS = 2500;
 
 export class ConferencePeer {
-  pc = new RTCPeerConnection({ bundlePolicy: 'max-bundle' });
+  pc = new RTCPeerConnection(rtcConfiguration());
   /** The id of the call, once the server has answered. */
   call = '';
   /** The sound that arrives: a track for each voice. */

@@ -5,6 +5,7 @@
  * Publisher and Subscriber decide what it carries. A new connection is always a new RTCPeerConnection: this
  * also works when an ICE restart could not, and the server replaces the earlier one.
  */
+import { rtcConfiguration } from './ice-servers.js';
 import { REACH_PATIENCE_MS, reachProblem } from './reach.js';
 import { outgoing } from './wire.js';
 
@@ -62,7 +63,7 @@ export class MediaPeer {
   async start() {
     if (this.#closed) return;
     this.#stop();
-    const pc = new RTCPeerConnection({ bundlePolicy: 'max-bundle' });
+    const pc = new RTCPeerConnection(rtcConfiguration());
     this.pc = pc;
     this.generation += 1;
     this.#answered = false;

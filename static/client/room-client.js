@@ -33,6 +33,7 @@
  * - `file` {id, name, mine, fileName, url, fileType, at}
  * - `unrecognized` {message}: the server did not accept a message
  */
+import { noteIceServers } from './ice-servers.js';
 import { Participant } from './participant.js';
 import { Publisher } from './publisher.js';
 import { ALL_LAYERS } from './send-layers.js';
@@ -95,6 +96,7 @@ export class RoomClient extends EventTarget {
   #textSpelling = null;
   #refusal = null;
   #handlers = {
+    relays: ({ servers }) => noteIceServers(servers),
     roster: (message) => this.#onRoster(message),
     arrived: (message) => this.#onArrived(message),
     left: (message) => this.#onLeft(message),

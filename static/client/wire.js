@@ -76,6 +76,7 @@ export function readMessage(frame) {
 }
 
 const READERS = {
+  iceServers: ({ iceServers }) => ({ kind: 'relays', servers: iceServers }),
   existingParticipants: ({ participants, features }) => ({
     kind: 'roster',
     features: Array.isArray(features) ? features.map(String) : [],

@@ -39,6 +39,7 @@ mod quality;
 mod reach;
 #[path = "../it/clients/relay.rs"]
 mod relay;
+mod relayed;
 mod resume;
 mod robot;
 mod room;

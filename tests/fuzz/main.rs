@@ -75,6 +75,7 @@ fuzz_targets! {
     rewriter
     frames
     outgoing
+    turn
 }
 
 fn names() -> Vec<&'static str> {

@@ -57,6 +57,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "signaling",
             "storage",
             "tasks",
+            "turn",
         ],
     ),
     (
@@ -104,6 +105,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "sound",
             "storage",
             "tasks",
+            "turn",
             "webhooks",
         ],
     ),
@@ -122,6 +124,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "media",
             "storage",
             "text",
+            "turn",
             "video",
         ],
     ),
@@ -129,6 +132,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "storage",
         &["auth", "clock", "config", "domain", "ids", "shares", "text"],
     ),
+    ("turn", &["shares"]),
     ("webhooks", &["clock", "config", "destination", "ids", "storage"]),
 ];
 

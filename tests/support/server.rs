@@ -55,6 +55,12 @@ impl Server {
         self.tls_port
     }
 
+    /// The certificate that it has made.
+    #[allow(dead_code, reason = "each binary uses its own part of the common support")]
+    pub fn certificate(&self) -> std::path::PathBuf {
+        self.directory.path().join("certs/localhost.pem")
+    }
+
     /// An address of the listener without TLS, for programs.
     pub fn plain(&self, scheme: &str, path: &str) -> String {
         format!("{scheme}://127.0.0.1:{}{path}", self.plain_port)

@@ -76,8 +76,8 @@ pub(super) fn judge(facts: &Facts, config: &Config) -> Vec<Finding> {
 }
 
 fn descriptors(facts: &Facts, config: &Config) -> Finding {
-    // Media by TCP has as many places as pages have.
-    let doors = 1 + u64::from(config.media.tcp);
+    // Media by TCP has as many places as pages have, and so has the relay.
+    let doors = 1 + u64::from(config.media.tcp) + u64::from(config.relays());
     let needed = doors * config.http.max_connections as u64 + config.limits.max_sessions as u64 + OTHER_DESCRIPTORS;
     let seen = format!("{} are allowed, and {needed} needed at most", facts.descriptors);
     match facts.descriptors >= needed {

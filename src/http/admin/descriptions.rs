@@ -83,8 +83,16 @@ const GAUGES: &[(&str, &str)] = &[
         "Client addresses that passed an authenticated STUN check, on a media worker now.",
     ),
     (
+        "patchbay_turn_allocations",
+        "Allocations at the relay (TURN) now; a browser makes some for each connection, used or not.",
+    ),
+    (
         "patchbay_media_tcp_peers",
         "Connections on a media worker that media is sent to by TCP now; it is sent to the others by UDP.",
+    ),
+    (
+        "patchbay_media_relay_peers",
+        "Connections on a media worker that media is sent to by the relay (TURN) now.",
     ),
     (
         "patchbay_media_tcp_connections",
@@ -242,6 +250,25 @@ const COUNTERS: &[(&str, &str)] = &[
     (
         "patchbay_media_refused_datagrams_total",
         "Datagrams that the operating system did not take: its buffers were full, or no way leads to the address.",
+    ),
+    (
+        "patchbay_turn_refused_requests_total",
+        "Requests to the relay (TURN) that were answered by an error, by its code. 401 and 438 are the usual way to a nonce.",
+    ),
+    (
+        "patchbay_turn_closed_connections_total",
+        "Connections to the relay (TURN) by TCP and TLS that were closed, by reason: ended by the client; no_message, something else than \
+         TURN; silent, without an allocation; gave_way to another one; share, its address has as many as it may; stop of the server.",
+    ),
+    (
+        "patchbay_turn_dropped_packets_total",
+        "Packets that the relay (TURN) dropped, by reason: unreadable; not_permitted, for an address that is no media worker's, or \
+         without an allocation; too_much of one client; worker_busy; ended, for a client whose allocation has ended; unasked, answers to \
+         an address that asks too often without credentials; slow_reader, by TCP; unsent, which the kernel did not take.",
+    ),
+    (
+        "patchbay_media_relay_dropped_packets_total",
+        "Packets that were dropped because the relay (TURN) had too many waiting for its clients.",
     ),
     (
         "patchbay_media_tcp_dropped_packets_total",

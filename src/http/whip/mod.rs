@@ -22,6 +22,7 @@ use super::errors::HttpError;
 use super::openapi::whip as described;
 use super::origin::{self, Origins, Sharing};
 use super::state::AppState;
+use crate::clock::since_1970;
 use crate::domain::{Conference, MediaKind, PublishRights, Refusal, RoomKind, UserFeed};
 use crate::ids::{RoomName, UserId};
 use crate::media::codec::Kind;
@@ -30,12 +31,11 @@ use crate::media::peer::negotiate;
 use crate::shares::ClientAddress;
 use crate::signaling::whip::{self, EntryRequest, IceServer, OFFER_TYPE, TRICKLE_TYPE};
 use crate::signaling::{Client, TimedApp};
+use crate::turn::announced::RelayAt;
+use crate::turn::credentials::Credentials;
 
 /// Bytes of a body: an offer of the greatest length that any family takes.
 const BODY_BYTES_MAX: usize = 64 * 1024;
-
-/// STUN and TURN servers for clients. There are none yet: the server's own addresses are in every answer.
-const ICE_SERVERS: &[IceServer<'static>] = &[];
 
 const ACCEPT_POST: HeaderName = HeaderName::from_static("accept-post");
 const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
@@ -73,6 +73,7 @@ struct Opening {
     query: whip::Query,
     token: Option<String>,
     description: Description,
+    relay: Option<RelayAt>,
 }
 
 /// The names in its address.
@@ -94,6 +95,7 @@ impl FromRequest<AppState> for Opening {
         let query = Query::from_request_parts(&mut parts, state).await;
         let Query(query) = query.map_err(|_| NotServed::BadQuery)?;
         let headers = parts.headers.clone();
+        let relay = state.relay_for(&parts);
         let body = Bytes::from_request(Request::from_parts(parts, body), state).await;
         let description = whip::description(text_of(OFFER_TYPE, &headers, body)?).ok_or(NotServed::TooLong)?;
         negotiate::check(&description).map_err(NotServed::from)?;
@@ -104,6 +106,7 @@ impl FromRequest<AppState> for Opening {
             query,
             token: token_of(&headers),
             description,
+            relay,
         })
     }
 }
@@ -194,6 +197,7 @@ impl Opening {
             clock: state.clock.clone(),
             keys: state.accounts.keys(),
             token: self.token,
+            relay: self.relay,
             app: Some(TimedApp {
                 app: state.app.clone(),
                 passed: state.passed.clone(),
@@ -207,10 +211,11 @@ impl Opening {
         };
         let known = async |channel: &RoomName| state.channels.people(channel).await;
         let user = whip::enter(&client, entry, known).await.map_err(NotServed::from)?;
+        let relays = relays(&client);
         let token = state.desk.open_for_a_connection(client.session, held);
         let answered = state.desk.offer(token, purpose(user), self.description).await;
         match answered {
-            Ok(answer) => Ok(created(token, answer)),
+            Ok(answer) => Ok(created(token, answer, &relays)),
             Err(refused) => {
                 state.desk.close(token);
                 Err(match refused {
@@ -223,8 +228,21 @@ impl Opening {
     }
 }
 
-fn created(token: Token, Answer { sdp, number, .. }: Answer) -> Response {
-    let links = ICE_SERVERS.iter().map(|server| (header::LINK, server.link()));
+/// The relays that a client may use, as `Link` headers.
+fn relays<A>(client: &Client<A>) -> Vec<String> {
+    let Some(relay) = &client.relay else {
+        return Vec::new();
+    };
+    let Credentials { username, password } = relay.credentials(since_1970(&client.clock).as_secs());
+    let link = |url: &String| {
+        let credentials = Some((&*username, &*password));
+        IceServer { url, credentials }.link()
+    };
+    relay.urls().iter().map(link).collect()
+}
+
+fn created(token: Token, Answer { sdp, number, .. }: Answer, relays: &[String]) -> Response {
+    let links = relays.iter().map(|link| (header::LINK, link));
     (
         StatusCode::CREATED,
         [

@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 
 use crate::media::egress::Run;
 use crate::media::keys::TcpKey;
-use crate::media::remote::Remote;
+use crate::media::remote::{Remote, Via};
 use crate::media::tcp::entrance::Arrival;
 use crate::media::tcp::framing;
 use crate::media::tcp::outgoing::{MAX_BYTES, Outgoing};
@@ -200,7 +200,7 @@ impl TcpConnections {
             stream,
             remote: Remote {
                 address: client,
-                tcp: Some(key),
+                via: Via::Tcp(key),
             },
             partial: Vec::new(),
             outgoing: Outgoing::default(),
@@ -244,7 +244,9 @@ impl TcpConnections {
 
     /// Ends a connection.
     pub fn close(&mut self, remote: Remote) {
-        if let Some(mut connection) = remote.tcp.and_then(|key| self.open.remove(key)) {
+        if let Via::Tcp(key) = remote.via
+            && let Some(mut connection) = self.open.remove(key)
+        {
             // This fails only if the system has forgotten it already.
             let _ = self.registry.deregister(&mut connection.stream);
         }
@@ -271,10 +273,9 @@ impl TcpConnections {
     }
 
     /// Queues the packets of a run. Returns false if its connection has ended.
-    pub fn queue(&mut self, now: Instant, run: &Run, bytes: &[u8]) -> bool {
+    pub fn queue(&mut self, now: Instant, key: TcpKey, run: &Run, bytes: &[u8]) -> bool {
         let bound = (TOTAL_BYTES / self.open.len().max(1)).min(MAX_BYTES);
-        let connection = run.path.remote.tcp.and_then(|key| Some((key, self.open.get_mut(key)?)));
-        let Some((key, connection)) = connection else {
+        let Some(connection) = self.open.get_mut(key) else {
             return false;
         };
         for packet in bytes.chunks(run.segment) {

@@ -51,6 +51,7 @@ impl Launch for Fakes {
             },
             cpu: None,
             tcp: None,
+            relay: None,
         })
     }
 

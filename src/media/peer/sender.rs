@@ -17,13 +17,15 @@ use super::sent::Sent;
 use super::srtp::Outbound;
 use crate::media::bandwidth::outgoing::{Estimator, Micros, Outcome, Report, State};
 use crate::media::egress::{Egress, MAX_PACKET};
-use crate::media::remote::Remote;
+use crate::media::remote::{Remote, Via};
 use crate::media::tcp::outgoing::Importance;
 
 /// Bytes that a path carries around each packet: the header of UDP, or that of TCP with its timestamps and the length of the packet; and that of
 /// IPv4 or IPv6.
 const UDP_HEADER: usize = 8;
 const TCP_HEADERS: usize = 32 + 2;
+/// Bytes around each packet of our relay: a channel's header, in TCP, which is more than in UDP.
+const RELAY_HEADERS: usize = 32 + 4;
 const IPV4_HEADER: usize = 20;
 const IPV6_HEADER: usize = 40;
 
@@ -412,7 +414,11 @@ impl Sink<'_> {
 
 /// Bytes that the path to `remote` carries around each packet.
 fn headers(remote: Remote) -> usize {
-    let transport = if remote.tcp.is_some() { TCP_HEADERS } else { UDP_HEADER };
+    let transport = match remote.via {
+        Via::Udp => UDP_HEADER,
+        Via::Tcp(_) => TCP_HEADERS,
+        Via::Relay(_) => RELAY_HEADERS,
+    };
     let network = if remote.address.is_ipv4() {
         IPV4_HEADER
     } else {

@@ -14,7 +14,6 @@ use crate::media::messages::MediaEvent;
 use crate::media::packet::{Arrived, Dependency};
 use crate::media::peer::IncomingStream;
 use crate::media::peer::ice::Path;
-use crate::media::remote::Remote;
 use crate::media::rtp::Header;
 use crate::media::session::{MediaSection, NegotiatedCodec};
 use crate::media::track::{Layer, LayerBegins, Origin};
@@ -42,9 +41,8 @@ impl Worker {
         }
     }
 
-    /// Takes packets that came over one TCP connection: `buffer[place]` of each place. Otherwise as [`Worker::handle_datagrams`].
-    pub(crate) fn handle_packets(&mut self, now: Instant, remote: Remote, buffer: &mut [u8], places: &[Range<usize>]) {
-        let path = Path { remote, local: None };
+    /// Takes packets that came over one path: `buffer[place]` of each place. Otherwise as [`Worker::handle_datagrams`].
+    pub(crate) fn handle_packets(&mut self, now: Instant, path: Path, buffer: &mut [u8], places: &[Range<usize>]) {
         for place in places {
             self.handle_datagram(now, path, buffer, place.start, place.len());
         }

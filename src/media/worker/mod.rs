@@ -228,6 +228,7 @@ impl Worker {
 
     pub fn stats(&self) -> Stats {
         let mirrored_tracks = self.mirrored_tracks();
+        let (tcp_peers, relay_peers) = self.peers_by_way();
         let mut stats = Stats {
             peers: self.connections.len() as u64,
             tracks: self.tracks.len() as u64 - mirrored_tracks,
@@ -235,7 +236,8 @@ impl Worker {
             subscriptions: self.subscriptions.len() as u64,
             rooms: self.rooms.values().filter(|room| room.transports > 0).count() as u64,
             known_addresses: self.demux.known_addresses() as u64,
-            tcp_peers: self.tcp_peers(),
+            tcp_peers,
+            relay_peers,
             cache_bytes: self.cache_pool.taken() as u64,
             sends: self.egress.sent(),
             unsent_datagrams: self.egress.dropped(),

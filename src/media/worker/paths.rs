@@ -21,7 +21,7 @@ use crate::media::keys::TransportKey;
 use crate::media::peer::dtls::{self, DtlsFailure, DtlsProgress};
 use crate::media::peer::ice::{AddressRight, Learning, Path, Request};
 use crate::media::peer::{SentTo, Transport};
-use crate::media::remote::Remote;
+use crate::media::remote::{Remote, Via};
 
 /// Bytes of the largest packet that is looked at if several connections claim its address: more than fit into a frame of any
 /// network that clients are on.
@@ -109,13 +109,17 @@ impl Worker {
         }
     }
 
-    /// Number of connections that are sent media by TCP.
-    pub(super) fn tcp_peers(&self) -> u64 {
+    /// Number of connections that are sent media in another way than by UDP: by TCP, and by our relay.
+    pub(super) fn peers_by_way(&self) -> (u64, u64) {
         let selected = self
             .transports
             .values()
             .filter_map(|transport| transport.ice.selected());
-        selected.filter(|path| path.remote.tcp.is_some()).count() as u64
+        selected.fold((0, 0), |(tcp, relay), path| match path.remote.via {
+            Via::Udp => (tcp, relay),
+            Via::Tcp(_) => (tcp + 1, relay),
+            Via::Relay(_) => (tcp, relay + 1),
+        })
     }
 
     /// Whether a client of this worker is reached there.

@@ -18,6 +18,7 @@
 //! | server → client | fields | when |
 //! |---|---|---|
 //! | `registerResponse` | `response`; `userId` or `message` | `accepted`, `rejected: empty user name`, `rejected: user '…' already registered` where somebody has proven that the name is theirs, or `rejected` with the reason in `message` |
+//! | `iceServers` | `iceServers`: a list of `urls`, `username`, `credential` (RTCIceServer in WebRTC 1.0) | after `registerResponse`: the relays (TURN) that the client may use, if there are any. Only to clients that registered with `notices` |
 //! | `incomingCall` | `from`, `to` | a call rings; also to a client that registers while it rings |
 //! | `startCommunication` | `sdpAnswer` | to the callee who accepted, before the caller hears of it |
 //! | `callResponse` | `response`; `sdpAnswer` or `message` | to the caller: `accepted`, `rejected: user '…' is not registered`, or `rejected` with the reason in `message`. To a callee: `rejected` where the `from` of their answer has more than 128 characters. To the sender of a `restart`: `rejected` where its offer is missing, too long or cannot be answered, or there is no place for its connection. The call goes on, unless the offer was for a new connection: then `stopCommunication` follows |
@@ -61,7 +62,7 @@ use super::client::{Admission, Client};
 use super::dialogue::Dialogue;
 use super::json::{Name, Text};
 use super::reaction::{Frame, Reaction};
-use super::words::{kind_word, media_word, takes_notices};
+use super::words::{ice_servers, kind_word, media_word, takes_notices};
 use super::{json, offer};
 use crate::domain::{
     Abilities, Address, CallAnswer, CallCommand, CallEnd, CallEvent, CallMedia, CallOver, Command, Decline,
@@ -218,7 +219,11 @@ impl CallDialogue {
         });
         self.name = Some(name);
         self.takes_notices = takes_notices(message);
-        registered
+        let ice_servers = ice_servers(client).filter(|_| self.takes_notices);
+        match ice_servers.map(|ice_servers| Outgoing::IceServers { ice_servers }) {
+            Some(message) => registered.and_frame(&message),
+            None => registered,
+        }
     }
 
     async fn call<A>(&mut self, client: &Client<A>, message: &Value) -> Reaction {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::signaling::json::{Name, if_any};
-use crate::signaling::words::CandidateOut;
+use crate::signaling::words::{CandidateOut, IceServerOut};
 
 #[derive(Deserialize)]
 pub struct Call {
@@ -42,6 +42,9 @@ pub(crate) struct Restart {
 #[derive(Serialize)]
 #[serde(tag = "id", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub(crate) enum Outgoing<'a> {
+    IceServers {
+        ice_servers: [IceServerOut<'a>; 1],
+    },
     RegisterResponse {
         response: &'a str,
         #[serde(skip_serializing_if = "Option::is_none")]

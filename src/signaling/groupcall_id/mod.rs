@@ -15,6 +15,7 @@
 //!
 //! | server → client | fields | when |
 //! |---|---|---|
+//! | `iceServers` | `iceServers`: a list of `urls`, `username`, `credential` (RTCIceServer in WebRTC 1.0) | before `existingParticipants`: the relays (TURN) that the client may use, if there are any. Only to clients that joined with `notices` |
 //! | `existingParticipants` | `data`: names, or `{name, personName}` objects; `features`: where the join has any, those that the server has | the client has entered; the others have been sent its arrival before |
 //! | `newParticipantArrived` | `name`; `personName` where known | somebody enters |
 //! | `participantLeft` | `name` | somebody leaves, or enters again with a newer session (then they arrive once more); also to clients that watched over a connection that the server has lost, before a `newParticipantArrived` of the same participant: they are to watch anew |
@@ -84,7 +85,7 @@ use super::join::{Join, enter};
 use super::json::Text;
 use super::reaction::{Close, Frame, Reaction};
 use super::wants::{SendLayers, VideoQuality, video_wants};
-use super::words::{FeatureWords, FeedWord, kind_word, media_word, muted_words, role_word, takes_notices};
+use super::words::{FeatureWords, FeedWord, ice_servers, kind_word, media_word, muted_words, role_word, takes_notices};
 use super::{json, offer};
 use crate::domain::{Command, DecodingNotice, Event, MeetingEvent, Person, Refusal, Subject, UserFeed};
 use crate::ids::{Features, UserId};
@@ -234,6 +235,7 @@ impl GroupcallIdDialogue {
             features: self.features.as_ref().map_or(Features::NONE, FeatureWords::understood),
         };
         match enter(client, join).await {
+            Ok(()) if self.takes_notices => relays(client),
             Ok(()) => Reaction::none(),
             Err(close) => Reaction::close(close),
         }
@@ -251,6 +253,12 @@ impl GroupcallIdDialogue {
             person_name: (self.knows_person_names || has_name(person)).then_some(&person.name),
         }
     }
+}
+
+/// What a client that has entered is sent first: the relays that it may use.
+fn relays<A>(client: &Client<A>) -> Reaction {
+    let ice_servers = ice_servers(client).map(|ice_servers| Outgoing::IceServers { ice_servers });
+    ice_servers.map_or_else(Reaction::none, |message| Reaction::frame(&message))
 }
 
 async fn receive_video_from<A>(client: &Client<A>, message: &Value) -> Reaction {

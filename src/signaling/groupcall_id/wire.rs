@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::signaling::json::{Name, Text, if_any};
 use crate::signaling::wants::{SendLayers, VideoQuality};
-use crate::signaling::words::{CandidateOut, FeedWord, feed};
+use crate::signaling::words::{CandidateOut, FeedWord, IceServerOut, feed};
 
 #[derive(Deserialize)]
 pub(crate) struct JoinRoom {
@@ -40,6 +40,9 @@ pub(crate) struct OnIceCandidate {
 #[derive(Serialize)]
 #[serde(tag = "id", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub(crate) enum Outgoing<'a> {
+    IceServers {
+        ice_servers: [IceServerOut<'a>; 1],
+    },
     ExistingParticipants {
         data: Participants<'a>,
         #[serde(skip_serializing_if = "Option::is_none")]

@@ -17,6 +17,7 @@
 //! |---|---|---|
 //! | `userNotFound` | `userId` | the `userId` of a `join` is not in the user table; then the socket is closed |
 //! | `permisionDeny` (so spelled) | `userId`, `roomId` | the room's password is missing or wrong, or the room is full, or locked (the socket is closed with 4423), or waits for its host (4425); or there were too many wrong passwords for it from the client's network, and for up to a minute even the right one is not looked at (the socket is closed with 4029); then the socket is closed |
+//! | `iceServers` | `iceServers`: a list of `urls`, `username`, `credential` (RTCIceServer in WebRTC 1.0) | before `existingParticipants`: the relays (TURN) that the client may use, if there are any. Only to clients that joined with `notices` |
 //! | `existingParticipants` | `participants`; `features`: where the join has any, those that the server has | the client has entered; the others have been sent its arrival before |
 //! | `newParticipantArrived` | `participant` | somebody enters |
 //! | `participantLeft` | `userId` | somebody leaves, or enters again with a newer session (then they arrive once more); also to clients that watched over a connection that the server has lost, before a `newParticipantArrived` of the same participant: they are to watch anew |
@@ -83,7 +84,7 @@ use super::join::{Join, enter};
 use super::json::{self, Name, Text, TooLong, fields};
 use super::reaction::{Close, Frame, Reaction};
 use super::wants::{SendLayers, VideoQuality, video_wants};
-use super::words::{FeatureWords, FeedWord, kind_word, media_word, muted_words, role_word, takes_notices};
+use super::words::{FeatureWords, FeedWord, ice_servers, kind_word, media_word, muted_words, role_word, takes_notices};
 use super::{limits, offer};
 use crate::domain::{Command, DecodingNotice, Event, FileNotice, MeetingEvent, Person, Refusal, Subject, UserFeed};
 use crate::ids::{Features, RoomName, UserId};
@@ -247,12 +248,19 @@ impl GroupcallTypeDialogue {
             features: self.features.as_ref().map_or(Features::NONE, FeatureWords::understood),
         };
         Ok(match enter(client, join).await {
+            Ok(()) if self.takes_notices => relays(client),
             Ok(()) => Reaction::none(),
             Err(close @ Close::STORAGE_FAILED) => Reaction::close(close),
             Err(Close::UNKNOWN_USER) => user_not_found(&user),
             Err(close) => permission_denied(&user, &room, close),
         })
     }
+}
+
+/// What a client that has entered is sent first: the relays that it may use.
+fn relays<A>(client: &Client<A>) -> Reaction {
+    let ice_servers = ice_servers(client).map(|ice_servers| Outgoing::IceServers { ice_servers });
+    ice_servers.map_or_else(Reaction::none, |message| Reaction::frame(&message))
 }
 
 /// This family has no message of its own for this. The other leaves and arrives, which makes clients watch anew.

@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::ids::UserId;
 use crate::signaling::json::{EXACT_INTEGER_MAX, Name, Text, if_any};
 use crate::signaling::wants::{SendLayers, VideoQuality};
-use crate::signaling::words::{CandidateOut, FeedWord, feed};
+use crate::signaling::words::{CandidateOut, FeedWord, IceServerOut, feed};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -56,6 +56,9 @@ pub(crate) struct ReceiveVideoFrom {
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub(crate) enum Outgoing<'a> {
+    IceServers {
+        ice_servers: [IceServerOut<'a>; 1],
+    },
     UserNotFound {
         user_id: Id<'a>,
     },

@@ -20,6 +20,7 @@ mod rules;
 mod sdp;
 mod signaling;
 mod tcp;
+mod turn;
 
 use std::time::Instant;
 
@@ -62,6 +63,7 @@ pub const ALL: &[Target] = &[
     rewriter::REWRITER,
     tcp::FRAMES,
     tcp::OUTGOING,
+    turn::TURN,
 ];
 
 pub fn named(name: &str) -> &'static Target {

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use rtc::ice::mdns::MulticastDnsMode;
 use rtc::interceptor::Registry;
 use rtc::media_stream::MediaStreamTrack;
+use rtc::peer_connection::configuration::RTCConfiguration;
 use rtc::peer_connection::configuration::interceptor_registry::register_default_interceptors;
 use rtc::peer_connection::configuration::media_engine::MediaEngine;
 use rtc::peer_connection::configuration::setting_engine::SettingEngineBuilder;
@@ -79,6 +80,10 @@ impl PeerConnectionEventHandler for Events {
 
 impl Peer {
     pub async fn new() -> Peer {
+        Peer::configured(RTCConfiguration::default()).await
+    }
+
+    pub async fn configured(configuration: RTCConfiguration) -> Peer {
         let mut media = MediaEngine::default();
         media.register_default_codecs().unwrap();
         let level = RTCRtpHeaderExtensionCapability {
@@ -102,6 +107,7 @@ impl Peer {
             .with_multicast_dns_mode(MulticastDnsMode::Disabled)
             .build();
         let connection = PeerConnectionBuilder::new()
+            .with_configuration(configuration)
             .with_media_engine(media)
             .with_interceptor_registry(registry)
             .with_setting_engine(settings)

@@ -134,6 +134,7 @@ impl Launch for Engines {
             local,
             cpu: None,
             tcp: None,
+            relay: None,
         })
     }
 

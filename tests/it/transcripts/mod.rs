@@ -58,6 +58,7 @@ mod messages;
 mod model;
 mod moderated;
 pub mod offers;
+mod relay;
 mod robot;
 mod robots;
 mod send_layers;
@@ -84,6 +85,7 @@ use patchbay::ids::RoomName;
 use patchbay::shares::ClientAddress;
 use patchbay::signaling::{Close, Conversation, Entrance, Frame, Reaction};
 use patchbay::storage::DeviceRecord;
+use patchbay::turn::announced::AnnouncedRelay;
 use serde_json::Value;
 
 pub use house::House;
@@ -105,6 +107,8 @@ pub struct Stage {
     wall_s: Arc<AtomicI64>,
     /// Token in the request for the next socket.
     token_of_request: Option<String>,
+    /// The relay that clients may use.
+    relay: Option<AnnouncedRelay>,
     clients: BTreeMap<String, Client>,
 }
 
@@ -148,6 +152,7 @@ impl Stage {
             config: Arc::new(config),
             wall_s: Arc::new(AtomicI64::new(NOW_S)),
             token_of_request: None,
+            relay: None,
             clients: BTreeMap::new(),
         }
     }
@@ -245,6 +250,7 @@ impl Stage {
         let conversation = Conversation::new(entrance(who), session, house, config, Arc::new(date));
         let mut conversation = conversation
             .with_tokens(keys("this server's"), self.token_of_request.take())
+            .with_relay(self.relay.as_ref().and_then(|relay| relay.at(None, who.to_owned())))
             .with_app(access::app(), Arc::new(tokio::time::Instant::now));
         let begun = conversation.begin().await;
         let mut client = Client {
@@ -259,6 +265,11 @@ impl Stage {
     /// Changes the date. Time passes as before.
     pub fn change_date(&self, by_s: i64) {
         self.wall_s.fetch_add(by_s, Ordering::Relaxed);
+    }
+
+    /// Announces a relay to the clients that connect from now on.
+    pub fn announce(&mut self, relay: AnnouncedRelay) {
+        self.relay = Some(relay);
     }
 
     /// Gives the next client that connects a token in the request for its socket.

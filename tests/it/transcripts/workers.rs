@@ -51,6 +51,7 @@ impl Launch for FakeWorkers {
             local,
             cpu: None,
             tcp: None,
+            relay: None,
         })
     }
 

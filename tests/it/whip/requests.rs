@@ -1,5 +1,7 @@
 //! Each request of the two protocols, and each status that it can be answered with.
 
+use patchbay::config::TurnRelay;
+
 use super::{SDP, Studio, TRICKLE, refusal};
 use crate::front::running::header;
 use crate::transcripts::offers::offer;
@@ -44,6 +46,39 @@ async fn an_offer_is_answered_with_a_session_that_delete_ends_once() {
             assert_eq!(studio.running.get(&session).await.status().as_u16(), 404);
         }
     }
+}
+
+#[tokio::test]
+async fn programs_are_told_of_the_relay_by_link_headers_with_credentials_of_their_own() {
+    let studio = Studio::open_with(|config| {
+        config.turn.relay = TurnRelay::On;
+        config.turn.port = 0;
+    })
+    .await;
+    let mut usernames = Vec::new();
+    for path in ["/whip/studio?userId=anna", "/whep/studio"] {
+        let response = studio.offer(path, 1).await;
+        let links = response.headers().get_all("link").iter();
+        let links: Vec<&str> = links.map(|link| link.to_str().unwrap()).collect();
+        let urls: Vec<&str> = links.iter().map(|link| link[1..].split_once('>').unwrap().0).collect();
+        for (url, transport) in urls.iter().zip(["udp", "tcp"]) {
+            assert!(url.starts_with("turn:127.0.0.1:"), "{url}");
+            assert!(url.ends_with(&format!("?transport={transport}")), "{url}");
+        }
+        assert_eq!(urls.len(), 2, "no listener here has TLS");
+        let of_link = |link: &&str| {
+            let (_, rest) = link.split_once("; username=\"").unwrap();
+            assert!(
+                link.contains(">; rel=\"ice-server\"; ") && link.ends_with("; credential-type=\"password\""),
+                "{link}"
+            );
+            rest.split_once('"').unwrap().0.to_owned()
+        };
+        usernames.extend(links.iter().map(of_link));
+    }
+    usernames.sort();
+    usernames.dedup();
+    assert_eq!(usernames.len(), 2, "one for each client");
 }
 
 #[tokio::test]

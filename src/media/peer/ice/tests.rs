@@ -7,6 +7,7 @@ use slotmap::KeyData;
 
 use super::*;
 use crate::media::keys::TcpKey;
+use crate::media::remote::Via;
 use crate::media::virtual_time::epoch;
 
 const PASSWORD: &str = "password-of-the-server";
@@ -26,7 +27,7 @@ fn by_udp() -> Path {
 fn by_tcp(connection: u64) -> Path {
     let remote = Remote {
         address: address(),
-        tcp: Some(TcpKey::from(KeyData::from_ffi(1 << 32 | connection))),
+        via: Via::Tcp(TcpKey::from(KeyData::from_ffi(1 << 32 | connection))),
     };
     Path { remote, local: None }
 }

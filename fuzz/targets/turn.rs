@@ -1,0 +1,5 @@
+//! See `tests/fuzz/targets/`.
+
+#![no_main]
+
+patchbay_fuzz::target!("turn");
