@@ -187,6 +187,10 @@ impl Subscription {
 
     /// The slot that this subscription serves now carries `source`, or nothing. Follow with [`Subscription::attach`].
     pub fn fill(&mut self, source: Option<TrackRef>) {
+        if self.source != source {
+            // What was reported was of another video.
+            self.quality = None;
+        }
         self.source = source;
     }
 

@@ -57,7 +57,7 @@ fn number(value: &Value) -> Option<u16> {
 }
 
 /// What a client gets of a video, as it is told.
-#[derive(Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct VideoQuality<Name> {
     sender: Name,
     #[serde(skip_serializing_if = "FeedWord::is_camera")]

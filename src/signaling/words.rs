@@ -67,9 +67,9 @@ pub(crate) struct FeatureWords(Vec<&'static str>);
 impl FeatureWords {
     const ALL: [&'static str; 3] = ["videoWants", VIDEO_QUALITY, SEND_LAYERS];
 
-    /// Reads what a join says. Features that are not known are passed over, whatever they are.
-    pub(crate) fn of(message: &Value) -> Option<Self> {
-        let named = message.get("features")?.as_array()?;
+    /// Reads the field of a join that names them. Features that are not known are passed over, whatever they are.
+    pub(crate) fn of(named: Option<&Value>) -> Option<Self> {
+        let named = named?.as_array()?;
         let named = || named.iter().take(FEATURES_MAX).filter_map(Value::as_str);
         let known = FeatureWords::ALL
             .into_iter()
@@ -171,7 +171,7 @@ mod tests {
 
     #[test]
     fn a_feature_is_read_among_the_first_sixteen_whatever_else_is_named() {
-        let read = |named: Value| FeatureWords::of(&json!({ "features": named })).map(|words| words.0);
+        let read = |named: Value| FeatureWords::of(Some(&named)).map(|words| words.0);
         let (quality, layers) = (vec!["videoQuality"], vec!["sendLayers"]);
         assert_eq!(read(json!(["sendLayers"])), Some(layers.clone()));
         assert_eq!(
@@ -188,12 +188,12 @@ mod tests {
             read(json!(named))
         };
         assert_eq!((after(15), after(16)), (Some(layers), Some(vec![])));
-        assert_eq!(FeatureWords::of(&json!({})), None);
+        assert_eq!(FeatureWords::of(None), None);
     }
 
     #[test]
     fn what_is_understood_is_what_was_named() {
-        let understood = |named: Value| FeatureWords::of(&json!({ "features": named })).unwrap().understood();
+        let understood = |named: Value| FeatureWords::of(Some(&named)).unwrap().understood();
         let (video_quality, send_layers) = (true, false);
         let expected = Features {
             video_quality,

@@ -19,17 +19,22 @@
  * - `sound`, `screen` {}: that stream has begun or ended
  * - `layout` {}: `shown` has changed: whose pictures come
  * - `speakers` {ids}
+ * - `quality` {id, before}: the server sends more or less of somebody's picture, or for another reason: see `qualities`
  * - `message` {id, name, text}
  * - `problem` {problem}: why no connection has been made so far, see reach.js; null when that is over
  * - `referred` {alias, token}: the server asks this client to go on there, after it has left
  */
 import { ConferenceCommands } from './conference-commands.js';
 import { ConferenceEvents } from './conference-events.js';
+import { list, readLayout } from './conference-layout.js';
 import { ConferencePeer } from './conference-peer.js';
 import { People } from './conference-people.js';
-import { PinRequired, Refused, ask, pathOf } from './conference-requests.js';
-import { ConferenceWants } from './conference-wants.js';
+import { FEATURES, Qualities } from './conference-qualities.js';
+import { Refused, asPinRequired, ask, pathOf } from './conference-requests.js';
+import { ConferenceWants, SCREEN } from './conference-wants.js';
 import { REACH_PATIENCE_MS, reachProblem } from './reach.js';
+import { ALL_LAYERS } from './send-layers.js';
+import { readOrder } from './video-quality.js';
 
 /**
  * - `entering`
@@ -77,6 +82,8 @@ export class ConferenceClient extends EventTarget {
   shown = [];
   /** The id of whoever shares a screen. */
   presenter = null;
+  /** What the server sends of each picture, and why not more. */
+  qualities = new Qualities((id, before) => this.#emit('quality', { id, before }));
   /** What one may ask for in the conference. */
   commands = new ConferenceCommands((request, fields) => this.#ask(request, fields));
   /** Why there is no connection although the server has answered. @type {import('./reach.js').ReachProblem | null} */
@@ -84,10 +91,8 @@ export class ConferenceClient extends EventTarget {
 
   #fields;
   #pictures;
-  /** The SSRCs of pictures, by whose they are; null for the only one. */
-  #ssrcs = new Map();
-  /** The SSRC of the screen that somebody shares, if it comes with the pictures. */
-  #screenSsrc = null;
+  /** By which streams pictures come. */
+  #layout = readLayout({}, false);
   #registration;
   #token = '';
   /** null: none has been asked for yet. */
@@ -98,6 +103,7 @@ export class ConferenceClient extends EventTarget {
   #mediaTimer = 0;
   #reachTimer = 0;
   #tracks = { audio: null, video: null };
+  #layersMax = ALL_LAYERS;
   /** @type {Record<'main' | 'send' | 'receive', ConferencePeer | null>} */
   #peers = { main: null, send: null, receive: null };
   #wants = new ConferenceWants((fields) => this.#about(this.id, 'wants', fields), () => this.presenter);
@@ -109,9 +115,11 @@ export class ConferenceClient extends EventTarget {
     participant_delete: ({ uuid }) => this.#gone(uuid),
     service_update: (data) => this.#service(data),
     stage: (data) => this.#stage(data),
-    layout: (data) => this.#layout(data),
+    layout: (data) => this.#laidOut(data),
     presentation_start: (data) => this.#presented(String(data.presenter_uuid ?? '')),
     presentation_stop: () => this.#presented(null),
+    video_quality: (data) => this.qualities.put(data),
+    send_layers: ({ feed, ...order }) => this.#peers[feed === 'screen' ? 'send' : 'main']?.obey(readOrder(order)),
     message_received: (data) => this.#message(data),
     call_disconnected: (data) => this.#hungUp(data),
     disconnect: ({ reason }) => (RESTARTS.includes(reason) ? this.#beginAgain() : this.#end('over', reason)),
@@ -132,7 +140,7 @@ export class ConferenceClient extends EventTarget {
     Object.assign(this, { alias, name });
     this.#pictures = pictures;
     this.#registration = registration;
-    this.#fields = { display_name: name, hideme: '', ...(account && { account }), ...(token && { token }) };
+    this.#fields = { display_name: name, hideme: '', features: FEATURES, ...(account && { account }), ...(token && { token }) };
     this.#events = new ConferenceEvents(this.#handlers, (isOpen) => this.#eventsChanged(isOpen));
   }
 
@@ -144,17 +152,22 @@ export class ConferenceClient extends EventTarget {
   /** The screen that somebody else shares. */
   get screen() {
     if (!this.#isMany) return this.#peers.receive?.picture() ?? null;
-    return this.#screenSsrc === null ? null : (this.#peers.main?.picture(this.#screenSsrc) ?? null);
+    return this.#layout.screenSsrc === null ? null : (this.#peers.main?.picture(this.#layout.screenSsrc) ?? null);
   }
 
   /** The picture of somebody who is `shown`. @returns {MediaStream | null} */
   pictureOf(id) {
-    return this.#ssrcs.has(id) ? (this.#peers.main?.picture(this.#ssrcs.get(id)) ?? null) : null;
+    return this.#layout.ssrcs.has(id) ? (this.#peers.main?.picture(this.#layout.ssrcs.get(id)) ?? null) : null;
   }
 
   /** Whether somebody's picture is arriving now. */
   hasPictureOf(id) {
-    return this.#ssrcs.has(id) && (this.#peers.main?.hasPicture(this.#ssrcs.get(id)) ?? false);
+    return this.#layout.ssrcs.has(id) && (this.#peers.main?.hasPicture(this.#layout.ssrcs.get(id)) ?? false);
+  }
+
+  /** The connection of camera and microphone. @returns {ConferencePeer | null} */
+  get publisher() {
+    return this.#peers.main;
   }
 
   get isSharing() {
@@ -169,7 +182,7 @@ export class ConferenceClient extends EventTarget {
   /**
    * Enters. May be called again after it has thrown, then with a PIN.
    * @param {string | null} [pin] empty for guests who need none
-   * @throws {PinRequired | import('./conference-requests.js').Refused | import('./conference-requests.js').Unreachable}
+   * @throws {import('./conference-requests.js').PinRequired | Refused | import('./conference-requests.js').Unreachable}
    */
   async enter(pin = null) {
     this.#setState('entering');
@@ -178,7 +191,9 @@ export class ConferenceClient extends EventTarget {
       await this.#begin();
     } catch (error) {
       this.#setState('idle');
-      throw this.#asPinRequired(error);
+      const asked = asPinRequired(error, { isWrong: Boolean(pin), isForGuests: this.#isPinForGuests });
+      this.#isPinForGuests = asked.isForGuests ?? this.#isPinForGuests;
+      throw asked;
     }
   }
 
@@ -196,6 +211,12 @@ export class ConferenceClient extends EventTarget {
   /** @param {MediaStreamTrack | null} track null shows nothing */
   setVideo(track) {
     this.#setTrack('video', track);
+  }
+
+  /** Sends at most so many layers of the camera, from the smallest on; a screen that is shared is sent as ever. */
+  limitLayers(layersMax) {
+    this.#layersMax = layersMax;
+    this.#peers.main?.limitLayers(layersMax);
   }
 
   /**
@@ -249,14 +270,6 @@ export class ConferenceClient extends EventTarget {
     this.#callAgain();
   }
 
-  #asPinRequired(error) {
-    if (!(error instanceof Refused) || error.status !== 403) return error;
-    const isAsked = error.result?.pin === 'required';
-    if (isAsked) this.#isPinForGuests = error.result.guest_pin === 'required';
-    const isWrong = Boolean(this.#pin);
-    return isAsked || isWrong ? new PinRequired({ isForGuests: this.#isPinForGuests, isWrong }) : error;
-  }
-
   async #refresh() {
     try {
       const { token, role } = await this.#ask('refresh_session', { display_name: this.name });
@@ -298,7 +311,7 @@ export class ConferenceClient extends EventTarget {
     this.#close(use);
     const isMany = use === 'main' && this.#isMany;
     const pictures = isMany ? this.#pictures + 1 : 1;
-    const peer = new ConferencePeer({ use, pictures, ...tracks, onState: () => this.#peerChanged(use, peer) });
+    const peer = new ConferencePeer({ use, pictures, layersMax: this.#layersMax, ...tracks, onState: () => this.#peerChanged(use, peer) });
     this.#peers[use] = peer;
     const many = isMany ? { multistream: true, clayout: `1:${this.#pictures - 1}` } : {};
     const fields = use === 'main' ? many : { present: use };
@@ -325,6 +338,7 @@ export class ConferenceClient extends EventTarget {
     this.#peers[use] = null;
     peer.close();
     if (peer.call) this.#hangUp(peer);
+    if (use === 'main') this.qualities.forget(() => true);
     if (use === 'receive') this.#emit('screen', {});
   }
 
@@ -420,20 +434,20 @@ export class ConferenceClient extends EventTarget {
     this.#emit('speakers', { ids: this.speakers });
   }
 
-  #layout({ participants, ssrcs, rtx_ssrcs_map: rtx, presentation }) {
-    const streams = list(ssrcs).map((ssrc) => ({ ssrc: Number(ssrc), rtx: Number(rtx?.[ssrc]) || undefined }));
-    this.shown = list(participants).map(String);
-    this.#ssrcs = new Map(this.shown.map((id, index) => [id, this.#isMany ? streams[index]?.ssrc : null]));
+  #laidOut(data) {
+    this.#layout = readLayout(data, this.#isMany);
+    const gone = this.shown.filter((id) => !this.#layout.shown.includes(id));
+    this.shown = this.#layout.shown;
+    this.qualities.forget((id) => gone.includes(id));
     if (this.#isMany) {
-      if (presentation) streams.push({ ssrc: Number(presentation.ssrc), rtx: Number(presentation.rtxSsrc) || undefined });
-      this.#screenSsrc = presentation ? Number(presentation.ssrc) : null;
-      this.#peers.main?.setPictures(streams);
+      this.#peers.main?.setPictures(this.#layout.streams);
       this.#emit('screen', {});
     }
     this.#emit('layout', {});
   }
 
   #presented(id) {
+    if (id !== this.presenter) this.qualities.forget((one) => one === SCREEN);
     this.presenter = id;
     this.#wants.send();
     if (id === this.id || this.#isMany) return;
@@ -483,9 +497,4 @@ export class ConferenceClient extends EventTarget {
   #emit(type, detail) {
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }
-}
-
-/** Anything that is no list is an empty one. */
-function list(value) {
-  return Array.isArray(value) ? value : [];
 }

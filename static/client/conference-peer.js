@@ -4,17 +4,15 @@
 import { answerForBrowser, offerForServer } from './conference-sdp.js';
 import { describeFrames } from './frame-descriptions.js';
 import { rtcConfiguration } from './ice-servers.js';
+import { LayeredVideo } from './layered-video.js';
 import { repeatSound } from './repeated-sound.js';
-import { CAMERA_LAYERS, fitsSimulcast } from './send-layers.js';
+import { ALL_LAYERS, CAMERA_LAYERS, CAMERA_SINGLE, SCREEN, fitsSimulcast } from './send-layers.js';
+import { summarizeSent } from './stats.js';
 
 /** Candidates that are not found by then are left out. */
 const GATHERING_MS = 3000;
 /** Voices that come at once: the server sends so many. */
 const VOICES = 5;
-/** A camera whose picture is too small for layers. One person on a large picture needs more than a tile. */
-const CAMERA = { maxBitrate: 1_200_000 };
-/** Text must stay sharp: fewer frames, more bits. */
-const SCREEN = { maxBitrate: 2_500_000, maxFramerate: 15 };
 /** A picture counts as missing when no frame came for this long. A still screen is sent at one frame a second. */
 const VIDEO_STALE_MS = 2500;
 
@@ -32,6 +30,11 @@ export class ConferencePeer {
   /** Where pictures arrive. The first one also sends one's own. */
   #places = [];
   #answer = '';
+  /** What is sent of one's own video. */
+  #layers = new LayeredVideo();
+  #begun = Promise.resolve();
+  /** The figures that were taken last. */
+  #figures = null;
   /** Descriptions are set one after the other. */
   #last = Promise.resolve();
 
@@ -41,9 +44,10 @@ export class ConferencePeer {
    *        somebody else's
    * @param {number} [options.pictures] the most pictures that arrive
    * @param {MediaStreamTrack | null} [options.audio] @param {MediaStreamTrack | null} [options.video] null sends nothing
+   * @param {number} [options.layersMax] the most layers of the camera that are sent
    * @param {() => void} options.onState
    */
-  constructor({ use, pictures = 1, audio = null, video = null, onState }) {
+  constructor({ use, pictures = 1, audio = null, video = null, layersMax = ALL_LAYERS, onState }) {
     const { pc } = this;
     const streams = [new MediaStream()];
     const direction = { main: 'sendrecv', send: 'sendonly', receive: 'recvonly' }[use];
@@ -58,6 +62,8 @@ export class ConferencePeer {
     if (use !== 'send') [first, ...further].forEach(describeFrames);
     this.#places = [first, ...further].map((transceiver) => ({ transceiver, ssrc: null, rtx: null, picture: pictureOf(transceiver) }));
     if (use === 'send' && video) video.contentHint = 'detail';
+    this.#layers.want({ hasTrack: video !== null, isScreen: use === 'send', layersMax });
+    if (use !== 'receive') this.#begun = this.#layers.begin(first.sender);
     while (use === 'main' && this.#ears.length < VOICES) this.#ears.push(pc.addTransceiver('audio', { direction: 'recvonly' }));
     for (const { receiver } of this.#ears) this.sound.addTrack(receiver.track);
     pc.onconnectionstatechange = onState;
@@ -81,6 +87,7 @@ export class ConferencePeer {
 
   /** @returns {Promise<string>} */
   async offer() {
+    await this.#begun;
     await this.#inTurn(() => this.pc.setLocalDescription());
     await gathered(this.pc);
     const { sdp } = this.pc.localDescription;
@@ -125,6 +132,32 @@ export class ConferencePeer {
   async setTrack(kind, track) {
     const transceiver = kind === 'audio' ? this.#ears[0] : this.#places[0].transceiver;
     await transceiver?.sender.replaceTrack(track).catch((error) => console.debug('patchbay: track kept', error));
+    if (kind === 'audio') return;
+    this.#layers.want({ hasTrack: track !== null });
+    await this.#layers.settle();
+  }
+
+  /** Sends at most so many layers of the camera, from the smallest on. @param {number} layersMax */
+  async limitLayers(layersMax) {
+    this.#layers.want({ layersMax });
+    await this.#layers.settle();
+  }
+
+  /** What the server has asked for, see send-layers.js. */
+  get order() {
+    return this.#layers.order;
+  }
+
+  /** Sends what the server asks for, until it asks for something else. @param {import('./send-layers.js').LayerOrder} order */
+  async obey(order) {
+    await this.#layers.obey(order);
+  }
+
+  /** Figures of what is sent, see stats.js. null where there are none. */
+  async sentFigures() {
+    const report = await this.pc.getStats().catch(() => null);
+    if (report) this.#figures = summarizeSent(report, this.#figures);
+    return this.#figures;
   }
 
   close() {
@@ -137,6 +170,7 @@ export class ConferencePeer {
     const video = this.#places.map(({ ssrc, rtx }) => (ssrc === null ? null : { ssrc, rtx }));
     const sdp = this.#isWhole ? this.#answer : answerForBrowser(this.pc.localDescription.sdp, this.#answer, { audio, video });
     await this.pc.setRemoteDescription({ type: 'answer', sdp });
+    await this.#layers.settle();
   }
 
   /** Whether the server knows all sections. */
@@ -159,7 +193,7 @@ export class ConferencePeer {
 function encodings(use, video) {
   if (use === 'receive') return undefined;
   if (use === 'send') return [{ ...SCREEN }];
-  return !video || fitsSimulcast(video) ? CAMERA_LAYERS.map((layer) => ({ ...layer })) : [{ ...CAMERA }];
+  return !video || fitsSimulcast(video) ? CAMERA_LAYERS.map((layer) => ({ ...layer })) : [{ ...CAMERA_SINGLE }];
 }
 
 function pictureOf({ receiver }) {

@@ -30,6 +30,19 @@ export class PinRequired extends Error {
   }
 }
 
+/**
+ * What it means that somebody was not let in.
+ * @param {Error} error @param {object} known
+ * @param {boolean} known.isWrong whether a PIN was sent @param {boolean} known.isForGuests whether guests need one, as far as it is known
+ * @returns {Error} the same, or PinRequired
+ */
+export function asPinRequired(error, { isWrong, isForGuests }) {
+  if (!(error instanceof Refused) || error.status !== 403) return error;
+  const isAsked = error.result?.pin === 'required';
+  if (!isAsked && !isWrong) return error;
+  return new PinRequired({ isForGuests: isAsked ? error.result.guest_pin === 'required' : isForGuests, isWrong });
+}
+
 /** A request has not come back: the server, or the way to it, is not there. */
 export class Unreachable extends Error {}
 

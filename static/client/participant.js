@@ -3,6 +3,7 @@
  */
 import { describeFrames } from './frame-descriptions.js';
 import { MediaPeer } from './media-peer.js';
+import { lasting } from './video-quality.js';
 
 /** A picture counts as missing when no frame came for this long. A still screen is sent at one frame a second. */
 const VIDEO_STALE_MS = 2500;
@@ -23,9 +24,8 @@ export class Participant extends MediaPeer {
   /** The formats that are sent and that this browser cannot decode; null where there is none. */
   undecodable = { audio: null, video: null };
   /**
-   * What the server sends of their video, and why not more; null where it has said nothing. Heights in pixels.
-   * @type {{height: number | null, wanted: number | null, state: 'full' | 'reduced' | 'paused' | 'unwanted',
-   *   reason: 'bandwidth' | 'sender' | 'viewer' | null, since: number} | null} since: by `performance.now()`, when state and reason began
+   * What the server sends of their video, and why not more, since when; null where it has said nothing.
+   * @type {(import('./video-quality.js').VideoQuality & {since: number}) | null}
    */
   videoQuality = null;
 
@@ -57,9 +57,7 @@ export class Participant extends MediaPeer {
 
   /** Takes what the server says about their video. */
   setVideoQuality(quality) {
-    const { videoQuality: before } = this;
-    const isAsBefore = before?.state === quality.state && before.reason === quality.reason;
-    this.videoQuality = { ...quality, since: isAsBefore ? before.since : performance.now() };
+    this.videoQuality = lasting(quality, this.videoQuality, performance.now());
   }
 
   /** The page calls this at the first frame that was shown, because only the page can see that. */

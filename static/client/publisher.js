@@ -4,8 +4,9 @@
  * Another format is negotiated only if somebody cannot decode the picture.
  */
 import { FormatChange, allowAllFormats } from './format-change.js';
+import { LayeredVideo } from './layered-video.js';
 import { MediaPeer } from './media-peer.js';
-import { ALL_LAYERS, CAMERA_LAYERS, CAMERA_SINGLE, NO_ORDER, fitsSimulcast, merged, setEncodings } from './send-layers.js';
+import { CAMERA_LAYERS, CAMERA_SINGLE, fitsSimulcast } from './send-layers.js';
 import { repeatSound } from './repeated-sound.js';
 
 export class Publisher extends MediaPeer {
@@ -13,9 +14,7 @@ export class Publisher extends MediaPeer {
   #video = null;
   #isScreen = false;
   #simulcast = true;
-  #layersMax = ALL_LAYERS;
-  #order = NO_ORDER;
-  #settled = Promise.resolve();
+  #layers = new LayeredVideo();
   #audioSender = null;
   #videoSender = null;
   #stream = new MediaStream();
@@ -27,7 +26,7 @@ export class Publisher extends MediaPeer {
 
   /** What the server has asked for, see send-layers.js. */
   get order() {
-    return this.#order;
+    return this.#layers.order;
   }
 
   /** @param {MediaStreamTrack | null} track null sends nothing: others see us as muted */
@@ -43,6 +42,7 @@ export class Publisher extends MediaPeer {
   async setVideo(track, { screen = false } = {}) {
     this.#video = track;
     this.#isScreen = screen;
+    this.#layers.want({ hasTrack: track !== null, isScreen: screen });
     if (track && screen) track.contentHint = 'detail';
     if (!this.pc) return;
     if (this.#needsOtherLayers()) {
@@ -50,19 +50,18 @@ export class Publisher extends MediaPeer {
       return;
     }
     await this.#videoSender?.replaceTrack(track).catch(ignoreClosed);
-    await this.#settle();
+    await this.#layers.settle();
   }
 
   /** Sends at most so many layers of the camera, from the smallest on; a screen is sent as ever. */
   async limitLayers(layersMax) {
-    this.#layersMax = layersMax;
-    await this.#settle();
+    this.#layers.want({ layersMax });
+    await this.#layers.settle();
   }
 
   /** Sends what the server asks for, until it asks for something else. @param {import('./send-layers.js').LayerOrder} order */
   async obey(order) {
-    this.#order = merged(this.#order, order);
-    await this.#settle();
+    await this.#layers.obey(order);
   }
 
   /** Call when somebody cannot decode the picture. */
@@ -83,15 +82,12 @@ export class Publisher extends MediaPeer {
     this.#audioSender = sound.sender;
     const sendEncodings = this.#simulcast ? CAMERA_LAYERS.map((layer) => ({ ...layer })) : [{ ...CAMERA_SINGLE }];
     this.#videoSender = pc.addTransceiver(this.#video ?? 'video', { ...options, sendEncodings }).sender;
-    // What a former connection still waits for does not concern this one.
-    this.#settled = Promise.resolve();
-    if (this.#isScreen || this.#order !== NO_ORDER || this.#layersMax < ALL_LAYERS) await this.#settle();
+    await this.#layers.begin(this.#videoSender);
   }
 
   async acceptAnswer(sdp) {
     await super.acceptAnswer(sdp);
-    // Not every browser keeps what was set before the answer.
-    await this.#settle();
+    await this.#layers.settle();
   }
 
   async #offerAllFormats() {
@@ -105,25 +101,6 @@ export class Publisher extends MediaPeer {
     if (!this.#video) return false;
     const fits = fitsSimulcast(this.#video);
     return this.#simulcast ? !fits : fits && !this.#isScreen;
-  }
-
-  /** Brings the sender to what is wanted now. One change follows the other, because each needs what the browser says just before it. */
-  #settle() {
-    this.#settled = this.#settled.then(() => this.#applyEncodings());
-    return this.#settled;
-  }
-
-  async #applyEncodings() {
-    const sender = this.#videoSender;
-    const parameters = sender?.getParameters();
-    if (!parameters?.encodings?.length) return;
-    const before = JSON.stringify(parameters);
-    const wish = { hasTrack: this.#video !== null, isScreen: this.#isScreen, layersMax: this.#layersMax, order: this.#order };
-    setEncodings(parameters.encodings, wish);
-    parameters.degradationPreference = this.#isScreen ? 'maintain-resolution' : 'balanced';
-    if (JSON.stringify(parameters) === before) return;
-    // Not every browser lets all of this be changed; then it sends with the former settings.
-    await sender.setParameters(parameters).catch((error) => console.debug('patchbay: encodings kept', error));
   }
 }
 

@@ -21,7 +21,7 @@ const SINGLE = {
 };
 export const CAMERA_SINGLE = { maxBitrate: SINGLE[ALL_LAYERS].maxBitrate };
 /** Text must stay sharp: fewer frames, more bits, and no use for a quarter-size copy. */
-const SCREEN = { maxBitrate: 2_500_000, maxFramerate: 15 };
+export const SCREEN = { maxBitrate: 2_500_000, maxFramerate: 15 };
 
 /**
  * What the server asks for. A layer that it does not name is wanted; the layer without a rid is `''`.

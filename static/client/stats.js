@@ -27,6 +27,15 @@
  * @param {object | null} previous what this function returned last time for the same connection
  */
 export function summarize(report, previous) {
+  return figuresOf(report, previous, (...of) => inbound(...of) ?? outbound(...of));
+}
+
+/** The same of what is sent alone, over a connection by which something comes, too. */
+export function summarizeSent(report, previous) {
+  return figuresOf(report, previous, outbound);
+}
+
+function figuresOf(report, previous, mediaOf) {
   const entries = [...report.values()];
   const timestamp = entries.find(({ type }) => type === 'transport')?.timestamp ?? entries[0]?.timestamp ?? 0;
   const seconds = previous && timestamp > previous.timestamp ? (timestamp - previous.timestamp) / 1000 : null;
@@ -38,8 +47,8 @@ export function summarize(report, previous) {
     availableBitsPerSecond: pair?.availableOutgoingBitrate ?? null,
     path: pair ? describePair(report, pair) : null,
     security: describeSecurity(entries),
-    audio: inbound('audio', context, previous?.audio) ?? outbound('audio', context, previous?.audio),
-    video: inbound('video', context, previous?.video) ?? outbound('video', context, previous?.video),
+    audio: mediaOf('audio', context, previous?.audio),
+    video: mediaOf('video', context, previous?.video),
   };
 }
 

@@ -4,6 +4,7 @@
  * Pure: no sockets, no media, no DOM. Inside the page every id is a string; on the wire a decimal id is a
  * number, because other clients of this protocol compare ids with `===`.
  */
+import { readOrder, readQuality } from './video-quality.js';
 
 /** An id as it is on the wire: `"7"` becomes `7`, anything that is not a plain decimal number stays a string. */
 export function wireId(id) {
@@ -14,8 +15,6 @@ export function wireId(id) {
 
 /** What this client understands and asks for beside the messages that all servers know. */
 const FEATURES = ['videoWants', 'videoQuality', 'sendLayers'];
-const VIDEO_STATES = ['full', 'reduced', 'paused', 'unwanted'];
-const VIDEO_REASONS = ['bandwidth', 'sender', 'viewer'];
 
 export const outgoing = {
   /** @param {{room: string, userId: string, password?: string, name?: string, token?: string}} who */
@@ -112,23 +111,12 @@ const READERS = {
   mediaUndecodable: readDecoding,
   mediaDecodable: readDecoding,
   // This client watches and publishes no further feed.
-  videoQuality: ({ sender, height, wanted, state, reason, feed = 'camera' }) => feed === 'camera' && ({
+  videoQuality: ({ sender, feed = 'camera', ...quality }) => feed === 'camera' && ({
     kind: 'videoQuality',
     id: String(sender),
-    quality: {
-      height: heightOf(height),
-      wanted: heightOf(wanted),
-      state: VIDEO_STATES.includes(state) ? state : 'full',
-      reason: VIDEO_REASONS.includes(reason) ? reason : null,
-    },
+    quality: readQuality(quality),
   }),
-  sendLayers: ({ layers, maxBitrate, feed = 'camera' }) => feed === 'camera' && ({
-    kind: 'sendLayers',
-    order: {
-      layers: Object.fromEntries(Object.entries(layers ?? {}).filter(([, isWanted]) => typeof isWanted === 'boolean')),
-      maxBitrate: maxBitrate > 0 && Number.isFinite(maxBitrate) ? maxBitrate : null,
-    },
-  }),
+  sendLayers: ({ feed = 'camera', ...order }) => feed === 'camera' && ({ kind: 'sendLayers', order: readOrder(order) }),
   unrecognizedMessage: ({ message }) => ({ kind: 'unrecognized', message }),
 };
 
@@ -141,11 +129,6 @@ function readDecoding({ type, userId, watcherId, media, codec }) {
     media: media === 'audio' ? 'audio' : 'video',
     undecodable: type === 'mediaUndecodable' ? String(codec ?? '') : null,
   };
-}
-
-/** @returns {number | null} */
-function heightOf(value) {
-  return Number.isFinite(value) && value >= 0 ? value : null;
 }
 
 function readText({ type, userId, message }) {

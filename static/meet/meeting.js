@@ -13,6 +13,7 @@ import { explainProblem } from '../room/help-dialog.js';
 import { MoreMenu } from '../room/more-menu.js';
 import { Notices } from '../room/notices.js';
 import { Panels } from '../room/panels.js';
+import { LowData } from '../room/low-data.js';
 import { listenForShortcuts } from '../room/shortcuts.js';
 import { Stage } from '../room/stage.js';
 import { Toolbar } from '../room/toolbar.js';
@@ -20,6 +21,7 @@ import { keepAwake } from '../room/wake-lock.js';
 import { showCalling, showMeeting, showWaiting } from './screens.js';
 import { MeetingEvents } from './meeting-events.js';
 import { PeopleList } from './people-list.js';
+import { PictureQuality } from './picture-quality.js';
 
 const PANELS = ['chat', 'people', 'settings'];
 /** Pictures that stop are noticed this often. */
@@ -36,6 +38,7 @@ export class Meeting {
   people;
   /** @type {VideoWants | null} */
   wants = null;
+  lowData;
 
   #toolbar;
   #menu;
@@ -45,6 +48,8 @@ export class Meeting {
   #hasMet = false;
   #self = { id: '', track: null, stream: null };
   #timer = 0;
+  /** @type {PictureQuality | null} */
+  #pictureQuality = null;
   #sound = byId('sound');
   #resolve = () => {};
 
@@ -62,6 +67,7 @@ export class Meeting {
     this.panels = new Panels((open) => this.#panelChanged(open), PANELS);
     this.chat = new Chat({ onSend: (text) => this.#say(text), onUnread: (count) => this.#unreadChanged(count), emptyKey: 'meet.noMessages' });
     this.#deviceNotices = new DeviceNotices(media, this.notices);
+    this.lowData = new LowData((lowData) => this.#lowDataChanged(lowData));
     media.addEventListener('change', () => this.#mediaChanged());
     listenForShortcuts((action) => this.act(action), () => this.client !== null && !byId('call').hidden);
     onLanguageChange(() => this.client && this.stage.self?.setName(this.client.name));
@@ -79,7 +85,9 @@ export class Meeting {
     byId('room-name').textContent = title;
     this.people.follow(client);
     this.wants = new VideoWants(client, { list: byId('stage') });
+    this.#lowDataChanged(this.lowData);
     new MeetingEvents(this);
+    this.#pictureQuality = new PictureQuality(this, () => this.#showLowData());
     this.#timer = setInterval(() => this.#look(), LOOK_MS);
     keepAwake(true);
     this.#mediaChanged();
@@ -93,6 +101,7 @@ export class Meeting {
   /** Called when the client has stopped. */
   ended(reason, sentence) {
     clearInterval(this.#timer);
+    this.#pictureQuality.stop();
     keepAwake(false);
     this.client = null;
     this.#menu.close();
@@ -140,6 +149,7 @@ export class Meeting {
       share: () => this.#toggleScreen(),
       view: () => this.#toggleView(),
       invite: () => this.#copyLink(),
+      'low-data': () => this.#showLowData(),
       more: () => this.#menu.toggle(button, this.#menuState()),
       leave: () => this.client?.leave(),
       'close-panel': () => this.panels.close(),
@@ -231,6 +241,18 @@ export class Meeting {
     this.#toolbar.setView(this.stage.view);
   }
 
+  /** Shows the switch for little data, with the keyboard on it. */
+  #showLowData() {
+    this.panels.show('settings');
+    this.lowData.focus();
+  }
+
+  #lowDataChanged({ mode, layersMax }) {
+    this.wants?.setLowData(mode);
+    this.stage.setOnlyOne(mode === 'one');
+    this.client?.limitLayers(layersMax);
+  }
+
   async #copyLink() {
     const link = `${location.origin}/meet?${new URLSearchParams({ number: this.client.alias })}`;
     this.notices.toast((await copyText(link)) ? 'invite.copied' : 'invite.show', { link });
@@ -288,11 +310,11 @@ export class Meeting {
     stage.self.setMuted(!media.sendingAudio || Boolean(client.people.get(client.id)?.isMuted));
   }
 
-  /** A picture that stops gives way to initials. */
+  /** A picture that stops gives way to initials. That of a screen stays, because it may be still, unless no picture is to come. */
   #look() {
-    const { client, stage } = this;
+    const { client, stage, lowData } = this;
     for (const [id, tile] of stage.tiles) {
-      if (tile !== stage.self) tile.setVideoShown(id === SCREEN || client.hasPictureOf(id));
+      if (tile !== stage.self) tile.setVideoShown(id === SCREEN ? lowData.mode !== 'sound' : client.hasPictureOf(id));
     }
   }
 

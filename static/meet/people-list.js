@@ -1,6 +1,7 @@
 /**
  * The people in the meeting, those who wait to be let in, and what a host can do about them.
  */
+import { isPausedByPath } from '../client/video-quality.js';
 import { byId, h } from '../common/dom.js';
 import { icon } from '../common/icons.js';
 import { label, onLanguageChange, say, t } from '../common/i18n.js';
@@ -61,6 +62,7 @@ export class PeopleList {
       isMuted ? 'meet.isMuted' : isQuiet && 'tile.muted',
       isSpotlit && 'meet.isSpotlit',
       isPresenting && 'meet.isPresenting',
+      isPausedByPath(this.#client.qualities.get(id)) && 'people.paused',
     ].filter(Boolean);
     const shown = isSelf ? t('tile.you', { name }) : name;
     const names = h('div.grow', {}, h('span.people-name', { title: shown }, shown), h('small', {}, ...signs.map((key) => say(h('span'), key))));

@@ -178,6 +178,7 @@ export class CallEvents {
     }
     stage.setSharer(sharer);
     people.showPaused();
-    if (client.state === 'joined') slowNetwork.look(monitor.own, lowData.isOn);
+    const seen = { own: monitor.own, people: [...client.participants.values()], hasLowData: lowData.isOn };
+    if (client.state === 'joined') slowNetwork.look(seen);
   }
 }

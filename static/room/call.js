@@ -74,8 +74,8 @@ export class Call {
     this.panels = new Panels((open) => this.#panelChanged(open));
     this.chat = new Chat({ onSend: (text) => client.sendText(text), onUnread: (count) => this.#unreadChanged(count) });
     new FileTransfer(this.chat, (file) => client.announceFile(file));
-    this.lowData = new LowData((mode, layersMax) => this.#lowDataChanged(mode, layersMax));
-    this.slowNetwork = new SlowNetwork({ client, notices: this.notices, onLessData: () => this.#showLowData() });
+    this.lowData = new LowData((lowData) => this.#lowDataChanged(lowData));
+    this.slowNetwork = new SlowNetwork({ notices: this.notices, onLessData: () => this.#showLowData() });
     this.#monitor = new StatsMonitor(client);
     this.#statsPanel = new StatsPanel({ client, monitor: this.#monitor, onCopy: () => this.#copyStats() });
     this.#decisions = new HostDecisions({ client, media, notices: this.notices });
@@ -182,7 +182,7 @@ export class Call {
     this.lowData.focus();
   }
 
-  #lowDataChanged(mode, layersMax) {
+  #lowDataChanged({ mode, layersMax }) {
     this.wants.setLowData(mode);
     this.stage.setOnlyOne(mode === 'one');
     this.client.limitLayers(layersMax);

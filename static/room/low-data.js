@@ -18,7 +18,7 @@ export class LowData {
   #select = byId('set-low-data');
   #onChange;
 
-  /** @param {(mode: import('../client/wants.js').LowData, layersMax: number) => void} onChange */
+  /** @param {(lowData: LowData) => void} onChange */
   constructor(onChange) {
     this.#onChange = onChange;
     const known = remembered('lowData', 'off');
@@ -33,6 +33,11 @@ export class LowData {
     return this.mode !== 'off';
   }
 
+  /** The most layers of the own camera that are to be sent. */
+  get layersMax() {
+    return LAYERS[this.mode];
+  }
+
   /** Puts the keyboard onto the switch. */
   focus() {
     this.#select.focus();
@@ -45,6 +50,6 @@ export class LowData {
     const chip = byId('low-data-chip');
     chip.hidden = mode === 'off';
     if (mode !== 'off') say(byId('low-data-state'), `lowData.state.${mode}`);
-    this.#onChange(mode, LAYERS[mode]);
+    this.#onChange(this);
   }
 }

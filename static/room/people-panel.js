@@ -1,6 +1,7 @@
 /**
  * The people in the room, as a list.
  */
+import { isPausedByPath } from '../client/video-quality.js';
 import { byId, h } from '../common/dom.js';
 import { icon } from '../common/icons.js';
 import { label, onLanguageChange, say, t } from '../common/i18n.js';
@@ -36,8 +37,7 @@ export class PeoplePanel {
   /** Says at whose name the picture is paused because there is too little bandwidth. */
   showPaused() {
     for (const [id, note] of this.#notes) {
-      const quality = this.#client.participants.get(id)?.videoQuality;
-      note.hidden = !(quality?.state === 'paused' && quality.reason === 'bandwidth');
+      note.hidden = !isPausedByPath(this.#client.participants.get(id)?.videoQuality);
     }
   }
 

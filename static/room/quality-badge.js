@@ -11,7 +11,7 @@ const PAUSE_PATIENCE_MS = 800;
 /** @typedef {{short: Sentence, long?: Sentence}} Badge short: all that a small tile has room for */
 
 /**
- * @param {import('../client/participant.js').Participant['videoQuality']} quality
+ * @param {(import('../client/video-quality.js').VideoQuality & {since: number}) | null | undefined} quality
  * @param {object} page
  * @param {number} page.now by `performance.now()`
  * @param {boolean} page.hasLowData whether the person has asked for less

@@ -2,6 +2,7 @@
  * Finds out that one's own connection is slow, and says so: seldom, late enough not to speak of moments, and with what can be
  * done about it. NetworkJudge is pure.
  */
+import { isPausedByPath } from '../client/video-quality.js';
 
 /** So long it has to be slow before anything is said … */
 const SLOW_MS = 5000;
@@ -65,29 +66,32 @@ export class NetworkJudge {
 }
 
 export class SlowNetwork {
-  #client;
   #notices;
   #onLessData;
   #judge = new NetworkJudge();
   #shown = '';
 
-  /** @param {{client: object, notices: import('./notices.js').Notices, onLessData: () => void}} options onLessData: the person wants to use less data */
-  constructor({ client, notices, onLessData }) {
-    this.#client = client;
+  /** @param {{notices: import('./notices.js').Notices, onLessData: () => void}} options onLessData: the person wants to use less data */
+  constructor({ notices, onLessData }) {
     this.#notices = notices;
     this.#onLessData = onLessData;
   }
 
-  /** @param {object | null} own figures of what is sent @param {boolean} hasLowData */
-  look(own, hasLowData) {
-    const people = [...this.#client.participants.values()].filter(({ videoQuality }) => videoQuality);
+  /**
+   * @param {object} seen
+   * @param {object | null} seen.own figures of what is sent
+   * @param {{name: string, videoQuality: import('../client/video-quality.js').VideoQuality | null}[]} seen.people those who are shown
+   * @param {boolean} seen.hasLowData
+   */
+  look({ own, people, hasLowData }) {
+    const known = people.filter(({ videoQuality }) => videoQuality);
     this.#judge.look({
       now: performance.now(),
-      videos: people.map(({ videoQuality }) => videoQuality),
+      videos: known.map(({ videoQuality }) => videoQuality),
       ownVideo: own?.video ?? null,
       availableBitsPerSecond: own?.availableBitsPerSecond ?? null,
     });
-    const paused = people.filter(({ videoQuality: { state, reason } }) => state === 'paused' && reason === 'bandwidth');
+    const paused = known.filter(({ videoQuality }) => isPausedByPath(videoQuality));
     this.#show(noticeFor(this.#judge.problem, paused.map(({ name }) => name)), hasLowData);
   }
 

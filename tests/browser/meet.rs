@@ -4,6 +4,7 @@ mod doors;
 mod four;
 mod help;
 mod hosts;
+mod quality;
 mod sizes;
 mod voices;
 

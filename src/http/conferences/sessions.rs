@@ -235,6 +235,7 @@ async fn seated(
         without_host: admitted.without_host,
         invited: admitted.invited,
         sees_meeting: true,
+        understands: entering.understands(),
         ..if entering.hides() {
             Stay::UNSEEN
         } else {
@@ -264,7 +265,7 @@ async fn seated(
     };
     let view = View::new(alias.to_owned(), (admitted.service, room), person, role);
     state.participants.seat(token, aliases, view, caller).await?;
-    let made = |seat: &mut Seat| meeting::session(&seat.view, token.text(), LASTS.as_secs(), admitted.name);
+    let made = |seat: &mut Seat| meeting::session(&seat.view, token.text(), LASTS.as_secs(), admitted.name, entering);
     Ok(state.participants.with(token, alias, made)?)
 }
 

@@ -236,7 +236,7 @@ impl GroupcallTypeDialogue {
         let room = join.room.unwrap_or_else(|| Name::from(0));
         let (user, room) = (join.user_id.user()?, room.room()?);
         self.takes_notices = takes_notices(message);
-        self.features = FeatureWords::of(message);
+        self.features = FeatureWords::of(message.get("features"));
         let join = Join {
             user: user.clone(),
             room: room.clone(),

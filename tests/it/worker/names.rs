@@ -1,7 +1,7 @@
 //! Tracks by name: several publishing connections of one participant, connections that carry several sources, and slots whose
 //! source changes while the connection lives.
 
-use patchbay::ids::{Feed, FeedRef, ParticipantId, PeerId, SlotId};
+use patchbay::ids::{Features, Feed, FeedRef, ParticipantId, PeerId, SlotId};
 use patchbay::media::codec::Kind;
 use patchbay::media::names::{Down, TrackName, TrackRef};
 
@@ -37,10 +37,22 @@ impl House {
     }
 
     pub fn connect(&mut self, peer: u64, participant: u64, sections: Vec<MediaSection>) -> Client {
+        self.connect_as(Features::NONE, peer, participant, sections)
+    }
+
+    /// A connection whose client understands this.
+    pub fn connect_as(
+        &mut self,
+        understands: Features,
+        peer: u64,
+        participant: u64,
+        sections: Vec<MediaSection>,
+    ) -> Client {
         let own = DtlsIdentity::generate().unwrap();
         let mut client = Client::new(peer, None, Vec::new(), &self.identity, &own);
         client.spec.participant = ParticipantId(participant);
         client.spec.sections = sections;
+        client.spec.understands = understands;
         client.connect(self.now, &mut self.worker);
         events(&mut self.worker);
         client

@@ -1,6 +1,6 @@
 //! Slots that share one section: several streams under one mid, each with SSRCs of its own.
 
-use patchbay::ids::{Feed, SlotId};
+use patchbay::ids::{Features, Feed, SlotId};
 use patchbay::media::names::Down;
 use patchbay::media::session::SentStream;
 
@@ -217,4 +217,34 @@ fn a_slot_that_gets_another_source_begins_with_its_last_key_frame_if_that_is_you
     let stats = house.worker.stats();
     assert_eq!(stats.key_frame_requests_sent, before.key_frame_requests_sent);
     assert_eq!(stats.replays, 1);
+}
+
+/// Of whose videos the viewer has been sent what comes of them, since the last call.
+fn told(house: &mut House) -> Vec<u64> {
+    let events = events(&mut house.worker).into_iter();
+    let told = events.filter_map(|event| match event {
+        MediaEvent::Quality { feed, .. } => Some(feed.participant.0),
+        _ => None,
+    });
+    told.collect()
+}
+
+#[test]
+fn a_viewer_is_told_of_each_video_that_comes_into_a_slot_also_where_it_comes_like_the_one_before() {
+    let mut house = House::new();
+    let mut publishers: Vec<Client> = (1..=2)
+        .map(|number| house.publisher(number, number, Feed::Camera))
+        .collect();
+    let understands = Features {
+        video_quality: true,
+        ..Features::NONE
+    };
+    let mut viewer = house.connect_as(understands, 9, 9, vec![shared(1)]);
+    for (source, expected) in [(1, vec![1]), (2, vec![2]), (2, vec![]), (1, vec![1])] {
+        fill(&mut house, &viewer, 0, Some(source));
+        for publisher in &mut publishers {
+            house.publish(publisher, &mut viewer, true);
+        }
+        assert_eq!(told(&mut house), expected, "the source is {source}");
+    }
 }

@@ -3,7 +3,7 @@
 //!
 //! **Sessions.** `POST new_session` with the header `pin` (a PIN, or `none` of a guest who needs none) and the fields `display_name`,
 //! `hideme` (`yes`: on no list, publishes nothing), `registration_token` (of a registration: the participant is its account), `token`
-//! (a one-time token), `owner` and `bsskey` (texts for somebody who is called). The result: `{token, expires, participant_uuid,
+//! (a one-time token), `owner` and `bsskey` (texts for somebody who is called), `features` (below). The result: `{token, expires, participant_uuid,
 //! display_name, stun, analytics_enabled, version, role, service_type, current_service_type, chat_enabled, conferenceName}`. Where a
 //! PIN is missing: status 403 and `{"status":"success","result":{"pin":"required","guest_pin":"none"|"required"}}`; a wrong one is
 //! 403 and `failed`. Where there is no such conference, the user of that name is called: `service_type` is `gateway`. A one-time token
@@ -30,6 +30,13 @@
 //! | `call_disconnected` | `{call_uuid, reason}`: a connection has ended by itself |
 //! | `refer` | `{alias, token}`: go to that conference, with this one-time token |
 //! | `disconnect` | `{reason}`: the last event |
+//! | `video_quality` | `{sender, height, state, wanted, reason, feed}`: what the client gets of a video has changed; about one video once a second at most, and the newest of each in the state with which a stream begins. `sender` is the id of whoever publishes it. `height` is that of the pictures that are sent, in pixels, 0 where none are; `wanted`, where it is known, the height that `wants` asks for. `state`: `full`, `reduced`, `paused` or `unwanted`; `reason` unless it is `full`: `bandwidth` (the path to the client carries no more), `sender` (no more is published) or `viewer` (the client wants none). `feed` only where it is `screen`. Only to clients with the feature `videoQuality`; of whoever is no longer in `layout` it no longer holds |
+//! | `send_layers` | `{layers, maxBitrate, feed}`: other encodings of the client's own video are wanted than before. `layers` has each encoding's rid, true where it is wanted (an encoding without a rid has the key `""`): nobody sees the others, so the client stops them (`active`) until they are wanted again. `maxBitrate`, where something bounds it, in bit/s of the highest of them. `feed` only where it is `screen`. For the first time within ten seconds, again after each offer, and in the state with which a stream begins. Only to clients with the feature `sendLayers` |
+//!
+//! The last two are this server's own, so that only clients are sent them that have named them among the `features` of their
+//! `new_session`: a list of texts, of which the first 16 are read, and what is no list counts as missing. The result then has
+//! `features`, too: those of them that the server has, which may be none, and `videoWants` for the request `wants`. There is no
+//! error: a name that is not known is passed over.
 //!
 //! A participant's id follows from room and user: it is the same in all sessions, and for people who came another way.
 //!
@@ -55,8 +62,10 @@
 
 mod commands;
 mod connections;
+mod frames;
 mod outbox;
 mod uuids;
+mod videos;
 mod view;
 mod wire;
 mod words;
@@ -67,10 +76,10 @@ pub use self::commands::{
     CallStep, NoCommand, Requested, about_conference, about_participant, call_step, is_local_status, local_status,
 };
 pub use self::connections::CallKind;
+use self::frames::{ByeFrame, EventFrame};
 pub(crate) use self::outbox::{Behind, Outbox};
 use self::uuids::participant_uuid;
 pub(crate) use self::view::{Moment, View};
-use self::wire::{ByeFrame, EventFrame};
 pub(crate) use self::wire::{
     Call, Called, ChatText, Dialed, Everybody, NotAdmitted, Notice, Session, SessionRefreshed, Status,
 };
@@ -117,7 +126,13 @@ pub fn own_name(entering: &Entering) -> Option<String> {
 }
 
 /// The answer to whoever has entered.
-pub(crate) fn session(view: &View, token: String, lasts_s: u64, conference_name: String) -> Session {
+pub(crate) fn session(
+    view: &View,
+    token: String,
+    lasts_s: u64,
+    conference_name: String,
+    entering: &Entering,
+) -> Session {
     Session {
         token,
         expires: lasts_s.to_string(),
@@ -131,6 +146,7 @@ pub(crate) fn session(view: &View, token: String, lasts_s: u64, conference_name:
         current_service_type: words::service(view.service(), view.is_waiting()),
         chat_enabled: true,
         conference_name,
+        features: entering.features.as_ref().map(|named| named.words().to_vec()),
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::connections::{CallKind, Connections};
 use super::uuids::participant_uuid;
+use super::videos::Videos;
 use super::wire::{Notice, OnStage, Participant, Status};
 use super::words::{self, Service};
 use crate::domain::{
@@ -67,6 +68,7 @@ pub(crate) struct View {
     /// Those of them who speak now.
     speaking: usize,
     connections: Connections,
+    videos: Videos,
 }
 
 impl View {
@@ -84,6 +86,7 @@ impl View {
             stage: Vec::new(),
             speaking: 0,
             connections: Connections::default(),
+            videos: Videos::default(),
         }
     }
 
@@ -174,6 +177,7 @@ impl View {
     /// Notes a connection, which takes the place of an older one of its kind. Returns its id.
     pub fn called(&mut self, kind: CallKind) -> String {
         let owner = self.own_uuid();
+        self.videos.begun(kind);
         self.connections.called(&owner, kind)
     }
 
@@ -183,7 +187,9 @@ impl View {
 
     /// Forgets a connection. Returns its kind.
     pub fn hung_up(&mut self, uuid: &str) -> Option<CallKind> {
-        self.connections.hung_up(uuid)
+        let kind = self.connections.hung_up(uuid)?;
+        self.videos.ended(kind);
+        Some(kind)
     }
 
     /// All that whoever begins to read is sent.
@@ -197,6 +203,7 @@ impl View {
         notices.extend(self.presentation());
         let layout = self.connections.layout(&self.room, at.now_s);
         notices.extend(layout.map(|layout| Notice::Layout(Box::new(layout))));
+        notices.extend(self.videos.state(&self.room));
         notices
     }
 
@@ -213,9 +220,12 @@ impl View {
                 subject: Subject::Conference,
                 slots,
             } => {
-                self.connections.shows(slots);
+                let gone = self.connections.shows(slots);
+                self.videos.forget(|feed| gone.contains(feed));
                 self.changed_layout(at).into_iter().collect()
             }
+            Event::Quality { feed, quality } => vec![self.videos.quality_changed(&self.room, feed, quality)],
+            Event::LayersWanted(wanted) => vec![self.videos.layers_wanted(wanted)],
             Event::Call(CallEvent::Over(over)) => self.call_over(&over),
             Event::Text { from, text } => self.said(&from, &text),
             Event::ConnectionEnded { subject } => self.disconnected(&subject),
@@ -245,6 +255,7 @@ impl View {
         self.people.clear();
         self.stage.clear();
         self.speaking = 0;
+        self.videos = Videos::default();
         for person in others {
             self.add(person, at);
         }
@@ -331,6 +342,7 @@ impl View {
     }
 
     fn left(&mut self, user: &UserId) -> Vec<Notice> {
+        self.videos.forget(|feed| feed.user == *user);
         let Some(index) = self.index_of(user) else {
             return Vec::new();
         };
@@ -428,6 +440,7 @@ impl View {
             Subject::Feed(_) | Subject::Call { .. } => return Vec::new(),
         };
         let ended = self.connections.ended(kind);
+        self.videos.ended(kind);
         let reason = words::CALL_ENDED;
         let notice = ended.map(|call_uuid| Notice::CallDisconnected { call_uuid, reason });
         notice.into_iter().collect()
@@ -480,11 +493,12 @@ mod tests {
 
     use super::*;
     use crate::domain::MediaKind;
-    use crate::domain::{Command, EndReason, Heights, VideoWants};
+    use crate::domain::{Command, EndReason, Heights, LayersWanted, VideoWants};
     use crate::ids::SlotId;
     use crate::signaling::conferences::fields::Fields;
     use crate::signaling::conferences::meeting::video_wants;
     use crate::signaling::conferences::meeting::wire::{Layout, ShownScreen};
+    use crate::video::{Cause, Quality, State};
 
     const ROOM: &str = "m";
 
@@ -871,6 +885,61 @@ mod tests {
             [Notice::Layout(layout)] => assert_eq!((layout.ssrcs.len(), &*layout.view), (0, "1:0")),
             other => panic!("{other:?}"),
         }
+    }
+
+    #[test]
+    fn what_comes_of_a_video_and_what_is_wanted_of_ones_own_is_sent_and_state_until_it_no_longer_holds() {
+        let mut seen = Seen::joined();
+        let camera = |user: &str| UserFeed {
+            user: user.into(),
+            feed: Feed::Camera,
+        };
+        let comes = |user: &str| Event::Quality {
+            feed: camera(user),
+            quality: Quality {
+                state: State::Paused(Cause::Bandwidth),
+                height: None,
+                wanted: Some(180),
+            },
+        };
+        let shown = |users: [Option<&str>; 2]| Event::Layout {
+            subject: Subject::Conference,
+            slots: (1..).map(SlotId).zip(users.map(|user| user.map(camera))).collect(),
+        };
+        let order = Event::LayersWanted(Arc::new(LayersWanted {
+            feed: Feed::Camera,
+            layers: vec![("q".to_owned(), true)],
+            max_bits_per_second: None,
+        }));
+        let known = |seen: &Seen| -> Vec<Notice> {
+            let state = seen.view.state(seen.at).into_iter();
+            let kinds = ["video_quality", "send_layers"];
+            state.filter(|notice| kinds.contains(&notice.kind())).collect()
+        };
+        seen.view.called(CallKind::Main);
+        seen.handle(shown([Some("ben"), None]));
+        let ben = seen.handle(comes("ben"));
+        let ordered = seen.handle(order);
+        assert_eq!(
+            kinds(&[ben.clone(), ordered.clone()].concat()),
+            ["video_quality", "send_layers"]
+        );
+        // It may be said before the layout has them.
+        let carl = seen.handle(comes("carl"));
+        assert_eq!(known(&seen), [ben.clone(), carl.clone(), ordered.clone()].concat());
+        seen.handle(shown([Some("carl"), Some("ben")]));
+        assert_eq!(
+            known(&seen),
+            [ben, carl.clone(), ordered.clone()].concat(),
+            "in other places"
+        );
+        seen.handle(shown([Some("carl"), None]));
+        assert_eq!(known(&seen), [carl, ordered.clone()].concat());
+        seen.handle(Event::ParticipantLeft { user: "carl".into() });
+        assert_eq!(known(&seen), ordered, "nobody of that name is known");
+        let subject = Subject::Conference;
+        seen.handle(Event::ConnectionEnded { subject });
+        assert_eq!(known(&seen), []);
     }
 
     #[test]

@@ -1,12 +1,17 @@
 //! Fields, answers and events of a conference exactly as on the wire.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
+use crate::domain::LayersWanted;
+use crate::ids::Features;
 use crate::signaling::conferences::fields::Fields;
 use crate::signaling::conferences::wire::{Done, Failed, Version};
+use crate::signaling::wants::{SendLayers, VideoQuality};
+use crate::signaling::words::FeatureWords;
 use crate::text::TextLimit;
 
 /// The name of a user, and the server behind it.
@@ -39,6 +44,10 @@ pub struct Entering {
     /// For a call: a text that the callee's app is given.
     #[schema(max_length = 256)]
     pub bsskey: Option<String>,
+    /// Names of the events of this server's own that the client understands: `videoQuality`, `sendLayers`. Only in JSON. A
+    /// client is sent none that it has not named.
+    #[schema(value_type = Option<Vec<String>>, max_items = 16)]
+    pub(crate) features: Option<FeatureWords>,
 }
 
 impl Entering {
@@ -51,7 +60,13 @@ impl Entering {
             token: text("token"),
             owner: text("owner"),
             bsskey: text("bsskey"),
+            features: FeatureWords::of(fields.value("features")),
         }
+    }
+
+    /// What the client understands beside the events that all clients do.
+    pub(crate) fn understands(&self) -> Features {
+        self.features.as_ref().map_or(Features::NONE, FeatureWords::understood)
     }
 
     pub fn hides(&self) -> bool {
@@ -89,6 +104,9 @@ pub(crate) struct Session {
     /// Name of the conference.
     #[serde(rename = "conferenceName")]
     pub conference_name: String,
+    /// The features that the request names and the server has. Missing where it names none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub features: Option<Vec<&'static str>>,
 }
 
 /// A STUN server.
@@ -414,6 +432,12 @@ pub(crate) enum Notice {
         alias: String,
         token: String,
     },
+    VideoQuality(VideoQuality<String>),
+    SendLayers(#[serde(serialize_with = "send_layers")] Arc<LayersWanted>),
+}
+
+fn send_layers<S: Serializer>(wanted: &LayersWanted, to: S) -> Result<S::Ok, S::Error> {
+    SendLayers::from(wanted).serialize(to)
 }
 
 impl Notice {
@@ -434,6 +458,8 @@ impl Notice {
             Notice::CallDisconnected { .. } => "call_disconnected",
             Notice::Disconnected { .. } => "disconnect",
             Notice::Referred { .. } => "refer",
+            Notice::VideoQuality(_) => "video_quality",
+            Notice::SendLayers(_) => "send_layers",
         }
     }
 
@@ -461,26 +487,8 @@ impl Notice {
             }
             Notice::Layout(layout) => 512 + 128 * layout.ssrcs.len(),
             Notice::Message { origin, payload, .. } => origin.len() + payload.len(),
+            Notice::SendLayers(wanted) => 128 + wanted.layers.iter().map(|(rid, _)| 32 + rid.len()).sum::<usize>(),
             _ => 256,
         }
     }
-}
-
-/// An event in a WebSocket.
-#[derive(Serialize)]
-pub(crate) struct EventFrame<'a> {
-    #[serde(rename = "_command")]
-    pub command: &'static str,
-    #[serde(rename = "_eventName")]
-    pub event_name: &'static str,
-    #[serde(rename = "_eventId")]
-    pub event_id: u64,
-    pub data: &'a Notice,
-}
-
-/// The last frame in a WebSocket.
-#[derive(Serialize)]
-pub(crate) struct ByeFrame {
-    #[serde(rename = "_command")]
-    pub command: &'static str,
 }

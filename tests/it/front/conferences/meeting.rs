@@ -8,6 +8,7 @@ mod dialing;
 mod entering;
 mod families;
 mod media;
+mod quality;
 mod slow;
 mod together;
 
@@ -66,7 +67,11 @@ struct Participant<'a> {
 
 impl<'a> Participant<'a> {
     async fn enter(running: &'a Running, alias: &str, pin: &str, name: &str) -> Participant<'a> {
-        let (status, answer) = new_session(running, alias, Some(pin), json!({ "display_name": name })).await;
+        Participant::enter_with(running, alias, pin, json!({ "display_name": name })).await
+    }
+
+    async fn enter_with(running: &'a Running, alias: &str, pin: &str, fields: Value) -> Participant<'a> {
+        let (status, answer) = new_session(running, alias, Some(pin), fields).await;
         assert_eq!(status, 200, "{answer}");
         let text = |key: &str| answer["result"][key].as_str().unwrap().to_owned();
         Participant {
