@@ -148,8 +148,7 @@ impl Server {
         let media_addresses = MediaAddresses::of(&media, sockets.relay.as_ref());
         let secret = relay::secret(&config).await?;
         let announced_relay = relay::announced(&config, sockets.relay.as_ref(), sockets.tls_port(), secret.clone());
-        let entrance = media.tcp_entrance();
-        let relay_entrance = media.relay_entrance();
+        let (entrance, relay_entrance) = (media.tcp_entrance(), media.relay_entrance());
         let media_watch = media.watch();
         let (pushes, notices) = push::queue();
         let capacity = config.as_ref().into();

@@ -123,10 +123,7 @@ impl Driver {
             let now = clock();
             self.load.beat(now);
             if now >= next_stats {
-                self.tcp.sweep(now, |remote| worker.knows(remote));
-                for ended in self.relayed.sweep(|remote| worker.knows(remote)) {
-                    worker.forget_remote(now, ended);
-                }
+                self.sweep(now, &mut worker);
                 self.show(&worker, &mut meters);
                 next_stats = now + STATS_INTERVAL;
             }
@@ -169,6 +166,14 @@ impl Driver {
             self.send(&mut worker);
             self.ring(&mut worker);
             self.report(&mut worker, &mut held_event);
+        }
+    }
+
+    /// Ends the paths that no client uses any more.
+    fn sweep(&mut self, now: Instant, worker: &mut Worker) {
+        self.tcp.sweep(now, |remote| worker.knows(remote));
+        for ended in self.relayed.sweep(|remote| worker.knows(remote)) {
+            worker.forget_remote(now, ended);
         }
     }
 

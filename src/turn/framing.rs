@@ -29,7 +29,7 @@ pub fn begins_message(first: u8) -> bool {
 /// left is the beginning of one message.
 pub fn split(bytes: &[u8], messages: &mut Vec<Range<usize>>) -> Result<usize, NoMessage> {
     let mut at = 0;
-    while let Some(length) = announced(&bytes[at..])? {
+    while let Some(length) = announced(bytes.get(at..).unwrap_or_default())? {
         // Packets of channels are padded, and their padding is not counted in their length.
         let padded = length.next_multiple_of(4);
         if bytes.len() < at + padded {
@@ -77,7 +77,7 @@ pub(super) fn write_packet(channel: u16, packet: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(&(packet.len() as u16).to_be_bytes());
     out.extend_from_slice(packet);
     let padding = packet.len().next_multiple_of(4) - packet.len();
-    out.extend_from_slice(&[0; 3][..padding]);
+    out.resize(out.len() + padding, 0);
 }
 
 #[cfg(test)]

@@ -173,7 +173,10 @@ mod tests {
             change(&mut videos);
             videos.written()
         };
-        assert_eq!(after(&|all| all.ended(CallKind::Main)), [screen_order.clone()]);
+        assert_eq!(
+            after(&|all| all.ended(CallKind::Main)),
+            std::slice::from_ref(&screen_order)
+        );
         let expected = [ben.clone(), camera_order.clone(), screen_order.clone()];
         assert_eq!(after(&|all| all.ended(CallKind::ReceiveScreen)), expected);
         let expected = [ben.clone(), screen.clone(), camera_order];
