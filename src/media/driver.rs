@@ -104,13 +104,8 @@ impl Driver {
                 .registry()
                 .register(&mut SourceFd(&fd), Token(index), Interest::READABLE)?;
         }
-        let segments = self
-            .sockets
-            .iter()
-            .map(|socket| socket.state.max_gso_segments())
-            .min()
-            .unwrap_or(1);
-        self.config.max_segments = segments;
+        let segments = self.sockets.iter().map(|socket| socket.state.max_gso_segments());
+        self.config.max_segments = segments.min().unwrap_or(1);
         let mut worker = Worker::new(clock(), self.config.clone());
         let mut events = Events::with_capacity(64);
         let mut receiver = Receiver::new();
