@@ -19,6 +19,11 @@ const BOB: u64 = 22;
 const ROOM: u64 = 7;
 const SECRET: &str = "a secret of tests";
 
+#[allow(clippy::disallowed_methods, reason = "the server under test has the same clock")]
+fn in_ten_minutes() -> SystemTime {
+    SystemTime::now() + Duration::from_secs(600)
+}
+
 /// A server that relays, with a secret that the test knows.
 pub(super) struct Relaying {
     pub server: Server,
@@ -65,7 +70,7 @@ impl Relaying {
     }
 
     async fn peer_at(&self, address: SocketAddr) -> Peer {
-        let Credentials { username, password } = credentials(SystemTime::now() + Duration::from_secs(600));
+        let Credentials { username, password } = credentials(in_ten_minutes());
         let server = RTCIceServer {
             urls: vec![format!("turn:{address}?transport=udp")],
             username,

@@ -50,7 +50,7 @@ impl Studio {
     fn report_estimate(&mut self, viewer: usize, kbps: u64) {
         let mut compound = Vec::new();
         rtcp::write_receiver_report(&mut compound, 7, &[]);
-        let mantissa = (kbps * 1_000 >> 8) as u32;
+        let mantissa = ((kbps * 1_000) >> 8) as u32;
         let [_, high, middle, low] = mantissa.to_be_bytes();
         compound.extend_from_slice(&[0x8f, 206, 0, 5, 0, 0, 0, 7, 0, 0, 0, 0]);
         compound.extend_from_slice(b"REMB");
