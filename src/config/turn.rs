@@ -27,16 +27,16 @@ pub struct Turn {
 #[serde(rename_all = "lowercase")]
 pub enum TurnRelay {
     /// Where other machines can reach it, and its port is free.
-    #[default]
     Auto,
     On,
+    #[default]
     Off,
 }
 
 impl Default for Turn {
     fn default() -> Self {
         Self {
-            relay: TurnRelay::Auto,
+            relay: TurnRelay::Off,
             port: 3_478,
             host: String::new(),
             urls: Vec::new(),

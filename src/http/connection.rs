@@ -173,12 +173,16 @@ where
         return;
     };
     if framing::begins_message(first[0]) {
-        // It needs a place at another door from now on, and nobody watches for its requests.
+        // It needs a place at another door. While it waits for that it keeps the one that it has, so it may still be ended for others.
         let address = served.front.address_of(client);
+        let Some(place) = relay.admit(client, address).await else {
+            return;
+        };
+        // Nobody watches for its requests any more.
         served.guest.heard();
         served.guest.give_place_back();
         let tasks = served.front.connections.clone();
-        tasks.spawn(relay.receive(stream, first.to_vec(), client, address));
+        tasks.spawn(relay.receive(stream, first.to_vec(), client, address, place));
         return;
     }
     http(Prefixed::new(first[0], stream), client, protocol, served).await;

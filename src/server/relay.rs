@@ -107,7 +107,7 @@ pub(super) fn announced(
             port: sockets.port,
             tls_port,
         },
-        None if turn.urls.is_empty() || turn.relay == TurnRelay::Off => return None,
+        None if turn.urls.is_empty() => return None,
         None => Places::Elsewhere(turn.urls.clone()),
     };
     Some(AnnouncedRelay::new(places, secret, turn.credentials_lifetime_s))

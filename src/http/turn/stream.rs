@@ -59,16 +59,30 @@ impl RelayDoor {
         }
     }
 
-    /// Takes a connection that has come to a port for pages, where it has already sent `first`; `address` is that whose share it counts
-    /// to.
-    pub(in crate::http) async fn receive<S>(self, stream: S, first: Vec<u8>, client: SocketAddr, address: ClientAddress)
-    where
+    /// A place for a connection that has come to a port for pages; `address` is that whose share it counts to. `None` if it gets none.
+    pub(in crate::http) async fn admit(&self, client: SocketAddr, address: ClientAddress) -> Option<AdmittedConnection> {
+        let admitted = tokio::select! {
+            admitted = self.door.admit(address) => admitted,
+            () = self.stop.cancelled() => return None,
+        };
+        if admitted.is_none() {
+            closed(client, "share");
+        }
+        admitted
+    }
+
+    /// Takes a connection that has come to a port for pages, where it has already sent `first`.
+    pub(in crate::http) async fn receive<S>(
+        self,
+        stream: S,
+        first: Vec<u8>,
+        client: SocketAddr,
+        address: ClientAddress,
+        place: AdmittedConnection,
+    ) where
         S: AsyncRead + AsyncWrite,
     {
-        match self.door.admit(address).await {
-            Some(guest) => self.serve(stream, first, (client, address), &guest).await,
-            None => closed(client, "share"),
-        }
+        self.serve(stream, first, (client, address), &place).await;
     }
 
     /// Takes a connection that has come to the port of the relay.
