@@ -60,7 +60,11 @@ impl RelayDoor {
     }
 
     /// A place for a connection that has come to a port for pages; `address` is that whose share it counts to. `None` if it gets none.
-    pub(in crate::http) async fn admit(&self, client: SocketAddr, address: ClientAddress) -> Option<AdmittedConnection> {
+    pub(in crate::http) async fn admit(
+        &self,
+        client: SocketAddr,
+        address: ClientAddress,
+    ) -> Option<AdmittedConnection> {
         let admitted = tokio::select! {
             admitted = self.door.admit(address) => admitted,
             () = self.stop.cancelled() => return None,

@@ -194,17 +194,21 @@ impl Sender {
         true
     }
 
-    /// Takes the share of packets that the client reports lost. True if nothing else is known of the path.
-    pub(crate) fn take_loss(&mut self, now: Instant, lost_256: u8) -> bool {
-        let Some(outgoing) = &mut self.outgoing else {
+    /// Takes the share of packets that the client reports lost, of the stream that loses most.
+    pub(crate) fn take_loss(&mut self, lost_256: u8) {
+        if let Some(outgoing) = &mut self.outgoing {
+            outgoing.lost_256 = lost_256;
+        }
+    }
+
+    /// Takes the share of all videos that was lost. False if more is known of the path.
+    pub(crate) fn take_video_loss(&mut self, now: Instant, lost_256: u8) -> bool {
+        let Some(outgoing) = self.outgoing.as_mut().filter(|outgoing| outgoing.is_by_loss) else {
             return false;
         };
-        outgoing.lost_256 = lost_256;
-        if outgoing.is_by_loss {
-            let now = outgoing.micros(now);
-            outgoing.estimator.lost(now, lost_256);
-        }
-        outgoing.is_by_loss
+        let now = outgoing.micros(now);
+        outgoing.estimator.lost(now, lost_256);
+        true
     }
 
     /// Time at which [`Sender::handle_timeout`] has something to do, if that is news: no visit is planned, because before the last
@@ -262,13 +266,18 @@ impl Sender {
     pub(crate) fn forget_path(&mut self, now: Instant) {
         if let Some(outgoing) = &mut self.outgoing {
             let now = outgoing.micros(now);
-            outgoing.estimator = Estimator::new(now);
+            // Who tells of nothing but losses got all that is sent until they did.
+            let sent = outgoing.estimator.outcome().target;
+            outgoing.estimator = match outgoing.is_by_loss {
+                true => Estimator::of_rate(now, sent),
+                false => Estimator::new(now),
+            };
             if let Some(sent) = &mut outgoing.sent {
                 sent.forget();
             }
             (outgoing.probing, outgoing.concludes) = (None, None);
             outgoing.round_trip = RoundTrip::default();
-            (outgoing.first_sent, outgoing.is_heard) = (None, false);
+            (outgoing.first_sent, outgoing.is_heard) = (None, outgoing.is_by_loss);
             outgoing.pacer.follow(None);
         }
     }

@@ -30,10 +30,11 @@ impl Subscription {
         self.is_numbered() || self.is_estimated()
     }
 
-    /// Whether its path can be probed by packets of this copy.
+    /// Whether its path can be probed by packets of this copy, also while nothing else is sent. A client that sends its own estimate
+    /// may do so only when that changes.
     pub(crate) fn is_probed(&self) -> bool {
         self.kind == Kind::Video
-            && self.tells_of_probes()
+            && self.is_numbered()
             && self.codecs.iter().any(|codec| codec.rtx_payload_type.is_some())
     }
 

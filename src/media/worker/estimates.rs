@@ -32,23 +32,28 @@ impl Worker {
         self.plans.expect_slices(now, key);
     }
 
-    /// Follows a connection's losses from now on, if its client tells of nothing else and loses too much of its videos.
+    /// Follows the losses of a connection's videos, if its client tells of nothing else: from the time on when they are too many.
     pub(super) fn follow_losses(&mut self, now: Instant, key: TransportKey, lost_256: u8) {
-        let Some(transport) = self.transports.get(key) else {
+        let Some(sender) = sender_of(self.transports.get_mut(key)) else {
             return;
         };
-        let knows_nothing = transport
-            .secure
-            .as_ref()
-            .is_some_and(|secure| !secure.sender.is_estimated());
-        let sent = self.rate_of_videos(now, transport);
-        if !knows_nothing || lost_256 <= LOSS_HIGH || sent == 0 {
+        if !sender.is_estimated() && lost_256 > LOSS_HIGH {
+            let sent = self
+                .transports
+                .get(key)
+                .map_or(0, |transport| self.rate_of_videos(now, transport));
+            if let Some(sender) = sender_of(self.transports.get_mut(key)).filter(|_| sent > 0) {
+                sender.follow_losses(now, sent);
+                self.plans.expect_slices(now, key);
+            }
+        }
+        let Some(sender) = sender_of(self.transports.get_mut(key)) else {
             return;
+        };
+        let before = sender.outcome();
+        if sender.take_video_loss(now, lost_256) {
+            self.estimated(now, key, before);
         }
-        if let Some(sender) = sender_of(self.transports.get_mut(key)) {
-            sender.follow_losses(now, sent);
-        }
-        self.plans.expect_slices(now, key);
     }
 
     pub(super) fn transport_feedback_came(&mut self, now: Instant, key: TransportKey, body: &[u8]) {
@@ -105,7 +110,7 @@ impl Worker {
     }
 
     /// Acts on what the estimator has learned since it said `before`.
-    pub(super) fn estimated(&mut self, now: Instant, key: TransportKey, before: Option<Outcome>) {
+    fn estimated(&mut self, now: Instant, key: TransportKey, before: Option<Outcome>) {
         let sender = sender_of(self.transports.get_mut(key));
         let outcome = sender.and_then(|sender| sender.outcome());
         if let (Some(before), Some(after)) = (&before, &outcome) {

@@ -19,6 +19,7 @@ impl Worker {
     /// Takes the losses in a client's report.
     pub(super) fn losses_came(&mut self, now: Instant, key: TransportKey, blocks: &[u8]) {
         let (mut worst, mut is_of_sound) = (None, false);
+        let (mut videos, mut lost_of_videos) = (0_u32, 0_u32);
         for (ssrc, lost) in rtcp::losses(blocks) {
             let Some(copy) = self.subscription(key, ssrc) else {
                 continue;
@@ -26,24 +27,25 @@ impl Worker {
             if self.subscriptions[copy].kind == Kind::Audio {
                 is_of_sound = true;
                 self.change_loss(now, copy, |copy| copy.reported_loss(lost));
+            } else {
+                videos += 1;
+                lost_of_videos += u32::from(lost);
             }
             worst = worst.max(Some(lost));
         }
         let Some(worst) = worst else { return };
-        self.follow_losses(now, key, worst);
         let Some(sender) = self.transports[key].secure.as_mut().map(|secure| &mut secure.sender) else {
             return;
         };
-        let before = sender.outcome();
-        let is_by_loss = sender.take_loss(now, worst);
+        sender.take_loss(worst);
         // Where packets have numbers, feedback about these tells sooner.
         if sender.next_number().is_none() && !is_of_sound {
             self.path_lost(now, key, worst);
         } else if is_of_sound {
             self.repeat_sound(now, key);
         }
-        if is_by_loss {
-            self.estimated(now, key, before);
+        if let Some(lost) = lost_of_videos.checked_div(videos) {
+            self.follow_losses(now, key, lost as u8);
         }
     }
 

@@ -199,8 +199,9 @@ impl Estimator {
     /// Takes in the loss of a report, in 1/256, where the receiver tells of nothing else.
     pub(crate) fn lost(&mut self, now: Micros, lost_256: u8) {
         self.now = now;
+        // Nothing probes, so what is measured low for a moment may not lower it.
         let target = self.remote.target_by_loss(now, self.control.target(), lost_256);
-        self.control.set(target.min(self.limit()));
+        self.control.set(target);
         self.summary.arrived(now, target);
         self.publish(now);
     }
