@@ -50,4 +50,5 @@ mod steering;
 mod support;
 mod token;
 mod unbundled;
+mod watching;
 mod whip;

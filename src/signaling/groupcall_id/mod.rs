@@ -222,7 +222,7 @@ impl GroupcallIdDialogue {
         };
         self.knows_person_names = own_name.is_some();
         self.takes_notices = takes_notices(message);
-        self.features = FeatureWords::of(message);
+        self.features = FeatureWords::of(message, &[]);
         let join = Join {
             user,
             room,
