@@ -156,7 +156,10 @@ mod tests {
         let (quality, layers) = (vec!["videoQuality"], vec!["sendLayers"]);
         assert_eq!(read(json!(["sendLayers"])), Some(layers.clone()));
         assert_eq!(read(json!(["watch", "sendLayers"])), Some(vec!["sendLayers", "watch"]));
-        assert_eq!(FeatureWords::of(&json!({ "features": ["watch"] }), &[]).map(|words| words.0), Some(vec![]));
+        assert_eq!(
+            FeatureWords::of(&json!({ "features": ["watch"] }), &[]).map(|words| words.0),
+            Some(vec![])
+        );
         assert_eq!(
             read(json!(["other", 7, null, ["sendLayers"], "videoQuality"])),
             Some(quality)
@@ -176,7 +179,11 @@ mod tests {
 
     #[test]
     fn what_is_understood_is_what_was_named() {
-        let understood = |named: Value| FeatureWords::of(&json!({ "features": named }), &[]).unwrap().understood();
+        let understood = |named: Value| {
+            FeatureWords::of(&json!({ "features": named }), &[])
+                .unwrap()
+                .understood()
+        };
         let (video_quality, send_layers) = (true, false);
         let expected = Features {
             video_quality,
