@@ -129,7 +129,10 @@ mod tests {
     }
 
     async fn ends(receiving: tokio::task::JoinHandle<()>) {
-        tokio::time::timeout(Duration::from_secs(2), receiving).await.unwrap().unwrap();
+        tokio::time::timeout(Duration::from_secs(2), receiving)
+            .await
+            .unwrap()
+            .unwrap();
     }
 
     #[tokio::test]

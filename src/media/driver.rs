@@ -583,5 +583,4 @@ mod tests {
         assert!(!seat.0.load(Ordering::Relaxed), "its place was never its own");
         assert!(!driver.commands.is_empty());
     }
-
 }

@@ -23,7 +23,10 @@ impl Sockets {
     pub fn bind(config: &Config) -> Result<(Sockets, MediaSettings), ListenError> {
         let pages = listeners::bind_all(config)?;
         let mut settings = media_settings(config);
-        let MediaByTcp { sockets: media, missing } = bind_media_by_tcp(config, &mut settings, &pages)?;
+        let MediaByTcp {
+            sockets: media,
+            missing,
+        } = bind_media_by_tcp(config, &mut settings, &pages)?;
         for error in missing {
             tracing::warn!(%error, "going on without this way for media by TCP");
         }

@@ -128,7 +128,11 @@ fn media_by_tcp(config: &Config, pages: &[Bound], report: &mut Report) {
                 report.add(Finding::good("media-tcp", socket.address));
             }
             for error in bound.missing {
-                report.add(Finding::warning("media-tcp", error, "Media by TCP comes to the listeners with TLS only."));
+                report.add(Finding::warning(
+                    "media-tcp",
+                    error,
+                    "Media by TCP comes to the listeners with TLS only.",
+                ));
             }
         }
         Err(error) => report.add(Finding::fault("media-tcp", error, "")),

@@ -311,7 +311,9 @@ impl TcpConnections {
                 stuck.push(connection.remote);
             }
         }
-        unknown.into_iter().for_each(|remote| self.close(remote, TcpEnd::Unused));
+        unknown
+            .into_iter()
+            .for_each(|remote| self.close(remote, TcpEnd::Unused));
         stuck.iter().for_each(|&remote| self.close(remote, TcpEnd::Stuck));
         stuck
     }

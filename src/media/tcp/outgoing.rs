@@ -198,7 +198,9 @@ impl Outgoing {
     fn first_after(&self, taken: &[(usize, usize); Importance::COUNT]) -> Option<(usize, u64)> {
         let (mut first, mut until) = (None, u64::MAX);
         for (index, (ring, taken)) in self.rings.iter().zip(taken).enumerate() {
-            let Some(frame) = ring.frames.get(taken.0) else { continue };
+            let Some(frame) = ring.frames.get(taken.0) else {
+                continue;
+            };
             match first {
                 Some((_, number)) if number < frame.number => until = until.min(frame.number),
                 _ => {
@@ -327,7 +329,11 @@ mod tests {
             bytes.extend(sent(outgoing, usize::MAX));
         }
         let mut places = Vec::new();
-        assert_eq!(split(&bytes, &mut places, usize::MAX), Ok(bytes.len()), "frames are whole");
+        assert_eq!(
+            split(&bytes, &mut places, usize::MAX),
+            Ok(bytes.len()),
+            "frames are whole"
+        );
         let number = |packet: &[u8]| u32::from_be_bytes([packet[1], packet[2], packet[3], packet[4]]);
         let read = |place: std::ops::Range<usize>| {
             let importance = [Video, Sound, Kept][usize::from(bytes[place.start])];
@@ -504,7 +510,12 @@ mod tests {
         let now = virtual_time::epoch();
         let mut outgoing = Outgoing::default();
         for number in 0..10 {
-            add(&mut outgoing, now, [Video, Sound, Kept][number as usize % 3], (number, 1_000));
+            add(
+                &mut outgoing,
+                now,
+                [Video, Sound, Kept][number as usize % 3],
+                (number, 1_000),
+            );
         }
         let before = sent(&mut outgoing, 5);
         assert_eq!(outgoing.forget_media().packets, 6);

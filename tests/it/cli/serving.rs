@@ -53,12 +53,20 @@ async fn where_the_port_for_media_by_tcp_is_taken_and_was_not_asked_for_it_goes_
     let running = program.start_with(&arguments).await;
     let own = format!("Media by UDP on {address}");
     assert!(running.welcome.contains(&own), "{}", running.welcome);
-    let by_tcp = running.welcome.lines().find(|line| line.starts_with("Media by TCP on "));
+    let by_tcp = running
+        .welcome
+        .lines()
+        .find(|line| line.starts_with("Media by TCP on "));
     assert!(!by_tcp.unwrap_or_default().contains(&address.to_string()), "{by_tcp:?}");
     let (code, _, log) = running.stop().await;
     assert_eq!(code, Some(0), "{log}");
-    let warned = log.lines().find(|line| line.contains("going on without this way for media by TCP"));
-    assert!(warned.is_some_and(|line| line.contains("WARN") && line.contains(&address.to_string())), "{log}");
+    let warned = log
+        .lines()
+        .find(|line| line.contains("going on without this way for media by TCP"));
+    assert!(
+        warned.is_some_and(|line| line.contains("WARN") && line.contains(&address.to_string())),
+        "{log}"
+    );
 }
 
 #[tokio::test]

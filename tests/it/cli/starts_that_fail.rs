@@ -55,7 +55,11 @@ async fn a_used_port_for_metrics_is_not_blamed_on_the_listeners() {
 async fn a_used_port_for_media_by_tcp_that_was_asked_for() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
-    let sentence = failure(&Program::new(), &["--set", &format!("media.tcp_port={}", address.port())]).await;
+    let sentence = failure(
+        &Program::new(),
+        &["--set", &format!("media.tcp_port={}", address.port())],
+    )
+    .await;
     assert!(
         sentence.contains(&format!("cannot listen on {address}: the port is in use")),
         "{sentence}"

@@ -119,7 +119,11 @@ fn a_connection_has_room_for_a_key_frame_however_many_are_idle_or_full() {
         scene.tcp.flush_queued(epoch());
     }
     let queue = &scene.tcp.open[full.tcp.unwrap()].outgoing;
-    assert!((KEY_FRAME_BYTES / 3..=KEY_FRAME_BYTES).contains(&queue.len()), "{}", queue.len());
+    assert!(
+        (KEY_FRAME_BYTES / 3..=KEY_FRAME_BYTES).contains(&queue.len()),
+        "{}",
+        queue.len()
+    );
 }
 
 #[test]
@@ -152,7 +156,12 @@ fn media_that_has_become_late_is_not_sent_also_where_nothing_follows() {
     let bytes = reader.join().unwrap();
     let mut places = Vec::new();
     assert_eq!(framing::split(&bytes, &mut places, usize::MAX), Ok(bytes.len()));
-    let count = |importance| places.iter().filter(|place| bytes[place.start] == importance as u8).count();
+    let count = |importance| {
+        places
+            .iter()
+            .filter(|place| bytes[place.start] == importance as u8)
+            .count()
+    };
     assert_eq!((count(Sound), count(Kept)), (0, 3));
     assert!(scene.stats().tcp_dropped_packets >= 50);
     assert_eq!(scene.stats().tcp_queued_bytes, 0);
@@ -166,7 +175,10 @@ fn old_media_takes_no_room_and_a_client_that_reads_nothing_loses_its_connection(
     scene.queue(epoch(), remote, Video, (200, 1_000));
     scene.queue(epoch(), remote, Kept, (1, 100));
     assert!(scene.tcp.sweep(epoch() + MAX_WAIT, |_| true).is_empty());
-    assert!(scene.stats().tcp_queued_bytes < 2_000, "what has begun to leave, and what is kept");
+    assert!(
+        scene.stats().tcp_queued_bytes < 2_000,
+        "what has begun to leave, and what is kept"
+    );
     assert_eq!(scene.tcp.sweep(epoch() + STUCK_AFTER, |_| true), [remote]);
     let stats = scene.stats();
     assert_eq!((stats.tcp_connections, stats.tcp_queued_bytes), (0, 0));
@@ -184,7 +196,9 @@ fn whoever_sends_many_small_packets_leaves_others_their_turn() {
     other.write_all(&[0, 1, 7]).unwrap();
     std::thread::sleep(Duration::from_millis(50));
     for remote in [from_busy, from_other] {
-        scene.tcp.ready(epoch(), Token(remote.tcp.unwrap().data().as_ffi() as usize));
+        scene
+            .tcp
+            .ready(epoch(), Token(remote.tcp.unwrap().data().as_ffi() as usize));
     }
     let (mut received, mut turns_of_other) = (0, Vec::new());
     for turn in 0.. {
