@@ -143,6 +143,7 @@ impl Launch for ThreadLauncher {
             tcp: TcpConnections::new(arrivals, registry),
             poll,
             commands: receiver,
+            handled: 0,
             events: self.events.clone(),
             config: WorkerConfig {
                 identity: self.identity.clone(),
