@@ -20,6 +20,7 @@
  */
 import { CallPeer } from './call-peer.js';
 import { FormatChange } from './format-change.js';
+import { PathWatch } from './path-watch.js';
 import { REACH_PATIENCE_MS, reachProblem } from './reach.js';
 import { SignalingSocket } from './signaling-socket.js';
 
@@ -46,7 +47,7 @@ import { SignalingSocket } from './signaling-socket.js';
 const CALLEE_PATIENCE_MS = 15_000;
 const CALL_AGAIN_MS = 1000;
 /** Short interruptions heal by themselves; after this time the client looks for another way to the server, again and again … */
-const DISCONNECTED_MS = 4000;
+const DISCONNECTED_MS = 500;
 const RESTART_EVERY_MS = 6000;
 /** … until the server has given up the connection, too. */
 const LOST_MS = 300_000;
@@ -89,6 +90,7 @@ export class CallClient extends EventTarget {
   #isOtherLost = false;
   /** A connection that has failed, until the server has put another one in its place: closing it earlier would end the call. */
   #failedPeer = null;
+  #pathWatch = null;
   /** The time, by `performance.now()`, until which the client waits for the answer to another offer in the call. */
   #answerUntil = 0;
   #formatChange = new FormatChange(() => this.#offerAllFormats());
@@ -272,8 +274,16 @@ export class CallClient extends EventTarget {
       onState: () => peer === this.peer && this.#mediaStateChanged(peer.state),
       onStream: () => this.#emit('stream', { stream: peer.stream }),
     });
+    this.#pathWatch?.stop();
+    this.#pathWatch = new PathWatch(peer.pc, () => peer === this.peer && this.#findAnotherWay());
     this.peer = peer;
     return peer;
+  }
+
+  /** Looks for another way to the server before the browser calls the connection lost. */
+  async #findAnotherWay() {
+    const { peer } = this;
+    if (this.state === 'talking' && !this.#lostAt) await this.#offerAnew(() => peer.restartOffer());
   }
 
   #mediaStateChanged(state) {
@@ -390,6 +400,7 @@ export class CallClient extends EventTarget {
     this.#otherChanged(false);
     this.#socket.close();
     this.#closeFailed();
+    this.#pathWatch?.stop();
     this.peer?.close();
     this.peer = null;
     this.#setState('ended', { reason });

@@ -56,7 +56,9 @@ const RETURNS = 10;
 /** What the server says when a session ends that may begin again at once. */
 const RESTARTS = ['the server is going down', 'a part of the server was lost; enter again'];
 /** Short interruptions heal by themselves; after this time the client looks for another way to the server. */
-const DISCONNECTED_MS = 4000;
+const DISCONNECTED_MS = 500;
+/** The time for that way to be found. */
+const RESTARTED_MS = 8000;
 
 export class ConferenceClient extends EventTarget {
   /** @type {ConferenceState} */
@@ -298,7 +300,9 @@ export class ConferenceClient extends EventTarget {
     this.#close(use);
     const isMany = use === 'main' && this.#isMany;
     const pictures = isMany ? this.#pictures + 1 : 1;
-    const peer = new ConferencePeer({ use, pictures, ...tracks, onState: () => this.#peerChanged(use, peer) });
+    const onState = () => this.#peerChanged(use, peer);
+    const onSilent = () => peer === this.#peers[use] && !this.#mediaTimer && this.#restart(peer);
+    const peer = new ConferencePeer({ use, pictures, ...tracks, onState, onSilent });
     this.#peers[use] = peer;
     const many = isMany ? { multistream: true, clayout: `1:${this.#pictures - 1}` } : {};
     const fields = use === 'main' ? many : { present: use };
@@ -356,19 +360,25 @@ export class ConferenceClient extends EventTarget {
     }
   }
 
-  /** Looks for another way to the server; where that fails, calls anew. */
+  /** Looks for another way to the server; where that fails, calls anew. A screen that fails is given up. */
   async #restart(peer) {
-    this.#mediaTimer = 0;
-    if (peer !== this.#peers.main) return;
+    const isMain = peer === this.#peers.main;
+    if (isMain) this.#mediaTimer = 0;
+    if (!Object.values(this.#peers).includes(peer)) return;
     try {
       const offer = { sdp: await peer.restartOffer() };
       const { sdp, audio_ssrcs: voices } = await this.#about(this.id, `calls/${peer.call}/update`, offer);
       await peer.accept(sdp, list(voices).map(Number));
-      this.#mediaTimer = setTimeout(() => peer.state !== 'connected' && this.#callAgain(), 2 * DISCONNECTED_MS);
+      if (isMain) this.#mediaTimer = setTimeout(() => this.#restarted(peer), RESTARTED_MS);
     } catch (error) {
-      console.debug('patchbay: the connection is made anew', error);
-      this.#callAgain();
+      console.debug('patchbay: no other way was found', error);
+      if (isMain) this.#callAgain();
     }
+  }
+
+  #restarted(peer) {
+    this.#mediaTimer = 0;
+    if (peer === this.#peers.main && peer.state !== 'connected') this.#callAgain();
   }
 
   #callAgain() {

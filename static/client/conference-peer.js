@@ -3,6 +3,7 @@
  */
 import { answerForBrowser, offerForServer } from './conference-sdp.js';
 import { describeFrames } from './frame-descriptions.js';
+import { PathWatch } from './path-watch.js';
 import { repeatSound } from './repeated-sound.js';
 
 /** Candidates that are not found by then are left out. */
@@ -30,6 +31,7 @@ export class ConferencePeer {
   /** Where pictures arrive. The first one also sends one's own. */
   #places = [];
   #answer = '';
+  #pathWatch;
   /** Descriptions are set one after the other. */
   #last = Promise.resolve();
 
@@ -39,9 +41,9 @@ export class ConferencePeer {
    *        somebody else's
    * @param {number} [options.pictures] the most pictures that arrive
    * @param {MediaStreamTrack | null} [options.audio] @param {MediaStreamTrack | null} [options.video] null sends nothing
-   * @param {() => void} options.onState
+   * @param {() => void} options.onState @param {() => void} options.onSilent nothing comes through the connection any more
    */
-  constructor({ use, pictures = 1, audio = null, video = null, onState }) {
+  constructor({ use, pictures = 1, audio = null, video = null, onState, onSilent }) {
     const { pc } = this;
     const streams = [new MediaStream()];
     const direction = { main: 'sendrecv', send: 'sendonly', receive: 'recvonly' }[use];
@@ -59,6 +61,7 @@ export class ConferencePeer {
     while (use === 'main' && this.#ears.length < VOICES) this.#ears.push(pc.addTransceiver('audio', { direction: 'recvonly' }));
     for (const { receiver } of this.#ears) this.sound.addTrack(receiver.track);
     pc.onconnectionstatechange = onState;
+    this.#pathWatch = new PathWatch(pc, onSilent);
   }
 
   /** @returns {RTCPeerConnectionState} */
@@ -126,6 +129,7 @@ export class ConferencePeer {
   }
 
   close() {
+    this.#pathWatch.stop();
     this.pc.onconnectionstatechange = null;
     this.pc.close();
   }

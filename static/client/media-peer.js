@@ -1,15 +1,19 @@
 /**
- * One WebRTC connection to the server, which is kept alive: the client offers, the server answers, and a
- * connection that fails is made again with growing pauses.
+ * One WebRTC connection to the server, which is kept alive: the client offers, the server answers. A connection through which nothing
+ * comes any more looks for another way to the server (an ICE restart: from UDP to TCP, or back), and one that fails all the same is made
+ * again with growing pauses.
  *
  * Publisher and Subscriber decide what it carries. A new connection is always a new RTCPeerConnection: this
  * also works when an ICE restart could not, and the server replaces the earlier one.
  */
+import { PathWatch, received } from './path-watch.js';
 import { REACH_PATIENCE_MS, reachProblem } from './reach.js';
 import { outgoing } from './wire.js';
 
 /** Short interruptions heal by themselves; longer ones are answered with a new connection. */
 const DISCONNECTED_GRACE_MS = 4000;
+/** The time for another way to be found, before the next one is looked for. */
+const RESTART_EVERY_MS = 3000;
 /** The time from offer to `connected`. A server under load answers late, one that lost the offer never does. */
 const CONNECT_TIMEOUT_MS = 12_000;
 /** Time in which something comes through every connection: media, reports, or answers to the browser's own checks. */
@@ -37,6 +41,9 @@ export class MediaPeer {
   #offersOut = 0;
   #restartWhenAnswered = false;
   #earlyCandidates = [];
+  #pathWatch = null;
+  /** The time, by `performance.now()`, of the last ICE restart. */
+  #restartedAt = -Infinity;
 
   /**
    * @param {object} options
@@ -72,6 +79,7 @@ export class MediaPeer {
       if (candidate?.candidate && pc === this.pc) this.#send(outgoing.candidate(this.id, candidate));
     };
     pc.onconnectionstatechange = () => pc === this.pc && this.#stateChanged(pc.connectionState);
+    this.#pathWatch = new PathWatch(pc, () => pc === this.pc && this.#findAnotherWay());
     this.#timer = setTimeout(() => this.#retry(), CONNECT_TIMEOUT_MS);
     try {
       await this.prepare(pc);
@@ -109,6 +117,15 @@ export class MediaPeer {
       return;
     }
     if (pc === this.pc && this.#send(outgoing.offer(this.id, pc.localDescription.sdp))) this.#offersOut += 1;
+  }
+
+  /** Looks for another way to the server for the live connection; media stop on the old one only when another one is found. */
+  async #findAnotherWay() {
+    const now = performance.now();
+    if (!this.#answered || this.pc?.signalingState !== 'stable' || now < this.#restartedAt + RESTART_EVERY_MS) return;
+    this.#restartedAt = now;
+    this.pc.restartIce();
+    await this.offerAgain();
   }
 
   /**
@@ -180,6 +197,7 @@ export class MediaPeer {
     } else if (state === 'disconnected') {
       clearTimeout(this.#timer);
       this.#timer = setTimeout(() => this.#retry(), DISCONNECTED_GRACE_MS);
+      this.#findAnotherWay();
     } else if (state === 'failed') {
       this.#retry();
     }
@@ -204,19 +222,11 @@ export class MediaPeer {
   #stop() {
     clearTimeout(this.#timer);
     clearTimeout(this.#reachTimer);
+    this.#pathWatch?.stop();
     const pc = this.pc;
     this.pc = null;
     if (!pc) return;
     pc.onicecandidate = pc.onconnectionstatechange = pc.ontrack = null;
     pc.close();
   }
-}
-
-/** How much has come through a connection: bytes of media, and answers to checks. */
-async function received(pc) {
-  let sum = 0;
-  for (const report of (await pc.getStats()).values()) {
-    if (report.type === 'candidate-pair') sum += (report.bytesReceived ?? 0) + (report.responsesReceived ?? 0);
-  }
-  return sum;
 }

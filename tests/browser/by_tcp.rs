@@ -29,6 +29,31 @@ const FIRST_PICTURE: &str = "window.firstPicture = null;
       }
     };";
 
+/// A script that measures for how long no picture of anybody else comes after `pictures.cut` was set to the time of a cut.
+pub const PICTURES: &str = "window.pictures = { frames: 0, last: 0, cut: null, again: null };
+    const receivers = new Set();
+    setInterval(async () => {
+      let frames = 0;
+      for (const receiver of receivers)
+        for (const one of (await receiver.getStats()).values()) frames += one.framesDecoded ?? 0;
+      const now = performance.now();
+      const { cut, again, last } = pictures;
+      if (frames > pictures.frames) {
+        if (cut !== null && again === null && now - last > 1000) pictures.again = now - cut;
+        pictures.last = now;
+      }
+      pictures.frames = frames;
+    }, 50);
+    window.RTCPeerConnection = class extends RTCPeerConnection {
+      constructor(...given) {
+        super(...given);
+        this.addEventListener('track', ({ receiver }) => receiver.track.kind === 'video' && receivers.add(receiver));
+      }
+    };";
+
+/// Milliseconds from the time at which UDP is cut in a call to the next picture, by TCP.
+const AFTER_A_CUT: f64 = 8_000.0;
+
 /// Milliseconds to the first picture where UDP is dropped, and where only the port of the pages is open, too.
 const BY_ITS_PORT: f64 = 3_000.0;
 const BY_THE_PORT_OF_PAGES: f64 = 4_000.0;
@@ -90,7 +115,7 @@ async fn have_pictures(server: &Server, firewall: &Firewall, within: f64) {
 #[tokio::test(flavor = "multi_thread")]
 async fn browsers_have_a_picture_in_time_where_udp_is_dropped() {
     let _turn = turn().await;
-    let server = Server::start_with("tcp = true").await;
+    let server = Server::start().await;
     let ports = MediaPorts::of(&server);
     let Some(firewall) = Firewall::closing(&ports.udp, &[]) else {
         return;
@@ -101,10 +126,82 @@ async fn browsers_have_a_picture_in_time_where_udp_is_dropped() {
 #[tokio::test(flavor = "multi_thread")]
 async fn browsers_have_a_picture_in_time_where_only_the_port_of_the_pages_is_open() {
     let _turn = turn().await;
-    let server = Server::start_with("tcp = true").await;
+    let server = Server::start().await;
     let ports = MediaPorts::of(&server);
     let Some(firewall) = Firewall::closing(&ports.udp, &ports.tcp) else {
         return;
     };
     have_pictures(&server, &firewall, BY_THE_PORT_OF_PAGES).await;
+}
+
+/// Cuts UDP below pages that see one another by it, and expects that all of them have pictures by TCP in time.
+pub async fn move_to_tcp(server: &Server, pages: &[&Page]) {
+    for page in pages {
+        page.sees_and_hears(pages.len() - 1).await;
+    }
+    let ports = MediaPorts::of(server);
+    let Some(firewall) = Firewall::closing(&ports.udp, &[]) else {
+        return;
+    };
+    for page in pages {
+        page.run::<()>("pictures.cut = performance.now(); return null;", &[]).await;
+    }
+    let mut times = Vec::new();
+    for page in pages {
+        page.until("a picture again", MEDIA_PATIENCE, "pictures.again !== null").await;
+        times.push(page.eval::<f64>("pictures.again").await);
+    }
+    println!("pictures again after {times:.0?} ms");
+    assert!(firewall.dropped() > 0, "the firewall has dropped nothing: this shows nothing");
+    assert!(times.iter().all(|&time| time < AFTER_A_CUT), "{times:?}");
+    for page in pages {
+        page.sees_and_hears(pages.len() - 1).await;
+    }
+    let all = server.metric("patchbay_media_peers").await.unwrap();
+    server.until_metric("patchbay_media_tcp_peers", all, MEDIA_PATIENCE).await;
+}
+
+fn with_pictures() -> Options<'static> {
+    Options {
+        script: PICTURES,
+        ..Options::default()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_of_a_room_move_to_tcp_when_udp_is_cut() {
+    let _turn = turn().await;
+    let (server, chromium) = (Server::start().await, Chromium::start());
+    let mut pages = Vec::new();
+    for user in [1, 2] {
+        let page = chromium.page_with(&format!("user-{user}"), with_pictures()).await;
+        page.go(&address(&server, user)).await;
+        pages.push(page);
+    }
+    move_to_tcp(&server, &pages.iter().collect::<Vec<_>>()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_of_firefox_moves_to_tcp_when_udp_is_cut() {
+    let _turn = turn().await;
+    let (server, chromium) = (Server::start().await, Chromium::start());
+    let by_firefox = firefox::page_with("firefox", PICTURES).await;
+    let other = chromium.page_with("chromium", with_pictures()).await;
+    other.go(&address(&server, 1)).await;
+    by_firefox.go(&address(&server, 2)).await;
+    move_to_tcp(&server, &[&by_firefox, &other]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn both_sides_of_a_call_move_to_tcp_when_udp_is_cut() {
+    let _turn = turn().await;
+    let (server, chromium) = (Server::start().await, Chromium::start());
+    let side = |side| server.page(&format!("/?userId=anna&sendId=ben&callType={side}&type=video"));
+    let mut pages = Vec::new();
+    for role in ["callee", "caller"] {
+        let page = chromium.page_with(role, with_pictures()).await;
+        page.go(&side(role)).await;
+        pages.push(page);
+    }
+    move_to_tcp(&server, &pages.iter().collect::<Vec<_>>()).await;
 }

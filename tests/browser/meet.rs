@@ -1,5 +1,6 @@
 //! The page of meetings and of calls to accounts.
 
+mod by_tcp;
 mod doors;
 mod four;
 mod help;

@@ -13,6 +13,7 @@ import { ProblemLine, sentenceFor } from '/static/calls/problem-line.js';
 import { redraw } from '/static/calls/redraw.js';
 import { RequestLog } from '/static/calls/request-log.js';
 import { isAccessToken, ownerOf } from '/static/client/own-token.js';
+import { Silence } from '/static/client/path-watch.js';
 import { RoomClient } from '/static/client/room-client.js';
 import { summarize } from '/static/client/stats.js';
 import { t } from '/static/common/i18n.js';
@@ -284,6 +285,16 @@ export const cases = {
       const frame = JSON.stringify({ type: 'iceCandidate', userId: 3, [key]: { candidate: 'c' } });
       equal(readMessage(frame), { kind: 'candidate', id: '3', candidate: { candidate: 'c' } });
     }
+  },
+
+  'a path that was busy and carries nothing for three seconds is dead, once, and a quiet one is not'() {
+    const looks = (totals) => {
+      const silence = new Silence();
+      return totals.map((total) => silence.begins(total)).flatMap((isDead, at) => (isDead ? [at] : []));
+    };
+    equal(looks([1, 2, 3, 4, 4, 4, 4, 4, 4, 4, 4]), [6]);
+    equal(looks([1, 2, 3, 3, 3, 4, 4, 4, 5, 5]), []);
+    equal(looks([1, 1, 2, 2, 2, 2, 2, 3, 3, 3, 3]), []);
   },
 
   'whoever leaves a call says what the call API understands from them'() {
