@@ -16,6 +16,8 @@ pub mod sound;
 mod tasks;
 pub(crate) mod text;
 pub mod video;
+mod whole_file;
+mod x509;
 
 pub mod cli;
 pub mod config;
@@ -25,6 +27,7 @@ pub mod http;
 pub mod signaling;
 
 pub mod accounts;
+pub mod acme;
 pub mod auth;
 pub mod channels;
 pub mod conferences;

@@ -19,6 +19,7 @@ pub(crate) use self::media_settings::media_settings;
 pub(crate) use self::sockets::bind_media_by_tcp;
 use self::sockets::{MediaAddresses, Sockets};
 use crate::accounts::Accounts;
+use crate::acme::{self, Acme};
 use crate::auth::access_token::App;
 use crate::channels::{self, Channels};
 use crate::clock::{MonotonicClock, WallClock};
@@ -64,6 +65,7 @@ pub struct Server {
     /// The address of the metrics, where they have a listener of their own.
     metrics_address: Option<SocketAddr>,
     certificate: Option<Certificate>,
+    acme: Option<Acme>,
     open_to_all: bool,
     common_clock: CommonClock,
     stop: CancellationToken,
@@ -88,6 +90,8 @@ pub struct Server {
 pub enum StartError {
     #[error(transparent)]
     Tls(#[from] TlsError),
+    #[error(transparent)]
+    Acme(#[from] acme::RootError),
     #[error("reading a file failed: {0}")]
     Reading(#[from] tokio::task::JoinError),
     #[error(transparent)]
@@ -118,6 +122,7 @@ impl Server {
         let config = Arc::new(config);
         let clock = wall_clock();
         let certificate = certificate(&config, &clock).await?;
+        let acme = acme(&config, certificate.as_ref(), &clock)?;
         let recording = robot_recording(&config).await?;
         let (sockets, mut settings) = Sockets::bind(&config)?;
         let records = Records::open(&config.storage).await?;
@@ -164,6 +169,7 @@ impl Server {
             media_addresses,
             metrics_address: sockets.metrics.as_ref().map(|socket| socket.address),
             certificate,
+            acme,
             open_to_all,
             common_clock,
             stop: CancellationToken::new(),
@@ -230,6 +236,9 @@ impl Server {
         if let Some(certificate) = self.certificate.clone() {
             self.chore("watching the certificate", move || certificate.clone().watch());
         }
+        if let Some(acme) = self.acme.clone() {
+            self.chore("getting certificates", move || acme.clone().keep());
+        }
         let (files, accounts, webhooks) = (self.files.clone(), self.accounts.clone(), self.webhooks.clone());
         let push = self.push.clone();
         self.chore("folding metrics", move || admin::upkeep(metrics.clone()));
@@ -278,6 +287,7 @@ impl Server {
             hub: self.hub.clone(),
             records: self.records.clone(),
             participants: http::Participants::new(desk.clone(), Arc::clone(&clock), stopwatch()),
+            challenges: self.acme.as_ref().map(Acme::challenges),
             clock,
             passed: stopwatch(),
             accounts: self.accounts.clone(),
@@ -335,10 +345,16 @@ impl Server {
             }
         }
         if let Some(certificate) = self.certificate.as_ref().filter(|c| c.is_self_made()) {
-            lines.push(format!(
-                "The certificate {} is self-made: browsers warn of it once.",
-                certificate.file().display()
-            ));
+            lines.push(match certificate.is_issued() {
+                true => {
+                    "The certificate is self-made until the authority (tls.acme) has issued one: browsers warn of it."
+                        .to_owned()
+                }
+                false => format!(
+                    "The certificate {} is self-made: browsers warn of it once.",
+                    certificate.file().display()
+                ),
+            });
         }
         lines.extend(self.media_addresses.lines());
         if let Some(address) = self.metrics_address {
@@ -354,8 +370,11 @@ impl Server {
         lines
     }
 
-    /// Loads a changed certificate now instead of within seconds. Returns at once.
+    /// Loads a changed certificate now instead of within seconds, and asks an authority that has failed once more. Returns at once.
     pub fn reload(&self) {
+        if let Some(acme) = &self.acme {
+            acme.try_now();
+        }
         match self.certificate.clone() {
             Some(certificate) => {
                 let reloading = async move { certificate.reload().await };
@@ -434,6 +453,13 @@ async fn certificate(config: &Arc<Config>, clock: &WallClock) -> Result<Option<C
     let (config, clock) = (Arc::clone(config), Arc::clone(clock));
     let loading = tokio::task::spawn_blocking(move || Certificate::load(&config.tls, clock));
     Ok(Some(loading.await??))
+}
+
+/// What gets the certificate from an authority, where one is configured.
+fn acme(config: &Config, certificate: Option<&Certificate>, clock: &WallClock) -> Result<Option<Acme>, StartError> {
+    let issued = certificate.filter(|certificate| certificate.is_issued());
+    let open = |certificate: &Certificate| Acme::open(config, certificate.challenges(), Arc::clone(clock), stopwatch());
+    Ok(issued.map(open).transpose()?)
 }
 
 /// Reads what robots play, on a thread as [`certificate`] does.

@@ -40,8 +40,19 @@ fn tls(config: &Config) -> Result<(), String> {
     ) {
         (false, true) => Err("tls.certificate is given without tls.key; give both or neither".into()),
         (true, false) => Err("tls.key is given without tls.certificate; give both or neither".into()),
-        _ => Ok(()),
+        (false, false) if config.tls.acme.is_configured() => {
+            Err("tls.certificate is given, and tls.acme.domains too, which gets another one; give one of them".into())
+        }
+        _ => acme(config),
     }
+}
+
+fn acme(config: &Config) -> Result<(), String> {
+    config.tls.acme.check()?;
+    if config.tls.acme.is_configured() && !config.listeners.iter().any(|listener| listener.tls) {
+        return Err("tls.acme.domains is given, but no listener has TLS; give one tls = true".into());
+    }
+    Ok(())
 }
 
 fn http(config: &Config) -> Result<(), String> {

@@ -4,6 +4,7 @@
 //! [`load`] puts it together from file, environment and flags.
 
 mod accounts;
+mod acme;
 mod channels;
 mod check;
 mod dapi;
@@ -23,6 +24,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use accounts::Accounts;
+pub use acme::Acme;
 pub use channels::Channels;
 pub use dapi::Dapi;
 pub use files::Files;
@@ -85,6 +87,7 @@ pub struct Tls {
     pub certificate: PathBuf,
     pub key: PathBuf,
     pub directory: PathBuf,
+    pub acme: Acme,
 }
 
 /// Settings of the HTTP server: who is let in, and its limits.
@@ -241,6 +244,7 @@ impl Default for Tls {
             certificate: PathBuf::new(),
             key: PathBuf::new(),
             directory: "certs".into(),
+            acme: Acme::default(),
         }
     }
 }

@@ -17,9 +17,10 @@ use axum::http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use rustls::server::Acceptor;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::LazyConfigAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::Service;
@@ -30,6 +31,7 @@ use super::media_door::MediaDoor;
 use super::open_sockets::OpenSockets;
 use super::tls::{Certificate, HTTP_2};
 use super::watch::{self, Activity, InProgress, Watched, WatchedRequest};
+use crate::acme::ACME_TLS;
 use crate::media::tcp::first_bytes::{self, Speaker};
 use crate::shares::ClientAddress;
 
@@ -117,7 +119,6 @@ async fn connection(mut stream: TcpStream, client: SocketAddr, tls: bool, served
         let socket = stream;
         return http(Watched { socket, activity }, client, Protocol::PLAIN, served).await;
     };
-    let acceptor = TlsAcceptor::from(certificate.current());
     let handshake = async {
         let mut first = [0];
         let peeked = stream.peek(&mut first).await?;
@@ -129,7 +130,9 @@ async fn connection(mut stream: TcpStream, client: SocketAddr, tls: bool, served
             Some(Speaker::Media) if served.front.media.is_some() => Ok(Spoken::Media(stream)),
             _ => {
                 let socket = stream;
-                acceptor.accept(Watched { socket, activity }).await.map(Spoken::Tls)
+                let hello = LazyConfigAcceptor::new(Acceptor::default(), Watched { socket, activity }).await?;
+                let config = certificate.answering(&hello.client_hello());
+                hello.into_stream(config).await.map(Spoken::Tls)
             }
         }
     };
@@ -141,6 +144,10 @@ async fn connection(mut stream: TcpStream, client: SocketAddr, tls: bool, served
             if let Some(media) = &served.front.media {
                 media.receive(stream, client, served.front.address_of(client)).await;
             }
+        }
+        // An authority has seen what it wanted (RFC 8737 §3). Nothing is said over this connection.
+        Ok(Ok(Spoken::Tls(mut stream))) if stream.get_ref().1.alpn_protocol() == Some(ACME_TLS) => {
+            let _ = tokio::time::timeout(LAST_WORDS, stream.shutdown()).await;
         }
         Ok(Ok(Spoken::Tls(stream))) => {
             let protocol = Protocol {

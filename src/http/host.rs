@@ -40,11 +40,11 @@ impl AskedFor {
 /// The names of this server. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Hosts {
-    /// The names in `http.allowed_hosts`, and this machine's own name.
+    /// The names in `http.allowed_hosts` and `tls.acme.domains`, and this machine's own name.
     named: Arc<[String]>,
     /// The certificate. Its names count, too, whichever certificate is in use at the moment.
     certificate: Option<Certificate>,
-    /// The header for clients that came over TLS by a name of the certificate.
+    /// The header for clients that came over TLS by a name of a certificate that is not self-made.
     hsts: Option<HeaderValue>,
 }
 
@@ -56,9 +56,11 @@ impl Hosts {
             named.push(format!("{}.local", plain(&machine)));
             named.push(plain(&machine));
         }
+        // The certificate has them only once an authority has come here by them.
+        named.extend(config.tls.acme.names());
         Hosts {
             named: named.into(),
-            hsts: hsts(config, certificate.as_ref()),
+            hsts: hsts(config),
             certificate,
         }
     }
@@ -80,18 +82,22 @@ impl Hosts {
     /// The HSTS header for a name. RFC 6797 §8.1.1 excludes addresses; localhost is shared by all programs of a machine.
     fn hsts_for(&self, name: &str, OverTls(encrypted): OverTls) -> Option<&HeaderValue> {
         let name = plain(name);
+        let certificate = self
+            .certificate
+            .as_ref()
+            .filter(|certificate| !certificate.is_self_made());
         let suits = encrypted && !is_address(&name) && !is_localhost(&name) && self.is_certified(&name);
+        let suits = suits && certificate.is_some();
         self.hsts.as_ref().filter(|_| suits)
     }
 }
 
-/// The HSTS header, if the certificate was configured and no listener without TLS can be reached from other machines.
+/// The HSTS header, if no listener without TLS can be reached from other machines.
 /// Browsers apply HSTS to every port of a host (RFC 6797 §8.3), and could not reach such listeners any more.
-fn hsts(config: &Config, certificate: Option<&Certificate>) -> Option<HeaderValue> {
+fn hsts(config: &Config) -> Option<HeaderValue> {
     let days = config.http.hsts_d;
-    let real = certificate.is_some_and(|certificate| !certificate.is_self_made());
     let open_without_tls = |listener: &crate::config::Listener| !listener.tls && !listener.address.ip().is_loopback();
-    if days == 0 || !real || config.listeners.iter().any(open_without_tls) {
+    if days == 0 || config.listeners.iter().any(open_without_tls) {
         return None;
     }
     let seconds = u64::from(days) * 24 * 3_600;
@@ -262,10 +268,14 @@ mod tests {
             directory: folder.path().to_owned(),
             ..config::Tls::default()
         };
+        tls.acme.domains = vec!["calls.example.org".to_owned()];
         let self_made = Certificate::load(&tls, clock()).unwrap();
-        // The same files, as a configured certificate.
-        tls.certificate = self_made.file().to_owned();
-        tls.key = folder.path().join("localhost-key.pem");
+        let key = rcgen::KeyPair::generate().unwrap();
+        let params = rcgen::CertificateParams::new(tls.acme.domains.clone()).unwrap();
+        tls.certificate = folder.path().join("given.pem");
+        tls.key.clone_from(&tls.certificate);
+        let pem = params.self_signed(&key).unwrap().pem() + &key.serialize_pem();
+        std::fs::write(&tls.certificate, pem).unwrap();
         let given = Certificate::load(&tls, clock()).unwrap();
         let is_sent = |certificate: &Certificate, plain: Option<&str>| {
             let listener = |address: &str, tls| config::Listener {
@@ -277,7 +287,8 @@ mod tests {
                 listeners: with_tls.chain(plain.map(|address| listener(address, false))).collect(),
                 ..Config::default()
             };
-            hsts(&config, Some(certificate)).is_some()
+            let hosts = Hosts::new(&config, Some(certificate.clone()));
+            hosts.hsts_for("calls.example.org", OverTls(true)).is_some()
         };
         assert!(is_sent(&given, None));
         assert!(

@@ -1,6 +1,7 @@
 //! The front door: router, TLS, static pages, files, and the one WebSocket loop for all families.
 
 mod accounts;
+mod acme;
 pub(crate) mod admin;
 mod arrival;
 pub(crate) mod client;
@@ -85,7 +86,11 @@ pub fn router(state: AppState, files: FileStore, admin: Admin, allowlist: &Allow
     let all = quick
         .merge(files::router(files, &config.http, &allowlist.origins))
         .merge(conferences::patient_router(&allowlist.origins).with_state(state.clone()));
-    finish(openapi::served(all), &config, allowlist)
+    let mut served = openapi::served(all);
+    if let Some(challenges) = state.challenges {
+        served = served.merge(acme::router(challenges));
+    }
+    finish(served, &config, allowlist)
         // Outside of everything, because each layer may refuse.
         .layer(from_fn_with_state(config.dapi.enabled, dapi::in_envelope))
 }

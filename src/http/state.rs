@@ -8,6 +8,7 @@ use super::conferences::{Participants, Registrations};
 use super::desk::Desk;
 use super::websocket::resumption::Resumptions;
 use crate::accounts::Accounts;
+use crate::acme::Challenges;
 use crate::auth::access_token::App;
 use crate::channels::Channels;
 use crate::clock::{MonotonicClock, WallClock};
@@ -32,6 +33,8 @@ pub struct AppState {
     pub conferences: Conferences,
     pub(crate) registrations: Registrations,
     pub(crate) participants: Participants,
+    /// What an authority that issues the certificate may find. `None`: there is no such authority.
+    pub(crate) challenges: Option<Challenges>,
     /// WebSockets' conversations that may go on over another socket.
     pub resumptions: Resumptions<WebSocket>,
 }

@@ -18,6 +18,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "accounts",
         &["auth", "clock", "config", "ids", "shares", "storage", "text"],
     ),
+    ("acme", &["clock", "config", "whole_file", "x509"]),
     ("auth", &["ids"]),
     (
         "channels",
@@ -28,8 +29,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "accounts", "auth", "clock", "config", "domain", "http", "hub", "ids", "load", "media", "push", "robots",
-            "server", "sound", "storage", "text", "webhooks",
+            "accounts", "acme", "auth", "clock", "config", "domain", "http", "hub", "ids", "load", "media", "push",
+            "robots", "server", "sound", "storage", "text", "webhooks",
         ],
     ),
     (
@@ -42,6 +43,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "http",
         &[
             "accounts",
+            "acme",
             "alias",
             "auth",
             "channels",
@@ -57,6 +59,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "signaling",
             "storage",
             "tasks",
+            "whole_file",
+            "x509",
         ],
     ),
     (
@@ -87,6 +91,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "server",
         &[
             "accounts",
+            "acme",
             "auth",
             "channels",
             "clock",

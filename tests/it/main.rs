@@ -9,6 +9,8 @@
     reason = "a test fails by its panic"
 )]
 
+#[path = "../support/acme/mod.rs"]
+mod acme;
 mod arrows;
 mod calls;
 mod cli;

@@ -169,6 +169,26 @@ impl Server {
         self.until_ready().await;
     }
 
+    /// Ends it, and starts it again on the same ports with the same data and other lines of configuration.
+    #[allow(dead_code, reason = "each binary uses its own part of the common support")]
+    pub async fn restart_with(&mut self, configuration: &str) {
+        let ports = [self.tls_port, self.plain_port, self.metrics_port];
+        configure(&self.directory, ports, configuration);
+        self.restart().await;
+    }
+
+    /// A file or folder of its data.
+    #[allow(dead_code, reason = "each binary uses its own part of the common support")]
+    pub fn path(&self, name: &str) -> std::path::PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// The port of the listener without TLS.
+    #[allow(dead_code, reason = "each binary uses its own part of the common support")]
+    pub fn plain_port(&self) -> u16 {
+        self.plain_port
+    }
+
     async fn until_ready(&self) {
         let url = format!("http://127.0.0.1:{}/readyz", self.metrics_port);
         let ready = tokio::time::timeout(START_PATIENCE, async {

@@ -12,9 +12,42 @@ use rustls::{CertificateError, RootCertStore};
 use x509_parser::certificate::X509Certificate;
 
 use super::report::Finding;
+use crate::acme::State;
 
 /// Time before its end at which whoever renews a certificate has done so.
 const SOON: Duration = Duration::from_secs(14 * 86_400);
+
+/// How it stands with a certificate that an authority issues.
+pub(super) fn issued(state: &State, now: SystemTime) -> Finding {
+    const ADVICE: &str =
+        "Start the server, and see that each name of tls.acme.domains leads to it, with port 443, or else port 80.";
+    let failed = state
+        .last_failure
+        .as_ref()
+        .map(|reason| format!("; the last attempt failed: {reason}"));
+    let failed = failed.unwrap_or_default();
+    let Some(validity) = state.validity else {
+        return Finding::warning(
+            "acme",
+            format!("the authority has issued no certificate yet{failed}"),
+            ADVICE,
+        );
+    };
+    let days = validity.left(now).as_secs() / 86_400;
+    match (&state.missing_name, state.has_wanted(now)) {
+        (_, true) if failed.is_empty() => Finding::good("acme", format!("renews by itself; {days} days are left")),
+        (_, true) => Finding::warning("acme", format!("{days} days are left{failed}"), ADVICE),
+        (Some(name), _) => {
+            let seen = format!("the certificate that is kept does not have the name {name} yet{failed}");
+            Finding::warning("acme", seen, ADVICE)
+        }
+        (None, _) if !state.is_of_authority => {
+            let seen = format!("the certificate that is kept is not of the authority in tls.acme.directory{failed}");
+            Finding::warning("acme", seen, ADVICE)
+        }
+        (None, _) => Finding::fault("acme", format!("the certificate has expired{failed}"), ADVICE),
+    }
+}
 
 /// What browsers compare a certificate with.
 pub(super) struct Judge {
@@ -90,7 +123,9 @@ impl Judge {
         (!is_covered).then(|| {
             Finding::fault(
                 "certificate-names",
-                format!("the certificate does not have the name {name}, which is in http.allowed_hosts"),
+                format!(
+                    "the certificate does not have the name {name}, which is in http.allowed_hosts or tls.acme.domains"
+                ),
                 "Get one with all names: browsers refuse it under this one.",
             )
         })
@@ -168,6 +203,7 @@ mod tests {
 
     use super::super::report::Level;
     use super::*;
+    use crate::acme::Validity;
 
     /// An authority, an intermediate one, and a certificate of the latter for a name: PEM each.
     struct Made {
@@ -273,6 +309,42 @@ mod tests {
             [("certificate-chain", Level::Warning)],
             "a private authority"
         );
+    }
+
+    #[test]
+    fn the_doctor_says_how_it_stands_with_a_certificate_that_an_authority_issues() {
+        let state = |until: Option<SystemTime>, missing: Option<&str>, failed: Option<&str>| State {
+            validity: until.map(|until| Validity {
+                from: until - 90 * DAY,
+                until,
+            }),
+            missing_name: missing.map(str::to_owned),
+            is_of_authority: true,
+            last_failure: failed.map(str::to_owned),
+        };
+        let soon = Some(now() + 40 * DAY);
+        for (state, level, words) in [
+            (state(soon, None, None), Level::Good, "40 days"),
+            (
+                state(soon, None, Some("no A record")),
+                Level::Warning,
+                "40 days are left; the last attempt failed: no A record",
+            ),
+            (
+                state(None, None, Some("no A record")),
+                Level::Warning,
+                "no certificate yet; the last attempt failed: no A record",
+            ),
+            (state(soon, Some("b.example"), None), Level::Warning, "b.example"),
+            (state(Some(now() - DAY), None, None), Level::Fault, "has expired"),
+        ] {
+            let finding = issued(&state, now());
+            assert_eq!((finding.level, finding.check), (level, "acme"), "{finding:?}");
+            assert!(finding.seen.contains(words), "{finding:?}");
+        }
+        let mut other = state(soon, None, None);
+        other.is_of_authority = false;
+        assert_eq!(issued(&other, now()).level, Level::Warning);
     }
 
     #[test]

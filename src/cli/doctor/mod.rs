@@ -15,6 +15,7 @@ use self::certificate::Judge;
 use self::machine::Facts;
 use self::report::{Finding, Level, Report};
 use super::output::{CommandError, print};
+use crate::acme;
 use crate::clock::WallClock;
 use crate::config::{Config, Listener};
 use crate::http::files::FileStore;
@@ -77,7 +78,12 @@ fn certificate(config: &Config, clock: &WallClock, report: &mut Report) {
             false => Finding::good("certificate", "no listener has TLS; browsers trust this machine without"),
         });
     }
+    if config.tls.acme.is_configured() {
+        report.add(certificate::issued(&acme::state(&config.tls), clock()));
+    }
     match Certificate::load(&config.tls, Arc::clone(clock)) {
+        // What is to be said has been said.
+        Ok(certificate) if certificate.is_self_made() && certificate.is_issued() => {}
         Ok(certificate) if certificate.is_self_made() => {
             let seen = format!("{} is self-made", certificate.file().display());
             report.add(match is_open {
@@ -91,7 +97,8 @@ fn certificate(config: &Config, clock: &WallClock, report: &mut Report) {
         }
         Ok(loaded) => {
             report.add(Finding::good("certificate", loaded.file().display()));
-            let judge = Judge::new(&config.http.allowed_hosts, clock());
+            let names = [config.http.allowed_hosts.clone(), config.tls.acme.names()].concat();
+            let judge = Judge::new(&names, clock());
             judge
                 .judge(loaded.file())
                 .into_iter()

@@ -9,6 +9,10 @@ const GAUGES: &[(&str, &str)] = &[
         "patchbay_http_connections",
         "HTTP connections that are open now. By HTTP/2 also those of WebSockets.",
     ),
+    (
+        "patchbay_certificate_expiry_seconds",
+        "Time at which the certificate in use ceases to be valid, in seconds since 1970.",
+    ),
     ("patchbay_sessions", "Signaling connections (WebSockets) now."),
     ("patchbay_rooms", "Rooms with somebody in them now."),
     ("patchbay_participants", "Participants in all rooms now."),
@@ -113,6 +117,15 @@ const GAUGES: &[(&str, &str)] = &[
 ];
 
 const COUNTERS: &[(&str, &str)] = &[
+    (
+        "patchbay_acme_certificates_total",
+        "Certificates that an authority has issued (tls.acme).",
+    ),
+    (
+        "patchbay_acme_failures_total",
+        "Attempts to get a certificate that failed, by kind: unreachable, answer (not what ACME knows), refused, rate_limited, validation, \
+         certificate (what was issued cannot be used), storage.",
+    ),
     (
         "patchbay_sockets_cut_total",
         "WebSockets that were cut while their client may come with another one.",

@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem};
-use x509_parser::extensions::GeneralName;
+
+use crate::x509::{dns_names, validity};
 
 /// The name of HTTP/2 in TLS (RFC 7301, RFC 9113 §3.2).
 pub(in crate::http) const HTTP_2: &[u8] = b"h2";
@@ -18,10 +19,50 @@ pub(super) struct Loaded {
     pub(super) server_config: Arc<ServerConfig>,
     /// The DNS names of the certificate, in small letters.
     pub(super) names: Arc<[String]>,
+    /// When the certificate ceases to be valid.
+    until: Option<SystemTime>,
+    /// Whether it stands in for one of an authority, which is not there yet.
+    pub(super) is_stand_in: bool,
+}
+
+impl Loaded {
+    /// Puts a chain and its key together.
+    pub(super) fn new(
+        chain: Vec<CertificateDer<'static>>,
+        key: PrivateKeyDer<'static>,
+        is_stand_in: bool,
+    ) -> Result<Loaded, rustls::Error> {
+        let own = chain.first();
+        let names = own.map(dns_names).unwrap_or_default().into();
+        let until = own.and_then(validity).map(|(_, until)| until);
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let mut server_config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_single_cert(chain, key)?;
+        server_config.alpn_protocols = vec![HTTP_2.to_vec(), HTTP_1.to_vec()];
+        Ok(Loaded {
+            server_config: Arc::new(server_config),
+            names,
+            until,
+            is_stand_in,
+        })
+    }
+
+    /// Sets the metric of the certificate in use.
+    pub(super) fn measure(&self) {
+        let until = self
+            .until
+            .and_then(|until| until.duration_since(SystemTime::UNIX_EPOCH).ok());
+        metrics::gauge!("patchbay_certificate_expiry_seconds").set(until.unwrap_or_default().as_secs_f64());
+    }
 }
 
 /// The modification time and the length of both files, where they can be read.
 pub(super) type FileStamp = [Option<(SystemTime, u64)>; 2];
+
+/// Where neither file is there.
+pub(super) const NO_FILES: FileStamp = [None, None];
 
 #[derive(Clone, Debug)]
 pub(super) struct CertificateFiles {
@@ -53,8 +94,13 @@ pub enum TlsError {
     #[error("cannot keep a self-made certificate in {directory}: {source}. Make the directory writable, or give \
         tls.certificate and tls.key", directory = .directory.display())]
     Keep { directory: PathBuf, source: std::io::Error },
+    #[error("cannot keep the certificate of tls.acme in {directory}: {source}. Make the directory writable, or give another one as \
+        tls.directory", directory = .directory.display())]
+    KeepIssued { directory: PathBuf, source: std::io::Error },
     #[error("cannot make a certificate: {0}")]
     Make(#[from] rcgen::Error),
+    #[error("cannot use a certificate that was made: {0}")]
+    Made(#[from] rustls::Error),
 }
 
 impl CertificateFiles {
@@ -68,21 +114,10 @@ impl CertificateFiles {
         let key = PrivateKeyDer::from_pem_slice(&read("private key", &self.key)?)
             .map_err(|e| content("private key", &self.key, &e))?;
         self.warn_of_dates(own, now);
-        let names = dns_names(own).into();
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let pair = |source| TlsError::Pair {
+        Loaded::new(chain, key, false).map_err(|source| TlsError::Pair {
             certificate: self.certificate.clone(),
             key: self.key.clone(),
             source,
-        };
-        let mut server_config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
-            .map_err(pair)?;
-        server_config.alpn_protocols = vec![HTTP_2.to_vec(), HTTP_1.to_vec()];
-        Ok(Loaded {
-            server_config: Arc::new(server_config),
-            names,
         })
     }
 
@@ -108,21 +143,6 @@ impl CertificateFiles {
     }
 }
 
-/// The names that clients compare (RFC 9525 §6.1). The subject's common name is no longer one of them.
-fn dns_names(certificate: &CertificateDer<'_>) -> Vec<String> {
-    let Ok((_, parsed)) = x509_parser::parse_x509_certificate(certificate) else {
-        return Vec::new();
-    };
-    let Ok(Some(alternatives)) = parsed.subject_alternative_name() else {
-        return Vec::new();
-    };
-    let dns_name = |name: &GeneralName<'_>| match name {
-        GeneralName::DNSName(name) => Some(name.to_ascii_lowercase()),
-        _ => None,
-    };
-    alternatives.value.general_names.iter().filter_map(dns_name).collect()
-}
-
 fn read(what: &'static str, path: &Path) -> Result<Vec<u8>, TlsError> {
     std::fs::read(path).map_err(|source| TlsError::Read {
         what,
@@ -137,14 +157,4 @@ fn content(what: &'static str, path: &Path, error: &pem::Error) -> TlsError {
         path: path.to_owned(),
         problem: error.to_string(),
     }
-}
-
-/// The times at which a certificate begins and ceases to be valid.
-pub(super) fn validity(certificate: &CertificateDer<'_>) -> Option<(SystemTime, SystemTime)> {
-    let (_, parsed) = x509_parser::parse_x509_certificate(certificate).ok()?;
-    let time = |time: x509_parser::time::ASN1Time| {
-        let seconds = u64::try_from(time.timestamp()).ok()?;
-        SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
-    };
-    Some((time(parsed.validity().not_before)?, time(parsed.validity().not_after)?))
 }

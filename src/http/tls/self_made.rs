@@ -1,17 +1,19 @@
 //! The development certificate: for localhost and this machine's name, made when missing, and made again before it
 //! expires.
 
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use rcgen::{CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    Certificate, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, KeyPair, KeyUsagePurpose,
+};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-use super::files::{CertificateFiles, TlsError, validity};
+use super::files::{CertificateFiles, TlsError};
 use crate::http::machine::machine_name;
+use crate::whole_file;
+use crate::x509::validity;
 
 const CERTIFICATE: &str = "localhost.pem";
 const KEY: &str = "localhost-key.pem";
@@ -43,7 +45,19 @@ pub(super) fn ready(directory: &Path, now: SystemTime) -> Result<CertificateFile
 }
 
 fn make(directory: &Path, files: &CertificateFiles, now: SystemTime) -> Result<(), TlsError> {
-    let mut params = CertificateParams::new(names())?;
+    let (certificate, key) = for_names(names(), now)?;
+    let keep = |source| TlsError::Keep {
+        directory: directory.to_owned(),
+        source,
+    };
+    std::fs::create_dir_all(directory).map_err(keep)?;
+    whole_file::write(&files.key, &key.serialize_pem(), 0o600).map_err(keep)?;
+    whole_file::write(&files.certificate, &certificate.pem(), 0o644).map_err(keep)
+}
+
+/// A certificate that is signed by itself, with its key.
+pub(super) fn for_names(names: Vec<String>, now: SystemTime) -> Result<(Certificate, KeyPair), TlsError> {
+    let mut params = CertificateParams::new(names)?;
     params.not_before = (now - VALID_BEFORE).into();
     params.not_after = (now + VALID_FOR).into();
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
@@ -53,14 +67,7 @@ fn make(directory: &Path, files: &CertificateFiles, now: SystemTime) -> Result<(
         .distinguished_name
         .push(DnType::CommonName, "patchbay development certificate");
     let key = KeyPair::generate()?;
-    let certificate = params.self_signed(&key)?;
-    let keep = |source| TlsError::Keep {
-        directory: directory.to_owned(),
-        source,
-    };
-    std::fs::create_dir_all(directory).map_err(keep)?;
-    write(&files.key, &key.serialize_pem(), 0o600).map_err(keep)?;
-    write(&files.certificate, &certificate.pem(), 0o644).map_err(keep)
+    Ok((params.self_signed(&key)?, key))
 }
 
 /// The names and addresses of this machine.
@@ -74,19 +81,4 @@ fn names() -> Vec<String> {
         names.push(host);
     }
     names
-}
-
-/// Writes a file whole or not at all, and never readable by others for a moment: it is written beside, then renamed.
-fn write(path: &Path, text: &str, mode: u32) -> std::io::Result<()> {
-    let beside = path.with_extension(format!("pem.{}", std::process::id()));
-    let _ = std::fs::remove_file(&beside);
-    let mut file = std::fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .open(&beside)?;
-    file.write_all(text.as_bytes())
-        .and_then(|()| file.sync_all())
-        .and_then(|()| std::fs::rename(&beside, path))
-        .inspect_err(|_| drop(std::fs::remove_file(&beside)))
 }

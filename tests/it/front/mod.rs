@@ -1,6 +1,7 @@
 //! The front door over real sockets: pages, headers, TLS, files, health and metrics, and how all of them end.
 
 mod accounts;
+mod acme;
 mod conferences;
 mod connections;
 mod dapi;

@@ -29,6 +29,7 @@ fn given(directory: &Path) -> config::Tls {
         certificate: directory.join("cert.pem"),
         key: directory.join("key.pem"),
         directory: directory.to_owned(),
+        ..config::Tls::default()
     }
 }
 
@@ -285,4 +286,30 @@ async fn hsts_is_for_the_names_of_a_given_certificate_where_nothing_is_open_with
         response.headers().get("strict-transport-security").is_none(),
         "self-made"
     );
+}
+
+#[test]
+fn a_directory_that_cannot_keep_what_an_authority_issues_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("file"), "").unwrap();
+    let mut config = self_made(&folder.path().join("file/certs"));
+    config.acme.domains = vec!["calls.example.org".to_owned()];
+    let error = error(&config);
+    assert!(error.contains("file/certs") && error.contains("tls.acme"), "{error}");
+}
+
+#[test]
+fn a_self_made_certificate_stands_in_until_an_authority_has_issued_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = self_made(folder.path());
+    config.acme.domains = vec!["Calls.example.org".to_owned()];
+    let load = || Certificate::load(&config, at(0)).unwrap();
+    assert!(load().is_self_made());
+    assert_eq!(*load().names(), ["calls.example.org"]);
+    let file = folder.path().join("acme/certificate.pem");
+    std::fs::write(&file, "half a certific").unwrap();
+    assert!(load().is_self_made(), "a damaged file stops no start");
+    let (certificate, key) = pair("calls.example.org");
+    std::fs::write(&file, certificate + &key).unwrap();
+    assert!(!load().is_self_made());
 }
