@@ -35,7 +35,7 @@ const FROZEN_MAX_WHERE_FULL: f64 = 2.5;
 /// Time after which there are the full lines again on such a link: all that is left of the phase.
 const FULL_WITHIN_WHERE_FULL: f64 = 7_500.0;
 /// Times that it is measured before it counts as failed: on a busy machine everything stands still now and then.
-const ATTEMPTS: usize = 3;
+const ATTEMPTS: usize = 5;
 
 #[derive(Clone, Copy, Debug, Deserialize)]
 struct Sample {
