@@ -24,6 +24,9 @@ const ROUND_TRIP: Micros = 100_000;
 const PACKETS_OF_PAIRS: u32 = 2;
 const PACKETS_OF_BURSTS: u32 = 4;
 const ROUND_TRIP_MAX: Micros = 3_000_000;
+/// The time without packets after which a path is at rest, besides the queue that was there and two round trips. Longer than the
+/// distance of the pictures of a slow stream.
+const REST: Micros = 500_000;
 
 /// The estimator of one connection. Inputs are [`sent`](Estimator::sent), [`feedback`](Estimator::feedback),
 /// [`remb`](Estimator::remb), [`demand`](Estimator::demand) and [`timeout`](Estimator::timeout); after each of them but the first
@@ -51,6 +54,8 @@ pub(crate) struct Estimator {
     demand: Option<u64>,
     /// The newest time that was told.
     now: Micros,
+    /// The time of the last feedback.
+    reported_at: Micros,
     pub(super) round_trip: Micros,
     pub(super) standing_since: Option<Micros>,
     /// What is known of the path if it has just become slow.
@@ -90,6 +95,7 @@ impl Estimator {
             remote: Remote::new(now),
             demand: None,
             now,
+            reported_at: now,
             round_trip: ROUND_TRIP,
             standing_since: None,
             narrow: None,
@@ -123,6 +129,7 @@ impl Estimator {
     /// Takes in what became of packets, in the order of their numbers.
     pub(crate) fn feedback(&mut self, now: Micros, round_trip: Option<Micros>, reports: &[Report]) {
         self.now = now;
+        self.reported_at = now;
         if let Some(round_trip) = round_trip {
             self.round_trip = round_trip.min(ROUND_TRIP_MAX);
         }
@@ -232,9 +239,13 @@ impl Estimator {
         self.probes.is_cut()
     }
 
-    /// Does what is due by the clock: without reports, less is sent.
+    /// Does what is due by the clock: without reports, less is sent, and a path at rest is empty.
     pub(crate) fn timeout(&mut self, now: Micros) {
         self.now = now;
+        if self.rests_at().is_some_and(|at| at <= now) {
+            self.rest(now);
+            self.publish(now);
+        }
         let target = self.control.target();
         if self.silence.is_due(now, target) {
             self.control.set(target / 2);
@@ -249,8 +260,18 @@ impl Estimator {
     pub(crate) fn next_timeout(&self) -> Option<Micros> {
         let is_wanted = self.demand.is_some_and(|demand| demand > self.control.target());
         let probe = Some(self.probes.due()).filter(|due| is_wanted && *due > self.now);
-        let silence = self.silence.due().map(|due| due.max(self.now.saturating_add(1)));
-        probe.into_iter().chain(silence).min()
+        let others = self.silence.due().into_iter().chain(self.rests_at());
+        let others = others.map(|due| due.max(self.now.saturating_add(1)));
+        probe.into_iter().chain(others).min()
+    }
+
+    /// The time at which the path is at rest if nothing more is sent, where something waits for that: reports that are to show it
+    /// would never come, because the reason why nothing is sent is what they have shown.
+    fn rests_at(&self) -> Option<Micros> {
+        let waits = self.loss.is_busy() || !self.is_empty();
+        let since = self.reported_at.saturating_add(self.queue.usual());
+        let at = since.saturating_add(2 * self.round_trip).saturating_add(REST);
+        (waits && self.silence.is_answered()).then_some(at)
     }
 
     pub(crate) fn outcome(&self) -> Outcome {

@@ -61,6 +61,11 @@ impl QueueDelay {
         }
     }
 
+    /// Nothing has been sent for so long that nothing waits any more.
+    pub(super) fn rest(&mut self) {
+        self.recent = Least::new(BUCKET);
+    }
+
     pub(super) fn packet(&mut self, sent: Micros, arrived: Micros) {
         // The clocks have nothing to do with each other: only differences of this count.
         let delay = (arrived as i64).saturating_sub(sent as i64);

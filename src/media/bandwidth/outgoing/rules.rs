@@ -69,9 +69,23 @@ impl Estimator {
         let is_busy = self.control.is_held(now) || self.loss.is_busy() || self.competing.is_active();
         // Media that do not fill the target leave room, whoever else is there.
         let is_alone = now >= self.shared_until || self.probes.is_unfilled();
-        // A queue that has just begun is seen in the last moments only.
-        let is_empty = self.queue.usual() <= QUEUE_MIN && self.queue.hasty() <= JUMP / 2;
-        !is_busy && is_alone && is_empty
+        !is_busy && is_alone && self.is_empty()
+    }
+
+    /// Whether nothing waits on the path. A queue that has just begun is seen in the last moments only.
+    pub(super) fn is_empty(&self) -> bool {
+        self.queue.usual() <= QUEUE_MIN && self.queue.hasty() <= JUMP / 2
+    }
+
+    /// Nothing has been sent for so long that what waited on the path has left it. What was to be found out by sending less stays
+    /// unknown, and the target as it is, until a probe shows more.
+    pub(super) fn rest(&mut self, now: Micros) {
+        self.queue.rest();
+        self.standing_since = None;
+        self.competing.queue(0);
+        self.control.queue_is_empty(now);
+        self.probes.give_up(now, self.round_trip);
+        self.begin_anew(now);
     }
 
     /// The rate that arrives, as far as reports that were lost allow to know.

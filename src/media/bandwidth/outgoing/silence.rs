@@ -30,6 +30,11 @@ impl Silence {
         }
     }
 
+    /// Whether nothing was sent since the last report.
+    pub(super) fn is_answered(&self) -> bool {
+        self.since.is_none()
+    }
+
     /// Something was reported. It returns the target before the silence, if there was one.
     pub(super) fn heard(&mut self) -> Option<u64> {
         self.since = None;

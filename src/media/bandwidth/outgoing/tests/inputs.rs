@@ -30,6 +30,51 @@ fn send(estimator: &mut Estimator, from: Micros, to: Micros, rate: u64) {
     estimator.feedback(now + 40_000, Some(40_000), &reports);
 }
 
+/// The time until the next probe, if nothing is sent from now on and nothing is reported.
+fn until_a_probe(estimator: &mut Estimator, now: Micros) -> Option<Micros> {
+    let mut at = now;
+    while at < now + 20 * SECOND {
+        at = estimator.next_timeout()?;
+        estimator.timeout(at);
+        if estimator.next_probe(at).is_some() {
+            return Some(at - now);
+        }
+    }
+    None
+}
+
+/// Everything waits behind a receiver that did not read for a while, and some of it is lost. Then no rate is left for video, so nothing
+/// more is reported.
+#[test]
+fn a_path_to_which_nothing_is_sent_is_taken_for_empty_after_a_while() {
+    for (lost_of_ten, queue) in [(0, 420_000), (0, 80_000), (3, 420_000), (4, 80_000)] {
+        let mut estimator = Estimator::new(0);
+        estimator.demand(0, 8 * MBIT);
+        send(&mut estimator, 0, 3 * SECOND, MBIT);
+        let mut now = 3 * SECOND;
+        for _ in 0..8 {
+            let packet = |number: u64| Report {
+                sent: now + number * 10_000,
+                bytes: 1_200,
+                arrived: (number % 10 >= lost_of_ten).then_some(now + number * 10_000 + 20_000 + queue),
+                probe: None,
+            };
+            let reports: Vec<Report> = (0..10).map(packet).collect();
+            reports.iter().for_each(|report| estimator.sent(report.sent, report.bytes, None));
+            now += 100_000;
+            estimator.feedback(now + queue, Some(40_000), &reports);
+        }
+        now += queue;
+        assert_eq!(estimator.next_probe(now), None, "{lost_of_ten} {queue}");
+        let waited = until_a_probe(&mut estimator, now);
+        assert!(
+            waited.is_some_and(|waited| waited < 3 * SECOND),
+            "{lost_of_ten} {queue}: {waited:?}, {:?}",
+            estimator.outcome()
+        );
+    }
+}
+
 #[test]
 fn a_receivers_own_estimate_counts_where_packets_are_not_reported() {
     let mut estimator = Estimator::new(0);
