@@ -60,7 +60,9 @@ fn a_path_to_which_nothing_is_sent_is_taken_for_empty_after_a_while() {
                 probe: None,
             };
             let reports: Vec<Report> = (0..10).map(packet).collect();
-            reports.iter().for_each(|report| estimator.sent(report.sent, report.bytes, None));
+            reports
+                .iter()
+                .for_each(|report| estimator.sent(report.sent, report.bytes, None));
             now += 100_000;
             estimator.feedback(now + queue, Some(40_000), &reports);
         }
