@@ -2,11 +2,12 @@
 import { cases as pages } from '/page_logic.js';
 import { cases as quality } from '/quality_logic.js';
 import { cases as sockets } from '/socket_logic.js';
+import { cases as watching } from '/watching_logic.js';
 
 /** @returns {Promise<{ran: number, failures: string[]}>} */
 export async function runAll() {
   const failures = [];
-  const cases = [...Object.entries(pages), ...Object.entries(quality), ...Object.entries(sockets)];
+  const cases = [pages, quality, sockets, watching].flatMap((file) => Object.entries(file));
   for (const [name, run] of cases) {
     try {
       await run();
