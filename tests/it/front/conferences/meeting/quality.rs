@@ -135,7 +135,9 @@ async fn a_publisher_who_asks_for_it_is_sent_which_encodings_are_wanted_and_othe
 /// The mean of what a histogram has counted. `None` while it has counted nothing.
 fn mean(metrics: &str, name: &str) -> Option<f64> {
     let value = |what: &str| {
-        let line = metrics.lines().find_map(|line| line.strip_prefix(&format!("{name}_{what} ")))?;
+        let line = metrics
+            .lines()
+            .find_map(|line| line.strip_prefix(&format!("{name}_{what} ")))?;
         line.parse::<f64>().ok()
     };
     let count = value("count").filter(|count| *count > 0.0)?;
