@@ -116,12 +116,17 @@ impl Phase {
     }
 }
 
-async fn enter(chromium: &Chromium, user: u32, url: &str) -> Page {
+/// The window of a viewer. In smaller ones tiles are so small that the page asks for fewer lines.
+const LARGE: (u32, u32) = (1920, 1080);
+/// That of the publisher, who sees only themself: three browsers paint without a graphics card, and where the machine is full, nobody's
+/// path is free.
+const SMALL: (u32, u32) = (640, 480);
+
+async fn enter(chromium: &Chromium, user: u32, url: &str, window: (u32, u32)) -> Page {
     let options = Options {
         script: RECEPTION,
         camera: "fps=20",
-        // In smaller windows tiles are so small that the page asks for fewer lines.
-        window: Some((1920, 1080)),
+        window: Some(window),
         ..Options::default()
     };
     let page = chromium.page_with(&format!("user-{user}"), options).await;
@@ -157,7 +162,7 @@ impl Browser {
         match self {
             Browser::Chromium => {
                 let chromium = Chromium::start_behind(link);
-                (enter(&chromium, 3, &address).await, Some(chromium))
+                (enter(&chromium, 3, &address, LARGE).await, Some(chromium))
             }
             Browser::Firefox => {
                 let page = firefox::page_behind(link, "user-3", RECEPTION).await;
@@ -172,8 +177,8 @@ impl Scene {
     async fn new(link: &SlowLink, browser: Browser) -> Scene {
         let server = Server::start_with(&SlowLink::configuration()).await;
         let here = Chromium::start();
-        let publisher = enter(&here, 1, &server.page(&path(1, "video"))).await;
-        let free = enter(&here, 2, &server.page(&path(2, "audio"))).await;
+        let publisher = enter(&here, 1, &server.page(&path(1, "video")), SMALL).await;
+        let free = enter(&here, 2, &server.page(&path(2, "audio")), LARGE).await;
         let (viewer, there) = browser.behind(link).await;
         // It comes and goes at first, while the rates of the layers are not known yet.
         let lately = "reception.samples.slice(-13)";
