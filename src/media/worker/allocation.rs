@@ -152,13 +152,14 @@ impl Worker {
         })
     }
 
-    /// The part that a track's publisher has in the meeting.
+    /// The part that a track's publisher has in the meeting. Whether somebody speaks who is published on another worker is not
+    /// known here.
     fn place_of(&self, track: &Track) -> Place {
-        let room = self.rooms.get(&track.room);
-        let rank = room.and_then(|room| room.speaking.rank(track.name.participant));
+        let publisher = track.origin.transport().and_then(|key| self.transports.get(key));
         match track.name.name.feed {
             Feed::Screen => Place::OnStage,
-            Feed::Camera => rank.map_or(Place::Other, Place::Speaker),
+            Feed::Camera if publisher.is_some_and(Transport::is_speaking) => Place::Speaker(0),
+            Feed::Camera => Place::Other,
         }
     }
 

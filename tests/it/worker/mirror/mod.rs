@@ -7,8 +7,6 @@ mod lost;
 mod mesh;
 mod recorder;
 mod sound;
-#[cfg(debug_assertions)]
-mod speakers;
 mod steering;
 
 use super::*;
