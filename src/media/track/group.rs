@@ -33,7 +33,7 @@ pub(crate) struct Group {
     /// Time at which that came.
     pub begun: Instant,
     pub entry: EntryPoint,
-    pub packets: u64,
+    packets: u64,
     pub bytes: usize,
 }
 

@@ -3,7 +3,6 @@
 mod allocation;
 mod codecs;
 mod described;
-mod kept;
 mod replay;
 mod spatial;
 mod steering;
