@@ -21,7 +21,7 @@ use self::ice::Ice;
 use self::sender::{Sender, Sink};
 use self::srtp::{Inbound, Outbound};
 use super::allocation::Division;
-use super::bandwidth::outgoing::Outcome;
+use super::bandwidth::outgoing::{Micros, Outcome};
 use super::bandwidth::{ReceiverEstimate, TransportFeedback};
 use super::egress::Egress;
 use super::extension_ids::ExtensionIds;
@@ -73,6 +73,9 @@ impl SentTo {
 /// The shares of packets lost, in 1/256, from which on what is sent again goes twice, and three times: 4 and 14 %. Else one packet in
 /// twenty-five of those would be lost once more, and its picture would wait for another round trip.
 const RESENT_AGAIN_FROM_256: [u8; 2] = [10, 36];
+
+/// Time that packets wait in a queue which may be full.
+const LONG_QUEUE: Micros = 60_000;
 
 /// One transport of a connection, with its sections. A connection has one, unless its client offered several bundles.
 pub struct Transport {
@@ -221,9 +224,11 @@ impl Transport {
     }
 
     /// The number of times that a packet is sent again when its client asks for it: two or three where many are lost, and the path
-    /// carries the others beside everything else.
+    /// carries the others beside everything else. Where packets wait in a queue, it may be that which loses them.
     pub(crate) fn copies_of_resends(&self, now: Instant) -> usize {
-        let Some(outcome) = self.outcome() else { return 1 };
+        let Some(outcome) = self.outcome().filter(|outcome| outcome.queue_delay < LONG_QUEUE) else {
+            return 1;
+        };
         let lost = self.loss.in_256(now);
         let more = RESENT_AGAIN_FROM_256.iter().zip(1..);
         let wanted = more.filter(|&(&from, times)| {
