@@ -119,7 +119,7 @@ impl Driver {
             self.load.beat(now);
             if now >= next_stats {
                 self.sweep(now, &mut worker);
-                self.show(&worker, &mut meters);
+                self.show(now, &worker, &mut meters);
                 next_stats = now + STATS_INTERVAL;
             }
             let wake_at = worker.poll_timeout().map_or(next_stats, |due| due.min(next_stats));
@@ -340,7 +340,7 @@ impl Driver {
     }
 
     /// Shows the rest of the server what the worker counts, and what only its thread knows.
-    fn show(&self, worker: &Worker, meters: &mut WorkerMeters) {
+    fn show(&self, now: Instant, worker: &Worker, meters: &mut WorkerMeters) {
         let stats = Stats {
             tcp_connections: self.tcp.len() as u64,
             tcp_dropped_packets: self.tcp.dropped(),
@@ -350,6 +350,9 @@ impl Driver {
         };
         self.load.publish(&stats);
         meters.show(&stats);
+        for path in worker.paths(now) {
+            meters.sample(&path);
+        }
     }
 
     /// Wakes the threads at the other ends of the links that have something new.

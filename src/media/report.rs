@@ -1,4 +1,4 @@
-//! The report of a worker about a published track, for operators.
+//! The reports of a worker about a published track, and about the path to a client, for operators.
 
 use super::codec::Codec;
 use super::names::TrackRef;
@@ -22,4 +22,24 @@ pub struct TrackReport {
     pub bitrate_bps: u64,
     /// Loudness over the last second, if the client sends audio levels.
     pub level: Option<SoundLevel>,
+}
+
+/// What is known of the path to a client now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PathReport {
+    /// Rate that may be sent, in bits per second. `None` where the client tells nothing from which it could be known.
+    pub target_bps: Option<u64>,
+    /// What the client reports of single packets. `None` where it has reported none lately.
+    pub arrivals: Option<ArrivalReport>,
+}
+
+/// What a client reports of the packets that it is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ArrivalReport {
+    /// Rate at which they arrive, in bits per second.
+    pub acked_bps: u64,
+    /// Time that they wait in queues.
+    pub queue_delay_micros: u64,
+    /// Share of them that was lost in the last second, in 1/256.
+    pub lost_256: u8,
 }

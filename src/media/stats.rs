@@ -1,7 +1,8 @@
 //! The counts of a worker: plain numbers, copied by the driver about once a second.
 
-use metrics::{Counter, Gauge};
+use metrics::{Counter, Gauge, Histogram};
 
+use super::report::PathReport;
 use super::speaker::Loudness;
 
 /// What estimators are doing, in the order of [`State`](super::bandwidth::outgoing::State).
@@ -100,9 +101,6 @@ pub struct Stats {
     pub steered_peers: u64,
     /// Connections whose path is estimated, by what their estimator is doing.
     pub(crate) estimates: [u64; STATES.len()],
-    /// What all these paths carry together, in bits per second, and the time that packets wait in their queues.
-    pub target_bps: u64,
-    pub(crate) queue_delay_micros: u64,
     /// Copies of sound whose packets repeat earlier ones, because their clients lose packets.
     pub repeating_copies: u64,
     /// Packets of sound that were forwarded to nobody, because others in their room were louder.
@@ -116,7 +114,7 @@ pub struct Stats {
 }
 
 impl Stats {
-    fn gauges(&self) -> [(&'static str, u64); 19] {
+    fn gauges(&self) -> [(&'static str, u64); 18] {
         [
             ("patchbay_media_peers", self.peers),
             ("patchbay_media_suspended_peers", self.suspended),
@@ -135,7 +133,6 @@ impl Stats {
             ("patchbay_media_relay_peers", self.relay_peers),
             ("patchbay_media_tcp_connections", self.tcp_connections),
             ("patchbay_media_cache_bytes", self.cache_bytes),
-            ("patchbay_media_target_bits_per_second", self.target_bps),
             ("patchbay_media_repeating_copies", self.repeating_copies),
         ]
     }
@@ -198,12 +195,42 @@ impl Stats {
     }
 }
 
+/// What is known of the paths to clients: a sample of each path about once a second, of all workers together.
+struct PathMeters {
+    target: Histogram,
+    acked: Histogram,
+    queue_delay: Histogram,
+    loss: Histogram,
+}
+
+impl PathMeters {
+    fn new() -> PathMeters {
+        PathMeters {
+            target: metrics::histogram!("patchbay_media_target_bits_per_second"),
+            acked: metrics::histogram!("patchbay_media_acked_bits_per_second"),
+            queue_delay: metrics::histogram!("patchbay_media_queue_delay_seconds"),
+            loss: metrics::histogram!("patchbay_media_loss_ratio"),
+        }
+    }
+
+    fn sample(&self, path: &PathReport) {
+        if let Some(target) = path.target_bps {
+            self.target.record(target as f64);
+        }
+        if let Some(arrivals) = path.arrivals {
+            self.acked.record(arrivals.acked_bps as f64);
+            self.queue_delay.record(arrivals.queue_delay_micros as f64 / 1e6);
+            self.loss.record(f64::from(arrivals.lost_256) / 256.0);
+        }
+    }
+}
+
 /// The Prometheus metrics of one worker. Each is looked up by its name once.
 pub(crate) struct WorkerMeters {
     gauges: Vec<Gauge>,
     counters: Vec<Counter>,
     loudness: [Counter; Loudness::ALL.len()],
-    queue_delay: Gauge,
+    paths: PathMeters,
     estimates: [Gauge; STATES.len()],
     shown: Stats,
 }
@@ -222,13 +249,18 @@ impl WorkerMeters {
                 let labels = [("worker", worker.clone()), ("loudness", loudness.name().to_owned())];
                 metrics::counter!("patchbay_media_sound_seconds_total", &labels)
             }),
-            queue_delay: metrics::gauge!("patchbay_media_queue_delay_seconds", "worker" => worker.clone()),
+            paths: PathMeters::new(),
             estimates: STATES.map(|state| {
                 let labels = [("worker", worker.clone()), ("state", state.to_owned())];
                 metrics::gauge!("patchbay_media_estimates", &labels)
             }),
             shown: nothing,
         }
+    }
+
+    /// Counts what is known of a path now.
+    pub(crate) fn sample(&self, path: &PathReport) {
+        self.paths.sample(path);
     }
 
     pub(crate) fn show(&mut self, stats: &Stats) {
@@ -243,7 +275,6 @@ impl WorkerMeters {
         for (counter, (value, shown)) in self.loudness.iter().zip(values) {
             counter.increment(value.saturating_sub(shown));
         }
-        self.queue_delay.set(stats.queue_delay_micros as f64 / 1e6);
         for (gauge, count) in self.estimates.iter().zip(stats.estimates) {
             gauge.set(count as f64);
         }

@@ -99,16 +99,8 @@ const GAUGES: &[(&str, &str)] = &[
         "TCP connections for media that are open on a media worker now. Clients that get media by UDP open some, too, and close them within seconds.",
     ),
     (
-        "patchbay_media_target_bits_per_second",
-        "Bit rate that the paths to all clients together are estimated to carry, where it is estimated, now.",
-    ),
-    (
         "patchbay_media_repeating_copies",
         "Copies of sound whose packets repeat earlier sound, because their clients lose packets, now.",
-    ),
-    (
-        "patchbay_media_queue_delay_seconds",
-        "Time that packets wait in queues on the paths to clients, summed over the estimated paths, now.",
     ),
     (
         "patchbay_media_estimates",
@@ -382,6 +374,36 @@ const COUNTERS: &[(&str, &str)] = &[
     ),
 ];
 
+const HISTOGRAMS: &[(&str, Unit, &str)] = &[
+    (
+        "patchbay_http_request_seconds",
+        Unit::Seconds,
+        "Seconds from the head of a request to the head of its answer.",
+    ),
+    (
+        "patchbay_media_target_bits_per_second",
+        Unit::BitsPerSecond,
+        "Bit rate that the path to a client is estimated to carry: a sample of each estimated path each second.",
+    ),
+    (
+        "patchbay_media_acked_bits_per_second",
+        Unit::BitsPerSecond,
+        "Bit rate that arrives at a client, by its reports: a sample of each path each second whose client reports single packets.",
+    ),
+    (
+        "patchbay_media_queue_delay_seconds",
+        Unit::Seconds,
+        "Time that packets wait in queues on the path to a client: a sample of each path each second whose client reports single \
+         packets.",
+    ),
+    (
+        "patchbay_media_loss_ratio",
+        Unit::Count,
+        "Share of packets that were lost in the last second on the path to a client: a sample of each path each second whose client \
+         reports single packets.",
+    ),
+];
+
 pub(super) fn describe() {
     for (name, meaning) in GAUGES {
         describe_gauge!(*name, *meaning);
@@ -399,9 +421,7 @@ pub(super) fn describe() {
         Unit::Bytes,
         "Bytes in datagrams that a media worker received."
     );
-    describe_histogram!(
-        "patchbay_http_request_seconds",
-        Unit::Seconds,
-        "Seconds from the head of a request to the head of its answer."
-    );
+    for (name, unit, meaning) in HISTOGRAMS {
+        describe_histogram!(*name, *unit, *meaning);
+    }
 }

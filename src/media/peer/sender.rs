@@ -18,6 +18,7 @@ use super::srtp::Outbound;
 use crate::media::bandwidth::outgoing::{Estimator, Micros, Outcome, Report, State};
 use crate::media::egress::{Egress, MAX_PACKET};
 use crate::media::remote::{Remote, Via};
+use crate::media::report::{ArrivalReport, PathReport};
 use crate::media::tcp::outgoing::Importance;
 
 /// Bytes that a path carries around each packet: the header of UDP, or that of TCP with its timestamps and the length of the packet; and that of
@@ -141,6 +142,21 @@ impl Sender {
                 ..outcome
             },
             false => outcome,
+        })
+    }
+
+    /// What is known of the path now, for operators. `None` where nothing is.
+    pub(crate) fn report(&self, now: Instant) -> Option<PathReport> {
+        let outgoing = self.outgoing.as_ref()?;
+        let arrivals = outgoing.estimator.arrivals(outgoing.micros_at(now));
+        let target = outgoing.estimator.outcome().target;
+        Some(PathReport {
+            target_bps: (!outgoing.is_deaf()).then_some(target),
+            arrivals: arrivals.map(|arrivals| ArrivalReport {
+                acked_bps: arrivals.rate,
+                queue_delay_micros: arrivals.queue_delay,
+                lost_256: arrivals.loss_256,
+            }),
         })
     }
 
@@ -366,12 +382,15 @@ impl Outgoing {
 
     fn micros(&mut self, now: Instant) -> Micros {
         if self.converted.0 != now {
-            let since = now.saturating_duration_since(self.since);
-            // All microseconds together would need a division of 128 bits for each packet.
-            let micros = since.as_secs() * 1_000_000 + u64::from(since.subsec_micros());
-            self.converted = (now, BEGINNING + micros);
+            self.converted = (now, self.micros_at(now));
         }
         self.converted.1
+    }
+
+    fn micros_at(&self, now: Instant) -> Micros {
+        let since = now.saturating_duration_since(self.since);
+        // All microseconds together would need a division of 128 bits for each packet.
+        BEGINNING + since.as_secs() * 1_000_000 + u64::from(since.subsec_micros())
     }
 
     fn instant(&self, at: Micros) -> Instant {

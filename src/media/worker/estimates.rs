@@ -9,6 +9,7 @@ use crate::media::codec::Kind;
 use crate::media::keys::TransportKey;
 use crate::media::path_loss::PathLoss;
 use crate::media::peer::sender::Sender;
+use crate::media::report::PathReport;
 use crate::media::stats::Stats;
 use crate::media::subscription::Subscription;
 
@@ -194,15 +195,22 @@ impl Worker {
         None
     }
 
-    /// Adds to `stats` what is known of all paths.
+    /// What is known of the path to each client, where anything is.
+    pub fn paths(&self, now: Instant) -> impl Iterator<Item = PathReport> {
+        let secure = self
+            .transports
+            .values()
+            .filter_map(|transport| transport.secure.as_ref());
+        secure.filter_map(move |secure| secure.sender.report(now))
+    }
+
+    /// Adds to `stats` what the estimators of all paths are doing.
     pub(super) fn count_estimates(&self, stats: &mut Stats) {
         for transport in self.transports.values() {
             let secure = transport.secure.as_ref();
             let Some(outcome) = secure.and_then(|secure| secure.sender.outcome()) else {
                 continue;
             };
-            stats.target_bps += outcome.target;
-            stats.queue_delay_micros += outcome.queue_delay;
             stats.estimates[outcome.state as usize] += 1;
         }
     }

@@ -50,6 +50,28 @@ async fn every_metric_has_a_name_of_ours_and_a_meaning() {
 }
 
 #[tokio::test]
+async fn what_is_known_of_paths_is_counted_in_buckets_that_fit_it() {
+    let running = start(|_| {}).await;
+    let text = running.get("/metrics").await.text().await.unwrap();
+    for (name, bound) in [
+        ("patchbay_media_target_bits_per_second", "1200000"),
+        ("patchbay_media_acked_bits_per_second", "1200000"),
+        ("patchbay_media_queue_delay_seconds", "0.2"),
+        ("patchbay_media_loss_ratio", "0.02"),
+    ] {
+        assert!(text.contains(&format!("# TYPE {name} histogram")), "{name}: {text}");
+        assert!(
+            text.contains(&format!("{name}_bucket{{le=\"{bound}\"}} ")),
+            "{name}: {text}"
+        );
+        assert!(
+            text.contains(&format!("{name}_sum ")),
+            "of all workers together: {text}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn metrics_count_invented_paths_as_one() {
     let running = start(|_| {}).await;
     for n in 0..5 {

@@ -2,6 +2,8 @@
 
 mod losses;
 
+use patchbay::media::report::{ArrivalReport, PathReport};
+
 use super::*;
 
 /// The id under which viewers read numbers here.
@@ -16,6 +18,21 @@ impl Stage {
         client.connect(self.now, &mut self.worker);
         self.subscribers.push(client);
         self.subscribers.len() - 1
+    }
+
+    /// What all paths carry together.
+    fn target(&self) -> u64 {
+        let paths = self.worker.paths(self.now);
+        paths.filter_map(|path| path.target_bps).sum()
+    }
+
+    /// What is reported of the one path of which anything is known.
+    fn arrivals(&self) -> Option<ArrivalReport> {
+        let paths: Vec<PathReport> = self.worker.paths(self.now).collect();
+        let [path] = paths[..] else {
+            panic!("one path: {paths:?}")
+        };
+        path.arrivals
     }
 
     /// Adds a viewer that reads numbers.
@@ -219,15 +236,15 @@ fn a_viewer_of_sound_alone_gets_no_numbers() {
         .collect();
     assert_eq!(got.len(), 1);
     assert_eq!(number(&got[0]), None);
-    assert_eq!(stage.worker.stats().target_bps, 0);
+    assert_eq!(stage.target(), 0);
 }
 
 #[test]
 fn feedback_is_counted_and_a_path_is_estimated_only_where_there_is_any() {
     let mut stage = Stage::new(1);
-    assert_eq!(stage.worker.stats().target_bps, 0);
+    assert_eq!(stage.target(), 0);
     let viewer = stage.join_numbered();
-    assert!(stage.worker.stats().target_bps > 0);
+    assert!(stage.target() > 0);
     for at in 0..10 {
         stage.publish(at == 0, 500);
     }
@@ -289,11 +306,11 @@ fn a_viewer_without_numbers_sends_its_own_estimate() {
         complete(packet)
     };
     stage.tell(viewer, &remb(3, 100_000));
-    let told = stage.worker.stats().target_bps;
+    let told = stage.target();
     assert!((700_000..=800_000).contains(&told), "{told}");
     for (exponent, mantissa) in [(0, 0), (63, 0x3_ffff), (33, 5)] {
         stage.tell(viewer, &remb(exponent, mantissa));
-        let told = stage.worker.stats().target_bps;
+        let told = stage.target();
         assert!((10_000..=100_000_000).contains(&told), "{told}");
     }
 }
@@ -375,7 +392,7 @@ fn a_path_that_carries_more_is_found_by_probes() {
     honest.watch(&mut stage, 250, true);
     let stats = stage.worker.stats();
     assert!(stats.probe_packets >= 8 && stats.probes_won >= 1, "{stats:?}");
-    assert!(stats.target_bps > 2_000_000, "{}", stats.target_bps);
+    assert!(stage.target() > 2_000_000, "{}", stage.target());
     assert_eq!(honest.media, 250, "the whole video in the last second");
     // Nothing more is wanted, so nothing more is probed.
     let before = stage.worker.stats().probe_packets;
@@ -384,6 +401,35 @@ fn a_path_that_carries_more_is_found_by_probes() {
     }
     let probed = stage.worker.stats().probe_packets - before;
     assert!(probed <= 60, "{probed} packets of probes in seven seconds");
+}
+
+#[test]
+fn operators_are_shown_what_arrives_at_a_client_as_long_as_it_reports() {
+    let mut stage = Stage::new(0);
+    let mut honest = Honest::new(&mut stage);
+    assert_eq!(stage.arrivals(), None, "nothing was reported yet");
+    for _ in 0..10 {
+        honest.watch(&mut stage, 250, true);
+    }
+    let before = stage.worker.stats().probe_packets;
+    honest.watch(&mut stage, 250, true);
+    assert_eq!(
+        stage.worker.stats().probe_packets,
+        before,
+        "nothing but the video is sent"
+    );
+    let arrivals = stage.arrivals().unwrap();
+    // 250 packets of 1,000 bytes and their headers.
+    assert!((2_000_000..2_250_000).contains(&arrivals.acked_bps), "{arrivals:?}");
+    assert!(arrivals.queue_delay_micros <= 1_000, "{arrivals:?}");
+    assert_eq!(arrivals.lost_256, 0);
+    honest.watch(&mut stage, 25, true);
+    let arrivals = stage.arrivals().unwrap();
+    assert!((200_000..500_000).contains(&arrivals.acked_bps), "{arrivals:?}");
+    for _ in 0..3 {
+        honest.watch(&mut stage, 25, false);
+    }
+    assert_eq!(stage.arrivals(), None, "what was reported no longer holds");
 }
 
 #[test]

@@ -50,7 +50,7 @@ pub(crate) struct Estimator {
     pub(super) ceiling: Ceiling,
     pub(super) summary: Summary,
     pub(super) silence: Silence,
-    remote: Remote,
+    pub(super) remote: Remote,
     demand: Option<u64>,
     /// The newest time that was told.
     now: Micros,

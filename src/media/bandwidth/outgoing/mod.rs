@@ -74,6 +74,17 @@ pub(crate) enum State {
     Silent,
 }
 
+/// What the receiver's newest reports show of the packets that were sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Arrivals {
+    /// The rate at which they arrive, in bits per second, over a third of a second.
+    pub rate: u64,
+    /// The time that they wait in queues.
+    pub queue_delay: Micros,
+    /// The share that was lost in the last second, in 1/256.
+    pub loss_256: u8,
+}
+
 /// What is known of the path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Outcome {

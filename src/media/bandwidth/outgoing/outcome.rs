@@ -2,7 +2,11 @@
 
 use super::burst::{BURST, BURST_SMALL};
 use super::estimator::Estimator;
-use super::{Micros, Outcome, State};
+use super::rate::USUAL;
+use super::{Arrivals, Micros, Outcome, State};
+
+/// Reports of single packets come each 100 ms at least. What older ones said of the path is not what it is now.
+const REPORTED_WITHIN: Micros = 2_000_000;
 
 impl Estimator {
     /// Makes the outcome anew, after something has changed.
@@ -21,6 +25,16 @@ impl Estimator {
             probes_won: self.probes.won,
             probes_lost: self.probes.without_gain,
         };
+    }
+
+    /// What the receiver's reports of single packets show. `None` where none has come lately.
+    pub(crate) fn arrivals(&self, now: Micros) -> Option<Arrivals> {
+        let reported_at = self.remote.reported_at()?;
+        (now.saturating_sub(reported_at) <= REPORTED_WITHIN).then(|| Arrivals {
+            rate: self.rate.over(USUAL).unwrap_or(0),
+            queue_delay: self.outcome.queue_delay,
+            loss_256: self.outcome.loss_256,
+        })
     }
 
     fn state(&self, now: Micros) -> State {

@@ -36,6 +36,11 @@ impl Remote {
         self.active = false;
     }
 
+    /// The time at which packets were last reported one by one. `None` while they never were.
+    pub(super) fn reported_at(&self) -> Option<Micros> {
+        self.reports_until.checked_sub(REPORTS_BELIEVED)
+    }
+
     /// Whether the receiver's own estimate is all that is known.
     pub(super) fn is_active(&self) -> bool {
         self.active

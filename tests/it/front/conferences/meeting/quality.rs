@@ -131,3 +131,49 @@ async fn a_publisher_who_asks_for_it_is_sent_which_encodings_are_wanted_and_othe
     assert!(kinds.contains(&"video_quality".to_owned()), "{kinds:?}");
     assert!(!kinds.contains(&"send_layers".to_owned()), "{kinds:?}");
 }
+
+/// The mean of what a histogram has counted. `None` while it has counted nothing.
+fn mean(metrics: &str, name: &str) -> Option<f64> {
+    let value = |what: &str| {
+        let line = metrics
+            .lines()
+            .find_map(|line| line.strip_prefix(&format!("{name}_{what} ")))?;
+        line.parse::<f64>().ok()
+    };
+    let count = value("count").filter(|count| *count > 0.0)?;
+    Some(value("sum")? / count)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn operators_are_shown_what_the_paths_to_viewers_carry_and_what_arrives() {
+    let running = start().await;
+    let (anna, ben) = (
+        guest(&running, "Anna", Value::Null).await,
+        guest(&running, "Ben", Value::Null).await,
+    );
+    let (_annas, _bens) = (connect(&anna, 100).await, connect(&ben, 200).await);
+    let known = async || -> Option<[f64; 4]> {
+        let metrics = running.get("/metrics").await.text().await.unwrap();
+        Some([
+            mean(&metrics, "patchbay_media_target_bits_per_second")?,
+            mean(&metrics, "patchbay_media_acked_bits_per_second")?,
+            mean(&metrics, "patchbay_media_queue_delay_seconds")?,
+            mean(&metrics, "patchbay_media_loss_ratio")?,
+        ])
+    };
+    let until_known = async {
+        loop {
+            if let Some(known) = known().await {
+                return known;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+    };
+    let known = tokio::time::timeout(std::time::Duration::from_secs(20), until_known).await;
+    let [target, acked, queue_delay, loss] = known.expect("paths are sampled each second");
+    // Some packets a second, over a path without any limit.
+    assert!((10e3..=100e6).contains(&target), "{target}");
+    assert!((1e3..=100e6).contains(&acked), "{acked}");
+    assert!(queue_delay < 1.0, "{queue_delay}");
+    assert!(loss < 0.5, "{loss}");
+}
