@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use entries::{Entries, Entry, Over};
 use tokio::sync::{OwnedMutexGuard, oneshot};
-use tokio::time::{sleep, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 pub use values::{Answer, Connection, NotDone, NotReceived, Purpose, Token};
 
@@ -272,22 +272,38 @@ impl Desk {
     pub async fn events(&self, token: Token, within: Duration) -> Result<Vec<Event>, NotDone> {
         let until = (self.clock)() + within;
         loop {
-            let mut arrival = {
-                let mut entries = self.entries();
-                let entry = entries.find((self.clock)(), token)?;
-                let events = entry.take_events();
-                if !events.is_empty() {
-                    let over = entry.behind.is_none().then(|| entries.0.remove(&token));
-                    drop(entries);
-                    drop(over);
-                    return Ok(events);
-                }
-                entry.arrival.subscribe()
-            };
-            if timeout_at(until, arrival.changed()).await.is_err() {
-                return Ok(Vec::new());
+            let events = self.take_events(token)?;
+            if !events.is_empty() || !self.await_events(token, until).await? {
+                return Ok(events);
             }
         }
+    }
+
+    /// Returns the events since the last call without waiting for one. As [`Desk::events`], it removes an entry with its last events.
+    pub(crate) fn take_events(&self, token: Token) -> Result<Vec<Event>, NotDone> {
+        let now = (self.clock)();
+        let mut entries = self.entries();
+        let entry = entries.find(now, token)?;
+        let events = entry.take_events();
+        let is_over = !events.is_empty() && entry.behind.is_none();
+        let over = is_over.then(|| entries.0.remove(&token));
+        drop(entries);
+        drop(over);
+        Ok(events)
+    }
+
+    /// Waits until there are events to be taken. Returns false if there are none until then.
+    pub(crate) async fn await_events(&self, token: Token, until: Instant) -> Result<bool, NotDone> {
+        let mut arrival = {
+            let now = (self.clock)();
+            let mut entries = self.entries();
+            let entry = entries.find(now, token)?;
+            if entry.has_events() {
+                return Ok(true);
+            }
+            entry.arrival.subscribe()
+        };
+        Ok(timeout_at(until, arrival.changed()).await.is_ok())
     }
 
     /// Removes expired entries. Never ends.
@@ -314,6 +330,12 @@ impl Desk {
         // The hub has ended the session.
         let session = self.entries().end(token);
         drop(session);
+    }
+
+    /// Puts an event aside for an entry, as if the hub had sent it.
+    #[cfg(test)]
+    pub(crate) fn put(&self, token: Token, event: Event) {
+        self.entries().put(token, event).unwrap();
     }
 
     /// Locks the entries. The lock is held only for moments: nothing waits and no session is dropped meanwhile.

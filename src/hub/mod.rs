@@ -132,6 +132,28 @@ pub(crate) fn on_its_own_thread(hub: impl Future<Output = ()> + Send + 'static) 
 }
 
 impl HubHandle {
+    /// The way to a hub that does nothing, as long as what is returned with it lives.
+    #[cfg(test)]
+    pub(crate) fn idle() -> (HubHandle, impl Sized) {
+        use crate::shares::Share;
+        let (inputs, queue) = mpsc::channel(INPUTS_MAX);
+        let (ended, end) = watch::channel(None);
+        let share = Share {
+            percent: 100,
+            at_least: 1,
+        };
+        let handle = HubHandle {
+            inputs,
+            places: Places::new(Pot::new(1, share)),
+            is_ending: Arc::default(),
+            last_session: Arc::default(),
+            last_turn: Arc::default(),
+            pulse: Pulse::new(task::now()),
+            end,
+        };
+        (handle, (queue, ended))
+    }
+
     /// Whether the hub lives.
     pub fn is_running(&self) -> bool {
         !self.inputs.is_closed()

@@ -19,13 +19,13 @@
  * - `sound`, `screen` {}: that stream has begun or ended
  * - `layout` {}: `shown` has changed: whose pictures come
  * - `speakers` {ids}
- * - `quality` {id, before}: the server sends more or less of somebody's picture, or for another reason: see `qualities`
+ * - `quality` {id, before}: the server sends more or less of somebody's picture, or for another reason: see `qualityOf`
  * - `message` {id, name, text}
  * - `problem` {problem}: why no connection has been made so far, see reach.js; null when that is over
  * - `referred` {alias, token}: the server asks this client to go on there, after it has left
  */
 import { ConferenceCommands } from './conference-commands.js';
-import { ConferenceEvents } from './conference-events.js';
+import { ConferenceEvents, isRestart } from './conference-events.js';
 import { list, readLayout } from './conference-layout.js';
 import { ConferencePeer } from './conference-peer.js';
 import { People } from './conference-people.js';
@@ -37,9 +37,7 @@ import { ALL_LAYERS } from './send-layers.js';
 import { readOrder } from './video-quality.js';
 
 /**
- * - `entering`
  * - `waiting`: for a host
- * - `inside`
  * - `reconnecting`: the events, or the media, are missing at the moment
  * - `ended`: the client has stopped, for good
  * @typedef {'idle' | 'entering' | 'waiting' | 'inside' | 'reconnecting' | 'ended'} ConferenceState
@@ -58,8 +56,6 @@ const REFRESHES = 5;
 const RETRY_MS = 4000;
 /** Attempts to come back while the server says no: one that has begun again lets nobody in before they have registered again. */
 const RETURNS = 10;
-/** What the server says when a session ends that may begin again at once. */
-const RESTARTS = ['the server is going down', 'a part of the server was lost; enter again'];
 /** Short interruptions heal by themselves; after this time the client looks for another way to the server. */
 const DISCONNECTED_MS = 4000;
 
@@ -82,8 +78,7 @@ export class ConferenceClient extends EventTarget {
   shown = [];
   /** The id of whoever shares a screen. */
   presenter = null;
-  /** What the server sends of each picture, and why not more. */
-  qualities = new Qualities((id, before) => this.#emit('quality', { id, before }));
+  #qualities = new Qualities((id, before) => this.#emit('quality', { id, before }));
   /** What one may ask for in the conference. */
   commands = new ConferenceCommands((request, fields) => this.#ask(request, fields));
   /** Why there is no connection although the server has answered. @type {import('./reach.js').ReachProblem | null} */
@@ -118,11 +113,11 @@ export class ConferenceClient extends EventTarget {
     layout: (data) => this.#laidOut(data),
     presentation_start: (data) => this.#presented(String(data.presenter_uuid ?? '')),
     presentation_stop: () => this.#presented(null),
-    video_quality: (data) => this.qualities.put(data),
-    send_layers: ({ feed, ...order }) => this.#peers[feed === 'screen' ? 'send' : 'main']?.obey(readOrder(order)),
+    video_quality: (data) => this.#answered(data.feed === 'screen' && !this.#isMany ? 'receive' : 'main') && this.#qualities.put(data),
+    send_layers: ({ feed, ...order }) => this.#answered(feed === 'screen' ? 'send' : 'main')?.obey(readOrder(order)),
     message_received: (data) => this.#message(data),
     call_disconnected: (data) => this.#hungUp(data),
-    disconnect: ({ reason }) => (RESTARTS.includes(reason) ? this.#beginAgain() : this.#end('over', reason)),
+    disconnect: ({ reason }) => (isRestart(reason) ? this.#beginAgain() : this.#end('over', reason)),
     refer: ({ alias, token }) => this.#referred(alias, token),
   };
 
@@ -163,6 +158,11 @@ export class ConferenceClient extends EventTarget {
   /** Whether somebody's picture is arriving now. */
   hasPictureOf(id) {
     return this.#layout.ssrcs.has(id) && (this.#peers.main?.hasPicture(this.#layout.ssrcs.get(id)) ?? false);
+  }
+
+  /** What the server sends of a picture, and why not more. @returns {object | null} null where it has said nothing, or none comes */
+  qualityOf(id) {
+    return id === SCREEN || this.shown.includes(id) ? (this.#qualities.get(id) ?? null) : null;
   }
 
   /** The connection of camera and microphone. @returns {ConferencePeer | null} */
@@ -245,9 +245,8 @@ export class ConferenceClient extends EventTarget {
   /** Opens a session, and all that belongs to it. */
   async #begin() {
     const fields = { ...this.#fields, ...(this.#registration?.token && { registration_token: this.#registration.token }) };
-    const path = pathOf('services', this.alias, 'new_session');
     const headers = this.#pin === null ? {} : { pin: this.#pin || NO_PIN };
-    const session = await ask(path, { fields, headers });
+    const session = await ask(pathOf('services', this.alias, 'new_session'), { fields, headers });
     if (this.state === 'ended') {
       ask(pathOf('services', this.alias, 'end_session'), { token: session.token }).catch(() => {});
       return;
@@ -338,8 +337,14 @@ export class ConferenceClient extends EventTarget {
     this.#peers[use] = null;
     peer.close();
     if (peer.call) this.#hangUp(peer);
-    if (use === 'main') this.qualities.forget(() => true);
+    if (use === 'main') this.#qualities.forget(() => true);
     if (use === 'receive') this.#emit('screen', {});
+  }
+
+  /** A connection once the server has answered it: what it says of the media before that is about the one before. */
+  #answered(use) {
+    const peer = this.#peers[use];
+    return peer?.call ? peer : null;
   }
 
   #hangUp({ call }) {
@@ -375,8 +380,7 @@ export class ConferenceClient extends EventTarget {
     this.#mediaTimer = 0;
     if (peer !== this.#peers.main) return;
     try {
-      const offer = { sdp: await peer.restartOffer() };
-      const { sdp, audio_ssrcs: voices } = await this.#about(this.id, `calls/${peer.call}/update`, offer);
+      const { sdp, audio_ssrcs: voices } = await this.#about(this.id, `calls/${peer.call}/update`, { sdp: await peer.restartOffer() });
       await peer.accept(sdp, list(voices).map(Number));
       this.#mediaTimer = setTimeout(() => peer.state !== 'connected' && this.#callAgain(), 2 * DISCONNECTED_MS);
     } catch (error) {
@@ -404,9 +408,7 @@ export class ConferenceClient extends EventTarget {
   /** Tells the others whether they can hear and see this client. */
   #report() {
     if (!this.#peers.main || this.state === 'ended') return;
-    const { audio, video } = this.#tracks;
-    const fields = { local_audio: audio !== null, local_camera: video !== null, ismute: audio === null };
-    this.#about(this.id, 'changeLocalStatus', fields).catch((error) => console.debug('patchbay: not reported', error));
+    this.commands.report(this.id, this.#tracks).catch((error) => console.debug('patchbay: not reported', error));
   }
 
   #person(data) {
@@ -429,16 +431,14 @@ export class ConferenceClient extends EventTarget {
   }
 
   #stage(data) {
-    const speaking = list(data).filter(({ vad }) => Number(vad) > 0);
-    this.speakers = speaking.map(({ participant_uuid: id }) => String(id));
+    this.speakers = list(data).filter(({ vad }) => Number(vad) > 0).map(({ participant_uuid: id }) => String(id));
     this.#emit('speakers', { ids: this.speakers });
   }
 
   #laidOut(data) {
     this.#layout = readLayout(data, this.#isMany);
-    const gone = this.shown.filter((id) => !this.#layout.shown.includes(id));
     this.shown = this.#layout.shown;
-    this.qualities.forget((id) => gone.includes(id));
+    this.#qualities.forget((id) => id !== SCREEN && !this.shown.includes(id));
     if (this.#isMany) {
       this.#peers.main?.setPictures(this.#layout.streams);
       this.#emit('screen', {});
@@ -447,7 +447,7 @@ export class ConferenceClient extends EventTarget {
   }
 
   #presented(id) {
-    if (id !== this.presenter) this.qualities.forget((one) => one === SCREEN);
+    if (id !== this.presenter) this.#qualities.forget((one) => one === SCREEN);
     this.presenter = id;
     this.#wants.send();
     if (id === this.id || this.#isMany) return;

@@ -1,5 +1,5 @@
 /**
- * What a participant asks for in a conference. All but `say`, and what mutes oneself, is for hosts. Each returns when it is
+ * What a participant asks for in a conference. All but `say`, `report`, and what mutes oneself, is for hosts. Each returns when it is
  * done, and throws what the request throws.
  */
 
@@ -14,6 +14,11 @@ export class ConferenceCommands {
   /** @param {string} text to everybody */
   say(text) {
     return this.#ask('message', { type: 'text/plain', payload: text });
+  }
+
+  /** Tells the others whether they can hear and see this client. @param {string} id one's own @param {Record<'audio' | 'video', any>} tracks */
+  report(id, { audio, video }) {
+    return this.#about(id, 'changeLocalStatus', { local_audio: audio !== null, local_camera: video !== null, ismute: audio === null });
   }
 
   /** @param {string} id @param {boolean} muted */

@@ -2,6 +2,14 @@
  * The stream of a conference's events.
  */
 
+/** What the server says when a session ends that may begin again at once. */
+const RESTARTS = ['the server is going down', 'a part of the server was lost; enter again'];
+
+/** @param {string} reason of `disconnect` */
+export function isRestart(reason) {
+  return RESTARTS.includes(reason);
+}
+
 export class ConferenceEvents {
   #handlers;
   #onChange;

@@ -35,7 +35,7 @@ export class ConferencePeer {
   #begun = Promise.resolve();
   /** The figures that were taken last. */
   #figures = null;
-  /** Descriptions are set one after the other. */
+  /** Descriptions are set one after the other, and what is sent is changed between them. */
   #last = Promise.resolve();
 
   /**
@@ -134,13 +134,13 @@ export class ConferencePeer {
     await transceiver?.sender.replaceTrack(track).catch((error) => console.debug('patchbay: track kept', error));
     if (kind === 'audio') return;
     this.#layers.want({ hasTrack: track !== null });
-    await this.#layers.settle();
+    await this.#settle();
   }
 
   /** Sends at most so many layers of the camera, from the smallest on. @param {number} layersMax */
   async limitLayers(layersMax) {
     this.#layers.want({ layersMax });
-    await this.#layers.settle();
+    await this.#settle();
   }
 
   /** What the server has asked for, see send-layers.js. */
@@ -150,7 +150,8 @@ export class ConferencePeer {
 
   /** Sends what the server asks for, until it asks for something else. @param {import('./send-layers.js').LayerOrder} order */
   async obey(order) {
-    await this.#layers.obey(order);
+    this.#layers.obey(order);
+    await this.#settle();
   }
 
   /** Figures of what is sent, see stats.js. null where there are none. */
@@ -171,6 +172,11 @@ export class ConferencePeer {
     const sdp = this.#isWhole ? this.#answer : answerForBrowser(this.pc.localDescription.sdp, this.#answer, { audio, video });
     await this.pc.setRemoteDescription({ type: 'answer', sdp });
     await this.#layers.settle();
+  }
+
+  /** Beside a description that is being set, browsers may refuse to change what is sent. */
+  #settle() {
+    return this.#inTurn(() => this.#layers.settle());
   }
 
   /** Whether the server knows all sections. */

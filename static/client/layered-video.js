@@ -18,10 +18,9 @@ export class LayeredVideo {
     Object.assign(this.#wish, change);
   }
 
-  /** Sends what the server asks for, until it asks for something else. @param {import('./send-layers.js').LayerOrder} order */
-  async obey(order) {
+  /** Notes what the server asks for, until it asks for something else. @param {import('./send-layers.js').LayerOrder} order */
+  obey(order) {
     this.want({ order: merged(this.order, order) });
-    await this.settle();
   }
 
   /** Takes the sender of a new connection. Call before its offer is made. */

@@ -61,7 +61,8 @@ export class Publisher extends MediaPeer {
 
   /** Sends what the server asks for, until it asks for something else. @param {import('./send-layers.js').LayerOrder} order */
   async obey(order) {
-    await this.#layers.obey(order);
+    this.#layers.obey(order);
+    await this.#layers.settle();
   }
 
   /** Call when somebody cannot decode the picture. */

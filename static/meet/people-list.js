@@ -62,7 +62,7 @@ export class PeopleList {
       isMuted ? 'meet.isMuted' : isQuiet && 'tile.muted',
       isSpotlit && 'meet.isSpotlit',
       isPresenting && 'meet.isPresenting',
-      isPausedByPath(this.#client.qualities.get(id)) && 'people.paused',
+      isPausedByPath(this.#client.qualityOf(id)) && 'people.paused',
     ].filter(Boolean);
     const shown = isSelf ? t('tile.you', { name }) : name;
     const names = h('div.grow', {}, h('span.people-name', { title: shown }, shown), h('small', {}, ...signs.map((key) => say(h('span'), key))));

@@ -2,6 +2,7 @@
  * Says how good the pictures of a meeting are: on each tile, at the names of those whose picture is paused, and in a notice where
  * one's own connection is slow.
  */
+import { SCREEN } from '../client/conference-wants.js';
 import { quality } from '../client/quality.js';
 import { isPausedByPath } from '../client/video-quality.js';
 import { badgeFor } from '../room/quality-badge.js';
@@ -14,13 +15,15 @@ export class PictureQuality {
   #client;
   #slowNetwork;
   #timer = 0;
+  /** The ids of those whose picture is paused. */
+  #paused = '';
 
   /** @param {import('./meeting.js').Meeting} meeting with its client @param {() => void} onLessData the person wants to use less data */
   constructor(meeting, onLessData) {
     this.#meeting = meeting;
     this.#client = meeting.client;
     this.#slowNetwork = new SlowNetwork({ notices: meeting.notices, onLessData });
-    this.#client.addEventListener('quality', ({ detail }) => this.#changed(detail));
+    for (const type of ['quality', 'layout']) this.#client.addEventListener(type, () => this.#changed());
     this.#timer = setInterval(() => this.#look(), INTERVAL_MS);
   }
 
@@ -28,21 +31,23 @@ export class PictureQuality {
     clearInterval(this.#timer);
   }
 
-  #changed({ id, before }) {
-    const isPaused = isPausedByPath(this.#client.qualities.get(id));
-    if (this.#meeting.client === this.#client && isPaused !== isPausedByPath(before)) this.#meeting.people.render();
+  #changed() {
+    const paused = this.#client.shown.filter((id) => isPausedByPath(this.#client.qualityOf(id))).sort().join();
+    if (this.#meeting.client !== this.#client || paused === this.#paused) return;
+    this.#paused = paused;
+    this.#meeting.people.render();
   }
 
   async #look() {
-    const { publisher, qualities } = this.#client;
+    const { publisher, shown } = this.#client;
     const own = (await publisher?.sentFigures()) ?? null;
     if (this.#meeting.client !== this.#client) return;
     const { stage, lowData } = this.#meeting;
     const isInside = this.#client.state === 'inside';
     const hasLowData = lowData.isOn;
     stage.self?.setQuality(isInside ? quality(own, publisher?.state ?? 'closed') : null);
-    for (const [id, tile] of stage.tiles) tile.setBadge(badgeFor(qualities.get(id), { now: performance.now(), hasLowData }));
-    const people = [...qualities].map(([id, videoQuality]) => ({ name: stage.tiles.get(id)?.name ?? '', videoQuality }));
+    for (const [id, tile] of stage.tiles) tile.setBadge(badgeFor(this.#client.qualityOf(id), { now: performance.now(), hasLowData }));
+    const people = [...shown, SCREEN].map((id) => ({ name: stage.tiles.get(id)?.name ?? '', videoQuality: this.#client.qualityOf(id) }));
     if (isInside) this.#slowNetwork.look({ own, people, hasLowData });
   }
 }

@@ -26,6 +26,7 @@ async fn the_pages_pure_parts_do_what_their_cases_say() {
     let address = listener.local_addr().unwrap();
     let scripts = [
         ("/run_cases.js", include_str!("scripts/run_cases.js")),
+        ("/conference_logic.js", include_str!("scripts/conference_logic.js")),
         ("/page_logic.js", include_str!("scripts/page_logic.js")),
         ("/quality_logic.js", include_str!("scripts/quality_logic.js")),
         ("/socket_logic.js", include_str!("scripts/socket_logic.js")),

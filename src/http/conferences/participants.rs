@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::referrals::Referrals;
@@ -106,20 +107,9 @@ impl Participants {
         view: View,
         caller: Caller,
     ) -> Result<(), NotDone> {
-        let seat = Seat {
-            aliases,
-            view,
-            caller,
-            outbox: Outbox::default(),
-            arrival: watch::Sender::new(()),
-            stream: CancellationToken::new(),
-            held: CancellationToken::new(),
-            is_over: false,
-        };
-        self.table().seats.insert(token, seat);
-        let first = self.desk.events(token, FIRST_WITHIN).await;
-        let taken = first.and_then(|events| self.take_in(token, events).map_err(|_| NotDone::UnknownToken));
-        if let Err(error) = taken {
+        self.table().seats.insert(token, Seat::new(aliases, view, caller));
+        let first = self.desk.await_events(token, (self.passed)() + FIRST_WITHIN).await;
+        if let Err(error) = first.and_then(|_| self.take_in(token)) {
             self.table().seats.remove(&token);
             self.desk.close(token);
             return Err(error);
@@ -204,6 +194,8 @@ impl Participants {
 
     /// Notes a connection whose offer was answered. Returns its id.
     pub(super) fn called(&self, token: Token, alias: &str, kind: CallKind, answer: &Answer) -> Result<String, NotDone> {
+        // What came before the answer is about the connection whose place this one takes.
+        self.take_in(token)?;
         self.answered(token, alias, kind, answer)?;
         self.with(token, alias, |seat| seat.view.called(kind))
     }
@@ -218,27 +210,20 @@ impl Participants {
         put.map_err(|_| NotDone::UnknownToken)
     }
 
-    fn take_in(&self, token: Token, events: Vec<Event>) -> Result<(), Behind> {
+    /// Takes the events of a session from the desk, in their order: nobody else does meanwhile.
+    fn take_in(&self, token: Token) -> Result<(), NotDone> {
         let at = self.moment();
         let now = (self.passed)();
-        let mut table = self.table();
-        let Table { seats, referrals, .. } = &mut *table;
-        let Some(seat) = seats.get_mut(&token) else {
-            return Ok(());
+        let taken = {
+            let mut table = self.table();
+            let events = self.desk.take_events(token)?;
+            table.take_in(token, events, (now, at))
         };
-        for event in events {
-            let notices = match event {
-                Event::Meeting(MeetingEvent::Referred(to)) => {
-                    let alias = to.alias.clone();
-                    vec![referred(alias, referrals.refer(now, to))]
-                }
-                event => seat.view.handle(event, at),
-            };
-            for notice in notices {
-                seat.put(notice)?;
-            }
-        }
-        Ok(())
+        taken.map_err(|_| {
+            tracing::info!("a client does not read the events of its conference: its session ends");
+            self.desk.close(token);
+            NotDone::UnknownToken
+        })
     }
 
     /// Whether the session is of a call that is over.
@@ -249,12 +234,7 @@ impl Participants {
 
     /// Takes the events of a session until it ends.
     async fn follow(self, token: Token) {
-        while let Ok(events) = self.desk.events(token, ASK_FOR).await {
-            if self.take_in(token, events).is_err() {
-                tracing::info!("a client does not read the events of its conference: its session ends");
-                self.desk.close(token);
-                break;
-            }
+        while self.desk.await_events(token, (self.passed)() + ASK_FOR).await.is_ok() && self.take_in(token).is_ok() {
             if self.is_over(token) {
                 self.desk.close(token);
                 break;
@@ -286,7 +266,41 @@ impl Participants {
     }
 }
 
+impl Table {
+    fn take_in(&mut self, token: Token, events: Vec<Event>, (now, at): (Instant, Moment)) -> Result<(), Behind> {
+        let Some(seat) = self.seats.get_mut(&token) else {
+            return Ok(());
+        };
+        for event in events {
+            let notices = match event {
+                Event::Meeting(MeetingEvent::Referred(to)) => {
+                    let alias = to.alias.clone();
+                    vec![referred(alias, self.referrals.refer(now, to))]
+                }
+                event => seat.view.handle(event, at),
+            };
+            for notice in notices {
+                seat.put(notice)?;
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Seat {
+    fn new(aliases: [String; 2], view: View, caller: Caller) -> Self {
+        Self {
+            aliases,
+            view,
+            caller,
+            outbox: Outbox::default(),
+            arrival: watch::Sender::new(()),
+            stream: CancellationToken::new(),
+            held: CancellationToken::new(),
+            is_over: false,
+        }
+    }
+
     fn put(&mut self, notice: Notice) -> Result<(), Behind> {
         let put = self.outbox.put(notice);
         self.arrival.send_replace(());
@@ -340,5 +354,48 @@ impl Drop for Reader {
         if let Some(seat) = self.participants.table().seats.get_mut(&self.token) {
             seat.outbox.end(self.number);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use super::*;
+    use crate::domain::{Claim, Person, Role, Subject};
+    use crate::hub::HubHandle;
+    use crate::shares::ClientAddress;
+    use crate::signaling::conferences::meeting::Service;
+
+    const ALIAS: &str = "1234";
+
+    #[tokio::test]
+    async fn the_end_of_a_connection_that_comes_before_the_answer_to_another_one_is_not_that_of_the_other_one() {
+        let (hub, _kept) = HubHandle::idle();
+        let desk = Desk::new(hub, 100, Arc::new(Instant::now));
+        let token = desk.open(ClientAddress::THIS_MACHINE, LASTS).await.unwrap();
+        let passed: MonotonicClock = Arc::new(Instant::now);
+        let participants = Participants::new(desk.clone(), Arc::new(|| SystemTime::UNIX_EPOCH), passed);
+        let place = (Service::Conference, "m".into());
+        let view = View::new(ALIAS.to_owned(), place, Person::unnamed("anna".into()), Role::Guest);
+        let caller = Caller {
+            user: "anna".into(),
+            claim: Claim::Unproven,
+        };
+        let seat = Seat::new([ALIAS.to_owned(), ALIAS.to_owned()], view, caller);
+        participants.table().seats.insert(token, seat);
+        let answer = Answer {
+            sdp: String::new(),
+            number: 1,
+            slots: Vec::new(),
+        };
+        let call = || participants.called(token, ALIAS, CallKind::Main, &answer).unwrap();
+        let first = call();
+        let subject = Subject::Conference;
+        desk.put(token, Event::ConnectionEnded { subject });
+        let second = call();
+        participants.take_in(token).unwrap();
+        let kind = |call: &str| participants.with(token, ALIAS, |seat| seat.view.call(call)).unwrap();
+        assert_eq!((kind(&first), kind(&second)), (None, Some(CallKind::Main)));
     }
 }

@@ -295,6 +295,10 @@ impl<S> Entry<S> {
         }
     }
 
+    pub(super) fn has_events(&self) -> bool {
+        !self.events.is_empty()
+    }
+
     pub(super) fn take_events(&mut self) -> Vec<Event> {
         self.bytes = 0;
         self.events.drain(..).collect()

@@ -95,6 +95,9 @@ async fn a_page_of_meetings_says_whose_picture_is_smaller_or_paused_and_that_the
         &says("Your connection is slow. You see the others less sharply."),
     )
     .await;
+    // Of a picture that does not come nothing is shown.
+    let ben: String = page.eval("patchbay.client.id").await;
+    page.is_told("video_quality", quality(&ben, "paused")).await;
     page.is_told("video_quality", quality(&anna, "paused")).await;
     page.has_badge("Paused Your connection is too slow").await;
     let names = says("Your connection is too slow for every picture. Paused: Anna");
@@ -102,6 +105,13 @@ async fn a_page_of_meetings_says_whose_picture_is_smaller_or_paused_and_that_the
         .await;
     page.press("people").await;
     page.shows("people-list", "Picture paused").await;
+    let paused = "[...document.querySelectorAll('#people-list li')].filter(({ textContent }) => textContent.includes('Picture paused'))";
+    let names: String = page
+        .eval(&format!("{paused}.map(({{ dataset }}) => dataset.person).join()"))
+        .await;
+    assert_eq!(names, anna);
+    let own = format!("document.querySelector('[data-participant=\"{ben}\"] .tile-badge').hidden");
+    assert!(page.eval::<bool>(&own).await, "nor on one's own tile");
 
     let full = json!({ "sender": anna, "height": 360, "wanted": 340, "state": "full" });
     page.is_told("video_quality", full).await;

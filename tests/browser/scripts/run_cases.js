@@ -1,4 +1,5 @@
 // Runs the cases of all files of page logic.
+import { cases as conferences } from '/conference_logic.js';
 import { cases as pages } from '/page_logic.js';
 import { cases as quality } from '/quality_logic.js';
 import { cases as sockets } from '/socket_logic.js';
@@ -7,7 +8,7 @@ import { cases as watching } from '/watching_logic.js';
 /** @returns {Promise<{ran: number, failures: string[]}>} */
 export async function runAll() {
   const failures = [];
-  const cases = [pages, quality, sockets, watching].flatMap((file) => Object.entries(file));
+  const cases = [conferences, pages, quality, sockets, watching].flatMap((file) => Object.entries(file));
   for (const [name, run] of cases) {
     try {
       await run();

@@ -89,14 +89,14 @@ impl Connections {
         }
     }
 
-    /// Notes who is in the slots of the main connection. Returns who no longer is.
-    pub fn shows(&mut self, slots: Vec<(SlotId, Option<UserFeed>)>) -> Vec<UserFeed> {
-        let before = std::mem::replace(&mut self.shown, slots);
-        let is_gone = |feed: &UserFeed| self.shown.iter().all(|(_, one)| one.as_ref() != Some(feed));
-        before
-            .into_iter()
-            .filter_map(|(_, feed)| feed.filter(is_gone))
-            .collect()
+    /// Notes who is in the slots of the main connection.
+    pub fn shows(&mut self, slots: Vec<(SlotId, Option<UserFeed>)>) {
+        self.shown = slots;
+    }
+
+    /// Whether a video is in one of these slots.
+    pub fn is_shown(&self, feed: &UserFeed) -> bool {
+        self.shown.iter().any(|(_, one)| one.as_ref() == Some(feed))
     }
 
     /// Who is shown by which stream, if the client has not been sent that already.

@@ -47,19 +47,15 @@ impl Videos {
         self.come.retain(|(feed, _)| !is_over(feed));
     }
 
-    /// A connection is there, of which nothing is wanted yet.
-    pub fn begun(&mut self, kind: CallKind) {
+    /// A connection has ended, or another one has taken its place: nothing comes by it yet, and nothing is wanted of it. A client
+    /// is sent neither before it has the answer to its offer.
+    pub fn forget_connection(&mut self, kind: CallKind) {
         let sent = match kind {
-            CallKind::Main => Feed::Camera,
-            CallKind::SendScreen => Feed::Screen,
-            CallKind::ReceiveScreen => return,
+            CallKind::Main => Some(Feed::Camera),
+            CallKind::SendScreen => Some(Feed::Screen),
+            CallKind::ReceiveScreen => None,
         };
-        self.wanted.retain(|one| one.feed != sent);
-    }
-
-    /// A connection has ended, and what came by it.
-    pub fn ended(&mut self, kind: CallKind) {
-        self.begun(kind);
+        self.wanted.retain(|one| Some(one.feed) != sent);
         match kind {
             CallKind::Main => self.come.clear(),
             CallKind::ReceiveScreen => self.forget(|one| one.feed == Feed::Screen),
@@ -156,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_connection_brought_ends_with_it_and_a_new_one_has_no_orders_yet() {
+    fn what_a_connection_brought_ends_with_it() {
         let all = || {
             let mut videos = Videos::default();
             videos.comes("ben", Feed::Camera, 360);
@@ -174,14 +170,13 @@ mod tests {
             videos.written()
         };
         assert_eq!(
-            after(&|all| all.ended(CallKind::Main)),
+            after(&|all| all.forget_connection(CallKind::Main)),
             std::slice::from_ref(&screen_order)
         );
-        let expected = [ben.clone(), camera_order.clone(), screen_order.clone()];
-        assert_eq!(after(&|all| all.ended(CallKind::ReceiveScreen)), expected);
-        let expected = [ben.clone(), screen.clone(), camera_order];
-        assert_eq!(after(&|all| all.ended(CallKind::SendScreen)), expected);
-        assert_eq!(after(&|all| all.begun(CallKind::Main)), [ben, screen, screen_order]);
+        let expected = [ben.clone(), camera_order.clone(), screen_order];
+        assert_eq!(after(&|all| all.forget_connection(CallKind::ReceiveScreen)), expected);
+        let expected = [ben, screen, camera_order];
+        assert_eq!(after(&|all| all.forget_connection(CallKind::SendScreen)), expected);
     }
 
     #[test]

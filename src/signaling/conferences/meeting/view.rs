@@ -177,7 +177,7 @@ impl View {
     /// Notes a connection, which takes the place of an older one of its kind. Returns its id.
     pub fn called(&mut self, kind: CallKind) -> String {
         let owner = self.own_uuid();
-        self.videos.begun(kind);
+        self.videos.forget_connection(kind);
         self.connections.called(&owner, kind)
     }
 
@@ -188,7 +188,7 @@ impl View {
     /// Forgets a connection. Returns its kind.
     pub fn hung_up(&mut self, uuid: &str) -> Option<CallKind> {
         let kind = self.connections.hung_up(uuid)?;
-        self.videos.ended(kind);
+        self.videos.forget_connection(kind);
         Some(kind)
     }
 
@@ -220,8 +220,8 @@ impl View {
                 subject: Subject::Conference,
                 slots,
             } => {
-                let gone = self.connections.shows(slots);
-                self.videos.forget(|feed| gone.contains(feed));
+                self.connections.shows(slots);
+                self.forget_what_does_not_come();
                 self.changed_layout(at).into_iter().collect()
             }
             Event::Quality { feed, quality } => vec![self.videos.quality_changed(&self.room, feed, quality)],
@@ -235,6 +235,13 @@ impl View {
             }],
             _ => Vec::new(),
         }
+    }
+
+    /// Forgets the videos that are in no slot. A screen may come by a connection of its own.
+    fn forget_what_does_not_come(&mut self) {
+        let screen = self.presenter();
+        let comes = |feed: &UserFeed| self.connections.is_shown(feed) || screen.as_ref() == Some(feed);
+        self.videos.forget(|feed| !comes(feed));
     }
 
     /// The call is over that the session is there for.
@@ -440,7 +447,7 @@ impl View {
             Subject::Feed(_) | Subject::Call { .. } => return Vec::new(),
         };
         let ended = self.connections.ended(kind);
-        self.videos.ended(kind);
+        self.videos.forget_connection(kind);
         let reason = words::CALL_ENDED;
         let notice = ended.map(|call_uuid| Notice::CallDisconnected { call_uuid, reason });
         notice.into_iter().collect()
@@ -934,7 +941,12 @@ mod tests {
             "in other places"
         );
         seen.handle(shown([Some("carl"), None]));
+        assert_eq!(known(&seen), [carl.clone(), ordered.clone()].concat());
+        // It may have been on its way when the layout was sent.
+        seen.handle(comes("ben"));
+        seen.handle(shown([None, Some("carl")]));
         assert_eq!(known(&seen), [carl, ordered.clone()].concat());
+        seen.handle(shown([Some("carl"), None]));
         seen.handle(Event::ParticipantLeft { user: "carl".into() });
         assert_eq!(known(&seen), ordered, "nobody of that name is known");
         let subject = Subject::Conference;
