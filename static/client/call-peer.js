@@ -4,6 +4,7 @@
  */
 import { allowAllFormats } from './format-change.js';
 import { rtcConfiguration } from './ice-servers.js';
+import { withQuietSound } from './quiet-sound.js';
 import { repeatSound } from './repeated-sound.js';
 import { summarize } from './stats.js';
 
@@ -70,7 +71,7 @@ export class CallPeer {
   }
 
   async acceptAnswer(sdp) {
-    await this.pc.setRemoteDescription({ type: 'answer', sdp });
+    await this.pc.setRemoteDescription({ type: 'answer', sdp: withQuietSound(sdp) });
     this.#answered = true;
     for (const candidate of this.#earlyCandidates.splice(0)) this.#addCandidate(candidate);
   }

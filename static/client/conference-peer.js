@@ -5,6 +5,7 @@ import { answerForBrowser, offerForServer } from './conference-sdp.js';
 import { describeFrames } from './frame-descriptions.js';
 import { rtcConfiguration } from './ice-servers.js';
 import { LayeredVideo } from './layered-video.js';
+import { withQuietSound } from './quiet-sound.js';
 import { repeatSound } from './repeated-sound.js';
 import { ALL_LAYERS, CAMERA_LAYERS, CAMERA_SINGLE, SCREEN, fitsSimulcast } from './send-layers.js';
 import { summarizeSent } from './stats.js';
@@ -170,7 +171,7 @@ export class ConferencePeer {
     const audio = this.#voices.map((ssrc) => ({ ssrc }));
     const video = this.#places.map(({ ssrc, rtx }) => (ssrc === null ? null : { ssrc, rtx }));
     const sdp = this.#isWhole ? this.#answer : answerForBrowser(this.pc.localDescription.sdp, this.#answer, { audio, video });
-    await this.pc.setRemoteDescription({ type: 'answer', sdp });
+    await this.pc.setRemoteDescription({ type: 'answer', sdp: withQuietSound(sdp) });
     await this.#layers.settle();
   }
 

@@ -6,6 +6,7 @@
  * also works when an ICE restart could not, and the server replaces the earlier one.
  */
 import { rtcConfiguration } from './ice-servers.js';
+import { withQuietSound } from './quiet-sound.js';
 import { REACH_PATIENCE_MS, reachProblem } from './reach.js';
 import { outgoing } from './wire.js';
 
@@ -173,7 +174,7 @@ export class MediaPeer {
       return;
     }
     try {
-      await pc.setRemoteDescription({ type: 'answer', sdp });
+      await pc.setRemoteDescription({ type: 'answer', sdp: withQuietSound(sdp) });
     } catch (error) {
       console.warn('patchbay: answer refused', this.id, error);
       if (pc === this.pc) this.#retry();
