@@ -34,6 +34,8 @@ const FROZEN_MAX: f64 = 0.5;
 const FROZEN_MAX_WHERE_FULL: f64 = 2.5;
 /// Time after which there are the full lines again on such a link: all that is left of the phase.
 const FULL_WITHIN_WHERE_FULL: f64 = 7_500.0;
+/// Rate of the link, in kb/s, at which the page has to say that the picture is smaller because of it.
+const BADGE_AT: u32 = 300;
 /// Times that it is measured before it counts as failed: on a busy machine everything stands still now and then.
 const ATTEMPTS: usize = 5;
 
@@ -192,6 +194,18 @@ impl Scene {
         }
     }
 
+    /// What is wrong with what the viewer's tile says, if it has to say that the picture has so many lines and why.
+    async fn fault_of_badge(&self, lines: u32) -> Option<String> {
+        let badge = "(() => {
+            const badge = document.querySelector('[data-participant=\"1\"] .tile-badge');
+            return badge.hidden ? '' : [...badge.children].map(({ dataset, textContent }) =>
+                dataset.i18n === 'tile.height' ? textContent : dataset.i18n).join(' ');
+        })()";
+        let said: String = self.viewer.eval(badge).await;
+        let expected = format!("{lines}p tile.reduced.bandwidth");
+        (said != expected).then(|| format!("the tile says {said:?} instead of {expected:?}"))
+    }
+
     /// Makes the link slow and fast again. Returns what was wrong.
     async fn measure(&self, link: &SlowLink, slow: &Slow) -> Vec<String> {
         let mut faults = Vec::new();
@@ -202,6 +216,9 @@ impl Scene {
         for (kbit, lines, within, frozen_max) in phases {
             link.set_rate(kbit);
             let [slow, other] = Phase::watch(&format!("{kbit} kb/s"), [&self.viewer, &self.free]).await;
+            if kbit == BADGE_AT {
+                faults.extend(self.fault_of_badge(lines).await);
+            }
             let (lines, full) = (lines..=lines, FULL..=FULL);
             println!(
                 "{kbit} kb/s: {lines:?} lines after {:.0} ms, frozen for {:.2} s; the other: {:.0} ms, {:.2} s",
