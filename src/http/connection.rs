@@ -182,7 +182,7 @@ where
         served.guest.heard();
         served.guest.give_place_back();
         let tasks = served.front.connections.clone();
-        tasks.spawn(relay.receive(stream, first.to_vec(), client, address, place));
+        tasks.spawn(async move { relay.serve(stream, first.to_vec(), (client, address), &place).await });
         return;
     }
     http(Prefixed::new(first[0], stream), client, protocol, served).await;

@@ -351,7 +351,7 @@ impl Driver {
         self.load.publish(&stats);
         meters.show(&stats);
         for path in worker.paths(now) {
-            meters.sample(&path);
+            meters.paths.sample(&path);
         }
     }
 

@@ -196,7 +196,7 @@ impl Stats {
 }
 
 /// What is known of the paths to clients: a sample of each path about once a second, of all workers together.
-struct PathMeters {
+pub(crate) struct PathMeters {
     target: Histogram,
     acked: Histogram,
     queue_delay: Histogram,
@@ -213,7 +213,8 @@ impl PathMeters {
         }
     }
 
-    fn sample(&self, path: &PathReport) {
+    /// Counts what is known of a path now.
+    pub(crate) fn sample(&self, path: &PathReport) {
         if let Some(target) = path.target_bps {
             self.target.record(target as f64);
         }
@@ -230,7 +231,7 @@ pub(crate) struct WorkerMeters {
     gauges: Vec<Gauge>,
     counters: Vec<Counter>,
     loudness: [Counter; Loudness::ALL.len()],
-    paths: PathMeters,
+    pub(crate) paths: PathMeters,
     estimates: [Gauge; STATES.len()],
     shown: Stats,
 }
@@ -256,11 +257,6 @@ impl WorkerMeters {
             }),
             shown: nothing,
         }
-    }
-
-    /// Counts what is known of a path now.
-    pub(crate) fn sample(&self, path: &PathReport) {
-        self.paths.sample(path);
     }
 
     pub(crate) fn show(&mut self, stats: &Stats) {

@@ -75,20 +75,6 @@ impl RelayDoor {
         admitted
     }
 
-    /// Takes a connection that has come to a port for pages, where it has already sent `first`.
-    pub(in crate::http) async fn receive<S>(
-        self,
-        stream: S,
-        first: Vec<u8>,
-        client: SocketAddr,
-        address: ClientAddress,
-        place: AdmittedConnection,
-    ) where
-        S: AsyncRead + AsyncWrite,
-    {
-        self.serve(stream, first, (client, address), &place).await;
-    }
-
     /// Takes a connection that has come to the port of the relay.
     pub(in crate::http) async fn take(
         self,
@@ -101,7 +87,8 @@ impl RelayDoor {
         self.serve(stream, Vec::new(), (client, address), &guest).await;
     }
 
-    async fn serve<S>(
+    /// Serves a connection of which `first` was read before.
+    pub(in crate::http) async fn serve<S>(
         &self,
         stream: S,
         first: Vec<u8>,

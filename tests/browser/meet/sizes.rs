@@ -59,16 +59,22 @@ async fn a_smaller_tile_gets_a_lower_layer_of_a_camera_on_the_page_of_rooms() {
     gets_what_its_tiles_show(&chromium, &server, sender).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_smaller_tile_gets_a_lower_layer_of_a_camera_on_the_page_of_meetings() {
-    let _turn = turn().await;
-    let (server, chromium) = (meeting().await, Chromium::start());
+/// A page of meetings that sends a camera.
+async fn sender_in_meeting(chromium: &Chromium, server: &Server) -> Page {
     let camera = Options {
         camera: "fps=30",
         ..Options::default()
     };
     let sender = chromium.page_with("sender", camera).await;
-    sender.enter_with_pin(&server, "Sender", "").await;
+    sender.enter_with_pin(server, "Sender", "").await;
+    sender
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_smaller_tile_gets_a_lower_layer_of_a_camera_on_the_page_of_meetings() {
+    let _turn = turn().await;
+    let (server, chromium) = (meeting().await, Chromium::start());
+    let sender = sender_in_meeting(&chromium, &server).await;
     gets_what_its_tiles_show(&chromium, &server, sender).await;
 }
 
@@ -89,12 +95,7 @@ const UPPER: &str = "(await (async () => {
 async fn where_the_only_viewer_on_a_page_of_meetings_shows_a_small_tile_the_upper_layers_stop_until_it_grows() {
     let _turn = turn().await;
     let (server, chromium) = (meeting().await, Chromium::start());
-    let camera = Options {
-        camera: "fps=30",
-        ..Options::default()
-    };
-    let sender = chromium.page_with("sender", camera).await;
-    sender.enter_with_pin(&server, "Sender", "").await;
+    let sender = sender_in_meeting(&chromium, &server).await;
     let viewer = chromium.page("viewer").await;
     viewer.enter_with_pin(&server, "Viewer", "").await;
     viewer.gets_lines(720).await;

@@ -24,8 +24,8 @@ const ROUND_TRIP: Micros = 100_000;
 const PACKETS_OF_PAIRS: u32 = 2;
 const PACKETS_OF_BURSTS: u32 = 4;
 const ROUND_TRIP_MAX: Micros = 3_000_000;
-/// The time without packets after which a path is at rest, besides the queue that was there and two round trips. Longer than the
-/// distance of the pictures of a slow stream.
+/// The time without packets after which a path is at rest, besides the queue that was there and two round trips. It is longer than the
+/// time between two pictures of a slow stream.
 const REST: Micros = 500_000;
 
 /// The estimator of one connection. Inputs are [`sent`](Estimator::sent), [`feedback`](Estimator::feedback),
@@ -54,8 +54,6 @@ pub(crate) struct Estimator {
     demand: Option<u64>,
     /// The newest time that was told.
     now: Micros,
-    /// The time of the last feedback.
-    reported_at: Micros,
     pub(super) round_trip: Micros,
     pub(super) standing_since: Option<Micros>,
     /// What is known of the path if it has just become slow.
@@ -95,7 +93,6 @@ impl Estimator {
             remote: Remote::new(now),
             demand: None,
             now,
-            reported_at: now,
             round_trip: ROUND_TRIP,
             standing_since: None,
             narrow: None,
@@ -129,7 +126,6 @@ impl Estimator {
     /// Takes in what became of packets, in the order of their numbers.
     pub(crate) fn feedback(&mut self, now: Micros, round_trip: Option<Micros>, reports: &[Report]) {
         self.now = now;
-        self.reported_at = now;
         if let Some(round_trip) = round_trip {
             self.round_trip = round_trip.min(ROUND_TRIP_MAX);
         }
@@ -265,13 +261,16 @@ impl Estimator {
         probe.into_iter().chain(others).min()
     }
 
-    /// The time at which the path is at rest if nothing more is sent, where something waits for that: reports that are to show it
-    /// would never come, because the reason why nothing is sent is what they have shown.
+    /// The time from which on the path is at rest if nothing more is sent. `None` where nothing waits for that. Only reports say that a
+    /// queue is empty, or why packets were lost. But if all videos are paused because of either, nothing is sent that could be reported.
     fn rests_at(&self) -> Option<Micros> {
         let waits = self.loss.is_busy() || !self.is_empty();
-        let since = self.reported_at.saturating_add(self.queue.usual());
-        let at = since.saturating_add(2 * self.round_trip).saturating_add(REST);
-        (waits && self.silence.is_answered()).then_some(at)
+        let reported_at = self
+            .remote
+            .reported_at()
+            .filter(|_| waits && self.silence.is_answered())?;
+        let since = reported_at.saturating_add(self.queue.usual());
+        Some(since.saturating_add(2 * self.round_trip).saturating_add(REST))
     }
 
     pub(crate) fn outcome(&self) -> Outcome {
