@@ -21,7 +21,7 @@ const SOON_VISIBLE = '25%';
 
 export class VideoWants {
   #client;
-  /** @type {Map<string, {video: HTMLVideoElement, isVisible: boolean, floating: PictureInPictureWindow | null}>} */
+  /** @type {Map<string, {video: HTMLVideoElement, isVisible: boolean, floating: PictureInPictureWindow | null, wantedSince: number}>} */
   #tiles = new Map();
   #ids = new WeakMap();
   #onStage = [];
@@ -47,7 +47,7 @@ export class VideoWants {
   /** @param {string} id @param {HTMLVideoElement} video as it is laid out; it may be invisible while there is no picture */
   watch(id, video) {
     this.unwatch(id);
-    this.#tiles.set(id, { video, isVisible: true, floating: null });
+    this.#tiles.set(id, { video, isVisible: true, floating: null, wantedSince: performance.now() });
     this.#ids.set(video, id);
     this.#sizes.observe(video);
     this.#views.observe(video);
@@ -68,6 +68,15 @@ export class VideoWants {
     video.removeEventListener('enterpictureinpicture', this.#onFloating);
     video.removeEventListener('leavepictureinpicture', this.#onFloating);
     this.#soon();
+  }
+
+  /**
+   * The time since which the page has wanted somebody's picture without a break, by `performance.now()`. Infinity where it wants none:
+   * in a hidden tab, with low data, and of a tile that nobody sees.
+   * @param {string} id
+   */
+  wantedSince(id) {
+    return this.#tiles.get(id)?.wantedSince ?? Infinity;
   }
 
   /** @param {string[]} ids the people whose tile is the large one: they come first when there is not enough for all */
@@ -135,7 +144,12 @@ export class VideoWants {
   #send() {
     clearTimeout(this.#timer);
     this.#timer = 0;
-    this.#client.wantVideos(this.#wants());
+    const wants = this.#wants();
+    for (const [id, tile] of this.#tiles) {
+      const isWanted = (wants.heights[id] ?? wants.heights['*']) !== 0;
+      tile.wantedSince = isWanted ? Math.min(tile.wantedSince, performance.now()) : Infinity;
+    }
+    this.#client.wantVideos(wants);
   }
 
   #wants() {

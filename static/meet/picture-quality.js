@@ -42,12 +42,14 @@ export class PictureQuality {
     const { publisher, shown } = this.#client;
     const own = (await publisher?.sentFigures()) ?? null;
     if (this.#meeting.client !== this.#client) return;
-    const { stage, lowData } = this.#meeting;
+    const { stage, lowData, wants } = this.#meeting;
     const isInside = this.#client.state === 'inside';
-    const hasLowData = lowData.isOn;
+    const now = performance.now();
     stage.self?.setQuality(isInside ? quality(own, publisher?.state ?? 'closed') : null);
-    for (const [id, tile] of stage.tiles) tile.setBadge(badgeFor(this.#client.qualityOf(id), { now: performance.now(), hasLowData }));
+    for (const [id, tile] of stage.tiles) {
+      tile.setBadge(badgeFor(this.#client.qualityOf(id), { now, wantedSince: wants?.wantedSince(id) ?? Infinity }));
+    }
     const people = [...shown, SCREEN].map((id) => ({ name: stage.tiles.get(id)?.name ?? '', videoQuality: this.#client.qualityOf(id) }));
-    if (isInside) this.#slowNetwork.look({ own, people, hasLowData });
+    if (isInside) this.#slowNetwork.look({ own, people, hasLowData: lowData.isOn });
   }
 }

@@ -165,15 +165,15 @@ export class CallEvents {
   }
 
   #sample(monitor) {
-    const { stage, client, lowData, slowNetwork, people } = this.#call;
+    const { stage, client, lowData, slowNetwork, people, wants } = this.#call;
     stage.self?.setQuality(client.state === 'joined' ? monitor.ownQuality : null);
-    const shown = { now: performance.now(), hasLowData: lowData.isOn };
+    const now = performance.now();
     let sharer = null;
     for (const [id, { quality, isScreen, videoQuality }] of client.participants) {
       const tile = stage.tiles.get(id);
       tile?.setQuality(quality ?? null);
       tile?.setContained(isScreen);
-      tile?.setBadge(badgeFor(videoQuality, shown));
+      tile?.setBadge(badgeFor(videoQuality, { now, wantedSince: wants.wantedSince(id) }));
       if (isScreen) sharer = id;
     }
     stage.setSharer(sharer);

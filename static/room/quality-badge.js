@@ -14,10 +14,10 @@ const PAUSE_PATIENCE_MS = 800;
  * @param {(import('../client/video-quality.js').VideoQuality & {since: number}) | null | undefined} quality
  * @param {object} page
  * @param {number} page.now by `performance.now()`
- * @param {boolean} page.hasLowData whether the person has asked for less
+ * @param {number} page.wantedSince since when the page has wanted the picture, see video-wants.js
  * @returns {Badge | null} null where there is nothing to say
  */
-export function badgeFor(quality, { now, hasLowData }) {
+export function badgeFor(quality, { now, wantedSince }) {
   if (!quality) return null;
   const { state, reason, height, since } = quality;
   const lasts = now - since;
@@ -29,6 +29,8 @@ export function badgeFor(quality, { now, hasLowData }) {
   if (state === 'paused' && reason === 'bandwidth' && lasts >= PAUSE_PATIENCE_MS) {
     return { short: { key: 'tile.paused' }, long: { key: 'tile.tooSlow' } };
   }
-  if (state === 'unwanted' && !hasLowData && lasts >= PATIENCE_MS) return { short: { key: 'tile.paused' }, long: { key: 'tile.tooMany' } };
+  // What the page itself does not want is not missing.
+  const isLeftOut = state === 'unwanted' && now - Math.max(since, wantedSince) >= PATIENCE_MS;
+  if (isLeftOut) return { short: { key: 'tile.paused' }, long: { key: 'tile.tooMany' } };
   return null;
 }

@@ -23,6 +23,9 @@ fn spoken_to() -> Options<'static> {
     }
 }
 
+/// Time after which a picture that does not come is said to be missing, and a second until the page looks at it.
+const BADGE_PATIENCE: Duration = Duration::from_secs(5);
+
 async fn say(page: &Page, message: Value) {
     page.run::<()>("asServer.say(args[0]); return null;", &[message]).await;
 }
@@ -227,6 +230,21 @@ async fn a_page_says_whose_picture_is_smaller_or_paused_and_why() {
     let is_over = format!("!({notice})");
     page.until("the notice goes when it is over", MEDIA_PATIENCE, &is_over)
         .await;
+
+    // What the server leaves out is said, and what the page itself does not want is not.
+    let unwanted = |user: u32| json!({ "type": "videoQuality", "sender": user, "height": 0, "wanted": 340, "state": "unwanted", "reason": "viewer" });
+    say(&page, unwanted(3)).await;
+    let too_many = "Paused Too many pictures at once";
+    page.until(too_many, SIGNAL_PATIENCE, &badge(3, too_many)).await;
+    set_hidden(&page, true).await;
+    say(&page, unwanted(2)).await;
+    tokio::time::sleep(BADGE_PATIENCE).await;
+    for user in [2, 3] {
+        assert!(
+            page.eval::<bool>(&badge(user, "")).await,
+            "{user}: a hidden tab misses nothing"
+        );
+    }
     no_errors(&page).await;
 }
 

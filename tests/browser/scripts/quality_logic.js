@@ -173,8 +173,8 @@ export const cases = {
   },
 
   'a tile says what is missing once it lasts, and nothing of what is as it should be'() {
-    const badge = (quality, lasts, hasLowData = false) => {
-      const found = badgeFor(quality && { height: 180, since: 1000, reason: 'bandwidth', ...quality }, { now: 1000 + lasts, hasLowData });
+    const badge = (quality, lasts, wantedSince = 0) => {
+      const found = badgeFor(quality && { height: 180, since: 1000, reason: 'bandwidth', ...quality }, { now: 1000 + lasts, wantedSince });
       return found && [found.short.key, found.long?.key ?? null];
     };
     equal([badge(null, 9000), badge({ state: 'full' }, 9000)], [null, null]);
@@ -184,7 +184,10 @@ export const cases = {
     equal(badge({ state: 'reduced', height: null }, 9000), null);
     equal([badge({ state: 'paused' }, 500), badge({ state: 'paused' }, 900)], [null, ['tile.paused', 'tile.tooSlow']]);
     equal(badge({ state: 'paused', reason: 'sender' }, 9000), null);
-    equal([badge({ state: 'unwanted' }, 9000), badge({ state: 'unwanted' }, 9000, true)], [['tile.paused', 'tile.tooMany'], null]);
+    const tooMany = ['tile.paused', 'tile.tooMany'];
+    equal([badge({ state: 'unwanted' }, 2000), badge({ state: 'unwanted' }, 3000)], [null, tooMany]);
+    equal([badge({ state: 'unwanted' }, 9000, 8000), badge({ state: 'unwanted' }, 9000, 7000)], [null, tooMany]);
+    equal(badge({ state: 'unwanted' }, 9000, Infinity), null);
   },
 
   'a slow connection is spoken of when it lasts, and not again soon after it was closed'() {
