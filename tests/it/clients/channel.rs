@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::peer::{OPUS_PAYLOAD_TYPE, Peer, VP8_PAYLOAD_TYPE};
-use super::scenarios::{Media, subscribe, video_count};
+use super::peer::{OPUS_PAYLOAD_TYPE, Peer};
+use super::scenarios::{Media, pictures_in_order, subscribe};
 use super::signaling::{Family, Signaling};
 use crate::support::server::{Server, http};
 
@@ -50,11 +50,7 @@ async fn talk(server: &Server, user: u64, entry: &Value) -> (Signaling, Peer, Me
 async fn hears_and_sees(signaling: &mut Signaling, of: u64) -> Peer {
     let mut peer = subscribe(signaling, of, |answer| answer).await;
     peer.connected().await;
-    let first = video_count(&peer.packet(VP8_PAYLOAD_TYPE).await.payload);
-    for after in 1..50 {
-        let count = video_count(&peer.packet(VP8_PAYLOAD_TYPE).await.payload);
-        assert_eq!(count, first + after, "pictures in order");
-    }
+    pictures_in_order(&mut peer, 50).await;
     peer.packet(OPUS_PAYLOAD_TYPE).await;
     peer
 }

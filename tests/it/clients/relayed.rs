@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::peer::{OPUS_PAYLOAD_TYPE, PATIENCE, Peer, VP8_PAYLOAD_TYPE};
-use super::scenarios::{Media, publish_in, video_count};
+use super::scenarios::{Media, pictures_in_order, publish_in};
 use super::signaling::{Family, Signaling};
 use super::turn_bridge::{Bridge, To, tls};
 use crate::support::server::Server;
@@ -143,9 +143,7 @@ async fn publish_and_watch(relaying: &Relaying, relays: [SocketAddr; 2]) {
     let answer = bob.negotiate(ALICE, &offer).await;
     watching.accept(&answer).await;
     watching.connected().await;
-    let first = video_count(&watching.packet(VP8_PAYLOAD_TYPE).await.payload);
-    let second = video_count(&watching.packet(VP8_PAYLOAD_TYPE).await.payload);
-    assert_eq!(second, first + 1, "video in order");
+    pictures_in_order(&mut watching, 2).await;
     assert_eq!(watching.packet(OPUS_PAYLOAD_TYPE).await.payload[0], 0xfc);
     server.until_metric("patchbay_media_relay_peers", 2.0, PATIENCE).await;
     assert!(server.metric("patchbay_turn_allocations").await >= Some(2.0));
