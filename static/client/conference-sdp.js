@@ -12,9 +12,6 @@ const NAMES = { audio: 'voice', video: 'picture' };
 const OF_STREAMS = /^a=(ssrc|ssrc-group|msid|rid|simulcast):/;
 /** Those of them that are about what the browser sends, since this is an answer. */
 const OF_OWN_LAYERS = /^a=(rid|simulcast):/;
-const SIMULCAST = 'a=simulcast:';
-/** Stands before the name of a layer that is stopped (RFC 8853 section 5.1). */
-const STOPPED = '~';
 const DIRECTION = /^a=(sendrecv|sendonly|recvonly|inactive)$/;
 
 /**
@@ -42,8 +39,7 @@ export function answerForBrowser(offer, answer, streams) {
     const kind = kindOf(section);
     const place = places[kind]++;
     const shared = answered.sections.find((one) => kindOf(one) === kind) ?? [];
-    const own = place === 0 ? withStopped(shared, stoppedIn(section)) : shared;
-    return streamSection(own, midOf(section), place, `${NAMES[kind]}${place}`, streams[kind][place] ?? null);
+    return streamSection(shared, midOf(section), place, `${NAMES[kind]}${place}`, streams[kind][place] ?? null);
   });
   return join(bundled(answered.session, sections), sections);
 }
@@ -59,22 +55,6 @@ function streamSection(shared, mid, place, name, stream) {
   const about = (one) => [`a=ssrc:${one} cname:${name}`, `a=ssrc:${one} msid:${name} ${name}`];
   const group = rtx ? [`a=ssrc-group:FID ${ssrc} ${rtx}`, ...about(rtx)] : [];
   return [...lines, `a=msid:${name} ${name}`, ...about(ssrc), ...group];
-}
-
-/** The names of the layers that a section of an offer has and that are stopped now. */
-function stoppedIn(section) {
-  const offered = section.find((line) => line.startsWith(`${SIMULCAST}send `)) ?? '';
-  const names = offered.slice(`${SIMULCAST}send `.length).split(/[;,]/);
-  return names.filter((name) => name.startsWith(STOPPED)).map((name) => name.slice(STOPPED.length));
-}
-
-/** The section of an answer, in which these layers stay stopped: browsers start each layer that an answer does not name so. */
-function withStopped(section, stopped) {
-  const marked = (name) => (stopped.includes(name) ? `${STOPPED}${name}` : name);
-  return section.map((line) => {
-    if (!line.startsWith(`${SIMULCAST}recv `)) return line;
-    return `${SIMULCAST}recv ${line.slice(`${SIMULCAST}recv `.length).replace(/[^;,]+/g, marked)}`;
-  });
 }
 
 function bundled(session, sections) {

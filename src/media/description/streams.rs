@@ -74,6 +74,8 @@ pub(in crate::media) struct Rid {
     pub id: Box<str>,
     /// Words after `send` in the offer, joined by semicolons; empty for most.
     pub(crate) restrictions: Box<str>,
+    /// Whether the client sends nothing of it for now (`~1`, RFC 8853 §5.1). Browsers start each layer that an answer does not mark so.
+    pub(crate) is_stopped: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -86,7 +88,7 @@ pub(in crate::media) enum Syntax {
 
 impl Simulcast {
     /// The streams by rid in an offer. An answer may leave out layers and alternatives (RFC 8853 §5.3.2). Of alternatives
-    /// (`1,2`) the first is taken; a layer that starts paused (`~1`) may begin at any time.
+    /// (`1,2`) the first is taken; a layer that is stopped (`~1`) may begin at any time.
     pub(super) fn offered(attributes: &[Attribute]) -> Simulcast {
         let lines: Vec<Rid> = values(attributes, "rid")
             .filter_map(rid_to_send)
@@ -105,7 +107,8 @@ impl Simulcast {
         };
         let mut rids: Vec<Rid> = Vec::new();
         for layer in list.split(';').take(MAX_LAYERS) {
-            let id = layer.split(',').next().unwrap_or_default().trim_start_matches('~');
+            let first = layer.split(',').next().unwrap_or_default();
+            let id = first.trim_start_matches('~');
             if !is_rid(id) || rids.iter().any(|rid| *rid.id == *id) {
                 continue;
             }
@@ -113,6 +116,7 @@ impl Simulcast {
             rids.push(Rid {
                 id: id.into(),
                 restrictions: line.map(|line| line.restrictions.clone()).unwrap_or_default(),
+                is_stopped: first.starts_with('~'),
             });
         }
         let syntax = (!rids.is_empty()).then_some(syntax);
@@ -146,6 +150,7 @@ fn rid_to_send(value: &str) -> Option<Rid> {
     Some(Rid {
         id: id.into(),
         restrictions: restrictions.join(";").into(),
+        is_stopped: false,
     })
 }
 

@@ -317,14 +317,15 @@ fn with_simulcast(mut media: MediaDescription, accepted: &AcceptedSection<'_>) -
     let Some(Simulcast { rids, syntax }) = accepted.simulcast else {
         return media;
     };
-    for Rid { id, restrictions } in rids {
+    for Rid { id, restrictions, .. } in rids {
         let restrictions = match restrictions.is_empty() {
             true => String::new(),
             false => format!(" {restrictions}"),
         };
         media = media.with_value_attribute("rid".to_owned(), format!("{id} recv{restrictions}"));
     }
-    let list = rids.iter().map(|rid| &*rid.id).collect::<Vec<_>>().join(";");
+    let listed = |rid: &Rid| format!("{}{}", if rid.is_stopped { "~" } else { "" }, rid.id);
+    let list = rids.iter().map(listed).collect::<Vec<_>>().join(";");
     match syntax {
         Some(Syntax::Standard) => media.with_value_attribute("simulcast".to_owned(), format!("recv {list}")),
         Some(Syntax::Draft) => media.with_value_attribute("simulcast".to_owned(), format!(" recv rid={list}")),

@@ -50,10 +50,16 @@ fn the_draft_syntax_is_answered_in_kind() {
 }
 
 #[test]
-fn paused_layers_and_alternatives_are_tolerated() {
+fn stopped_layers_stay_stopped_and_of_alternatives_the_first_is_taken() {
     let (rids, answered) = by_rid("rid:1 send\nrid:2 send\nrid:3 send\nsimulcast:send ~1;2,3 recv 9");
     assert_eq!(rids, ["1", "2"]);
-    assert_eq!(answered.last().map(String::as_str), Some("a=simulcast:recv 1;2"));
+    assert_eq!(answered.last().map(String::as_str), Some("a=simulcast:recv ~1;2"));
+    let (rids, answered) = by_rid("rid:hi send\nrid:lo send\nsimulcast: send rid=~hi;lo");
+    assert_eq!(rids, ["hi", "lo"]);
+    assert_eq!(
+        answered.last().map(String::as_str),
+        Some("a=simulcast: recv rid=~hi;lo")
+    );
 }
 
 #[test]
