@@ -18,7 +18,7 @@ use super::packet::BatchPacket;
 use super::rewrite::SourceId;
 use super::session::NegotiatedCodec;
 use super::steering::Wish;
-use crate::ids::{PeerId, RoomId, TrackId};
+use crate::ids::{ParticipantId, PeerId, RoomId, TrackId};
 
 /// Bytes of packets on their way: 60 ms of a hundred 2.5 Mb/s videos, longer than a worker that keeps up is ever busy with one
 /// batch. More would only add delay. Memory that is never written is never taken.
@@ -62,6 +62,12 @@ pub enum LinkMessage {
     /// The greatest share of packets, in 1/256, that those at this end lose who listen to a track of sound, and get no earlier sound
     /// with it.
     Loss { track: TrackId, lost_256: u8 },
+    /// Somebody who publishes at this end has begun to speak.
+    Spoke {
+        room: RoomId,
+        participant: ParticipantId,
+        at: Instant,
+    },
     /// A track as it is from now on.
     Track(Box<TrackNotice>),
     /// The track has ended.

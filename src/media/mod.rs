@@ -54,6 +54,7 @@ pub mod rtp;
 pub(crate) mod scalability;
 pub mod session;
 pub mod speaker;
+mod speaking_order;
 pub mod stats;
 pub(crate) mod steering;
 pub mod subscription;

@@ -8,6 +8,7 @@ use super::codec::Kind;
 use super::keys::{LinkId, SubscriptionKey, TrackKey};
 use super::loudest::{FORWARD_ALL_UP_TO, Loudest};
 use super::names::{TrackName, TrackRef};
+use super::speaking_order::SpeakingOrder;
 use crate::ids::{Feed, ParticipantId, PeerId};
 
 /// The tracks and subscriptions of one room.
@@ -29,6 +30,8 @@ pub(crate) struct WorkerRoom {
     microphones: usize,
     /// Whose sound is forwarded, if the room is large.
     pub loudest: Loudest<TrackKey>,
+    /// Who spoke last, of those who publish on any worker.
+    pub speaking: SpeakingOrder,
 }
 
 impl WorkerRoom {

@@ -152,14 +152,13 @@ impl Worker {
         })
     }
 
-    /// The part that a track's publisher has in the meeting. Whether somebody speaks who is published on another worker is not
-    /// known here.
+    /// The part that a track's publisher has in the meeting.
     fn place_of(&self, track: &Track) -> Place {
-        let publisher = track.origin.transport().and_then(|key| self.transports.get(key));
+        let room = self.rooms.get(&track.room);
+        let rank = room.and_then(|room| room.speaking.rank(track.name.participant));
         match track.name.name.feed {
             Feed::Screen => Place::OnStage,
-            Feed::Camera if publisher.is_some_and(Transport::is_speaking) => Place::Speaker(0),
-            Feed::Camera => Place::Other,
+            Feed::Camera => rank.map_or(Place::Other, Place::Speaker),
         }
     }
 

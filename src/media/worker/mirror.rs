@@ -215,6 +215,7 @@ impl Worker {
             self.is_unannounced(key, id);
         }
         self.announce(now, id);
+        self.pass_on_speakers(id, room);
         // A worker that serves the room with connections of its own may have publishers among them.
         if let Far::Worker(other) = far
             && is_served
@@ -396,6 +397,7 @@ impl Worker {
             LinkMessage::KeyFrame { track, layer } => self.key_frame_wanted_by_mirror(now, id, track, layer),
             LinkMessage::Wish { track, wish } => self.wish_came(now, id, track, wish),
             LinkMessage::Loss { track, lost_256 } => self.loss_there_came(id, track, lost_256),
+            LinkMessage::Spoke { room, participant, at } => self.spoke_there(now, id, room, participant, at),
             LinkMessage::Track(notice) => self.track_announced(now, id, &notice),
             LinkMessage::Removed(track) => self.track_removed(now, id, track),
             LinkMessage::Clock {

@@ -82,6 +82,9 @@ impl Worker {
         }
         if let Some(room) = self.rooms.get_mut(&track.room) {
             room.remove_track(track.name, key);
+            if room.tracks_of(track.name.participant).next().is_none() {
+                room.speaking.forget(track.name.participant);
+            }
         }
         self.empty_caches(&mut track);
         self.share_cache(track.room, track.name.participant);

@@ -49,7 +49,7 @@ impl Worker {
 
     /// Whether a track is published on this worker: by a connection, or by a player. Only such tracks are passed on to other
     /// workers. These have links of their own with all workers that serve the room, so no packet goes round.
-    pub(super) fn is_own(&self, track: &Track) -> bool {
+    pub(in crate::media::worker) fn is_own(&self, track: &Track) -> bool {
         match track.origin {
             Origin::Transport(_) => true,
             Origin::Link(id) => {

@@ -7,6 +7,8 @@ mod lost;
 mod mesh;
 mod recorder;
 mod sound;
+#[cfg(debug_assertions)]
+mod speakers;
 mod steering;
 
 use super::*;
