@@ -1,6 +1,7 @@
 //! Streams of which frames are chosen by their dependency descriptors alone: nobody can read their payloads.
 
 mod scene;
+mod wants;
 mod watcher;
 
 use patchbay::media::codec::h264;
