@@ -69,6 +69,13 @@ impl Egress {
         self.end >= FLUSH_BYTES || self.sends.len() + 1 >= self.sends.capacity()
     }
 
+    /// Whether so many more packets find room that were so many bytes when they came.
+    pub(crate) fn has_room(&self, packets: u64, bytes: usize) -> bool {
+        // Each is written with other headers than it came with.
+        let added = packets as usize * (MAX_OVERHEAD + 64);
+        self.end + bytes + added < FLUSH_BYTES && self.sends.len() + packets as usize + 1 < self.sends.capacity()
+    }
+
     /// Whether several packets may leave in one send.
     pub(crate) fn joins_packets(&self) -> bool {
         self.max_segments > 1

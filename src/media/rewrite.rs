@@ -45,6 +45,9 @@ struct Epoch {
     /// Number that turns the source's extended sequence number into the place when added (modulo 2^64).
     place_offset: u64,
     timestamp_offset: u32,
+    /// The source's timestamp of its first packet, and the time after that in which its pictures come [closer](Epoch::time), or 0.
+    begins: u32,
+    catches_up: u32,
     /// Numbers that turn the source's fields into the copy's when added.
     vp8_offset: vp8::Continuous,
 }
@@ -189,7 +192,7 @@ impl Rewriter {
             self.last_timestamp = rewritten.timestamp;
             self.last_origin = packet.origin;
             self.last_vp8 = rewritten.vp8;
-            self.last_at = Some(now);
+            self.last_at = self.last_at.max(Some(now));
         }
         Some(rewritten)
     }
@@ -262,14 +265,15 @@ impl Rewriter {
 
     fn take_up(&mut self, now: Instant, packet: &IncomingPacket<'_>) -> (usize, u64) {
         let place = self.newest + 1;
-        let timestamp = match self.last_at {
-            None => packet.timestamp,
+        let (timestamp, catches_up) = match self.last_at {
+            None => (packet.timestamp, 0),
+            Some(last) if now < last => self.before_others(last - now, packet),
             Some(last) => {
                 let elapsed = now.saturating_duration_since(last).max(MIN_STEP);
-                let by_arrival = self.last_timestamp.wrapping_add(ticks(elapsed, self.clock_rate));
+                let by_arrival = self.last_timestamp.wrapping_add(self.ticks(elapsed));
                 let by_clock = self.by_clock(packet, by_arrival);
                 self.ahead = by_clock.map_or(0, |(_, ahead)| ahead);
-                by_clock.map_or(by_arrival, |(timestamp, _)| timestamp)
+                (by_clock.map_or(by_arrival, |(timestamp, _)| timestamp), 0)
             }
         };
         let epoch = Epoch {
@@ -277,6 +281,8 @@ impl Rewriter {
             first: place,
             place_offset: place.wrapping_sub(packet.sequence),
             timestamp_offset: timestamp.wrapping_sub(packet.timestamp),
+            begins: packet.timestamp,
+            catches_up,
             vp8_offset: self.vp8_offset(packet.vp8),
         };
         self.source = Some(packet.source);
@@ -308,20 +314,45 @@ impl Rewriter {
     /// encode and to send, so their arrival says less. Also by how much that is ahead of the clock. `None` if the clock is not
     /// known, or contradicts the arrival.
     fn by_clock(&self, packet: &IncomingPacket<'_>, by_arrival: u32) -> Option<(u32, u32)> {
+        let exact = self.exact(packet, by_arrival)?;
+        // A picture that was taken before the last one comes directly after it.
+        let behind = self.next_timestamp().wrapping_sub(exact);
+        match behind as i32 {
+            ..=0 => Some((exact, 0)),
+            _ if behind <= self.ticks(AHEAD_MAX) => Some((exact.wrapping_add(behind), behind)),
+            _ => None,
+        }
+    }
+
+    /// The timestamp of a new epoch's first packet if that came some time before the last one of the copy: the time at which it was
+    /// taken, as for all after it. Also for how long its pictures come closer, because the copy is further on.
+    fn before_others(&mut self, time: Duration, packet: &IncomingPacket<'_>) -> (u32, u32) {
+        let by_arrival = self.last_timestamp.wrapping_sub(self.ticks(time));
+        let exact = self.exact(packet, by_arrival).unwrap_or(by_arrival);
+        self.ahead = 0;
+        let behind = self.next_timestamp().wrapping_sub(exact);
+        match behind as i32 {
+            ..=0 => (exact, 0),
+            _ => (exact, behind.wrapping_add(self.ticks(CATCHES_UP))),
+        }
+    }
+
+    /// The time at which a picture was taken by the publisher's clock, as a timestamp of the copy.
+    fn exact(&self, packet: &IncomingPacket<'_>, by_arrival: u32) -> Option<u32> {
         let distance = self.last_origin?.wrapping_sub(packet.origin?);
         let offset = self.epochs.last()?.timestamp_offset.wrapping_sub(self.ahead);
         let exact = packet.timestamp.wrapping_add(distance).wrapping_add(offset);
         let contradiction = exact.wrapping_sub(by_arrival) as i32;
-        if contradiction.unsigned_abs() > ticks(AGREES_WITHIN, self.clock_rate) {
-            return None;
-        }
-        // A picture that was taken before the last one comes directly after it.
-        let behind = (self.last_timestamp.wrapping_add(ticks(MIN_STEP, self.clock_rate))).wrapping_sub(exact);
-        match behind as i32 {
-            ..=0 => Some((exact, 0)),
-            _ if behind <= ticks(AHEAD_MAX, self.clock_rate) => Some((exact.wrapping_add(behind), behind)),
-            _ => None,
-        }
+        (contradiction.unsigned_abs() <= self.ticks(AGREES_WITHIN)).then_some(exact)
+    }
+
+    /// The least timestamp of the next picture over a change of source.
+    fn next_timestamp(&self) -> u32 {
+        self.last_timestamp.wrapping_add(self.ticks(MIN_STEP))
+    }
+
+    fn ticks(&self, time: Duration) -> u32 {
+        ticks(time, self.clock_rate)
     }
 
     /// The epoch and the place of a source's packet, if it has a place: among those that have come, or next after them.
@@ -341,7 +372,9 @@ impl Rewriter {
 
     fn numbers(&self, epoch: usize, place: u64, timestamp: u32, vp8: Option<&vp8::Descriptor>) -> Option<Rewritten> {
         let left_out = self.left_out.before(place)?;
-        Some(self.epochs.get(epoch)?.apply(place, left_out, timestamp, vp8))
+        let epoch = self.epochs.get(epoch)?;
+        let timestamp = epoch.time(place, timestamp, self.clock_rate);
+        Some(epoch.apply(place, left_out, timestamp, vp8))
     }
 
     /// The source's packet that a packet of the copy came from. `None` if it was never sent, or too long ago.
@@ -377,17 +410,40 @@ const AGREES_WITHIN: Duration = Duration::from_millis(500);
 /// for their sound anyway.
 const AHEAD_MAX: Duration = Duration::from_millis(75);
 
+/// The time in a copy that all those pictures take which came before others of it: less than a picture is shown for, so that viewers
+/// see the newest, and enough for each to have a timestamp of its own.
+const CATCHES_UP: Duration = Duration::from_millis(30);
+
+/// Packets of an epoch among which such pictures are: more than are kept of any stream.
+const CATCHES_UP_PACKETS: u64 = 1 << 12;
+
 impl Epoch {
     /// The place of `sequence` of its source, if that is of this epoch at all.
     fn place(&self, sequence: u64) -> u64 {
         sequence.wrapping_add(self.place_offset)
     }
 
+    /// The timestamp in the copy of a picture with this one. Pictures that came before others of the copy follow these closely: their
+    /// times are pressed into [`CATCHES_UP`], from where on the times are those at which the pictures were taken.
+    #[inline]
+    fn time(&self, place: u64, timestamp: u32, clock_rate: u32) -> u32 {
+        let exact = timestamp.wrapping_add(self.timestamp_offset);
+        let since = timestamp.wrapping_sub(self.begins);
+        // The difference of timestamps comes round after hours.
+        if since >= self.catches_up || place.wrapping_sub(self.first) >= CATCHES_UP_PACKETS {
+            return exact;
+        }
+        let room = ticks(CATCHES_UP, clock_rate);
+        let until_exact = self.catches_up - since;
+        let pressed = u64::from(until_exact) * u64::from(room) / u64::from(self.catches_up);
+        exact.wrapping_add(until_exact).wrapping_sub(pressed as u32)
+    }
+
     fn apply(&self, place: u64, left_out: Before, timestamp: u32, vp8: Option<&vp8::Descriptor>) -> Rewritten {
         let (vp8, offset) = (continuous(vp8), self.vp8_offset);
         Rewritten {
             sequence: place - ONE_TURN - left_out.packets,
-            timestamp: timestamp.wrapping_add(self.timestamp_offset),
+            timestamp,
             vp8: vp8::Continuous {
                 picture_id: vp8
                     .picture_id
@@ -471,6 +527,45 @@ mod tests {
                 by_clock.is_none_or(|expected| expected == step),
                 "{step} after {arrival} {taken}"
             );
+        }
+    }
+
+    #[test]
+    fn pictures_that_came_before_others_of_the_copy_follow_them_closely_and_then_keep_their_times() {
+        let at = |millis: u64| epoch() + Duration::from_millis(millis);
+        for origin in [None, Some(500)] {
+            let mut rewriter = Rewriter::new(90_000, 0);
+            let of = |source, millis: u64| IncomingPacket {
+                origin,
+                ..packet(source, millis, (millis as u32).wrapping_mul(90))
+            };
+            let one = rewriter.forward(at(1_000), &of(1, 1_000)).unwrap();
+            let mut times = vec![(1_000, one.timestamp)];
+            // The first of them is forwarded as of the time at which it came, the others as of now.
+            for millis in (600..1_600).step_by(40) {
+                let now = if millis == 600 { millis } else { millis.max(1_000) };
+                times.push((millis, rewriter.forward(at(now), &of(2, millis)).unwrap().timestamp));
+            }
+            for pair in times.windows(2) {
+                let step = pair[1].1.wrapping_sub(pair[0].1);
+                let is_exact = pair[1].0 > 1_040;
+                assert!(
+                    (1..=90 * if is_exact { 40 } else { 11 }).contains(&step),
+                    "{origin:?}: {pair:?}"
+                );
+            }
+            for (millis, timestamp) in &times[1..] {
+                let taken = one
+                    .timestamp
+                    .wrapping_add((*millis as u32).wrapping_sub(1_000).wrapping_mul(90));
+                assert!(*millis < 1_040 || *timestamp == taken, "{origin:?}: {millis}");
+            }
+            // Sent again, each has the same.
+            for ((millis, timestamp), place) in times[1..].iter().zip((1..).step_by(40)) {
+                let origin = rewriter.origin(place).unwrap();
+                let again = rewriter.again(&origin, (*millis as u32) * 90, None).unwrap();
+                assert_eq!(again.timestamp, *timestamp);
+            }
         }
     }
 

@@ -621,6 +621,6 @@ mod tests {
             size_of::<Subscription>(),
             size_of::<Rewriter>()
         );
-        assert!(size_of::<Subscription>() <= 1_472);
+        assert!(size_of::<Subscription>() <= 1_536);
     }
 }

@@ -324,7 +324,7 @@ const COUNTERS: &[(&str, &str)] = &[
     ),
     (
         "patchbay_media_replays_total",
-        "Viewers who began with a key frame that had come before, so that no publisher had to send one for them.",
+        "Viewers who began, or went on in another layer, with a key frame that had come before, so that no publisher had to send one.",
     ),
     (
         "patchbay_media_paced_packets_total",

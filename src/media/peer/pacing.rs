@@ -19,7 +19,7 @@ const ABOVE_TARGET: u64 = 110;
 const FAR_ABOVE_TARGET: u64 = 250;
 /// The same while a copy catches up that has begun with earlier pictures: these are many frames, not one.
 const CATCHES_UP: u64 = 200;
-/// Time within which a copy catches up that begins with earlier pictures. Its viewer sees them faster than they were taken, and
+/// Time within which a copy catches up that begins with pictures from before its viewer came. Its viewer sees them faster than they were taken, and
 /// hears sound that is ahead of them.
 pub(crate) const CATCHES_UP_WITHIN: Duration = Duration::from_secs(1);
 /// The time whose share of the target is sent at once where nothing is known of the path.
@@ -55,6 +55,17 @@ struct Path {
     /// Whether packets wait in queues.
     has_queue: bool,
     narrow: Option<Narrow>,
+}
+
+/// The rate at which a copy catches up that begins with earlier pictures, over a path that is taken to carry so many bits per second.
+/// `None` where the path has just become slow.
+pub(crate) fn catch_up_rate(path: u64, outcome: &Outcome) -> Option<u64> {
+    let percent = match outcome.queue_delay >= HARDLY {
+        true => ABOVE_TARGET,
+        false => CATCHES_UP,
+    };
+    let rate = path.saturating_mul(percent) / 100;
+    outcome.narrow.is_none().then_some(rate)
 }
 
 pub(crate) struct Pacer {
@@ -153,9 +164,9 @@ impl Pacer {
         }
     }
 
-    /// Lets a copy catch up that begins with earlier pictures. If nothing is known of the path, it is supposed to carry so many
-    /// bits per second meanwhile.
-    pub fn begin_replay(&mut self, now: Micros, target: u64) {
+    /// Lets a copy catch up within a time that begins with earlier pictures. If nothing is known of the path, it is supposed to
+    /// carry so many bits per second meanwhile.
+    pub fn begin_replay(&mut self, now: Micros, target: u64, within: Duration) {
         self.supposed = Some(Path {
             target,
             burst: BURST,
@@ -163,8 +174,7 @@ impl Pacer {
             narrow: None,
         });
         self.set_pace();
-        let most = CATCHES_UP_WITHIN.as_micros() as Micros;
-        self.until = Some(now + most);
+        self.until = Some(now + within.as_micros() as Micros);
     }
 
     /// Counts what is sent.

@@ -4,47 +4,66 @@
 use std::time::{Duration, Instant};
 
 use super::Subscription;
+use crate::media::packet::Arrived;
 use crate::media::peer::sender::Sink;
 use crate::media::track::{Group, Track};
 
 impl Subscription {
-    /// Whether it may begin with a group of its target layer: nothing that came later was sent before, since nobody wants to see
-    /// the last seconds again. So after a pause, and where another layer of the track has stopped before the group began.
-    pub(crate) fn may_begin_with(&self, group: &Group, track: &Track) -> bool {
+    /// How long before the last packet that was sent a group of its target layer began, with which the copy is to go on. That much its
+    /// viewer sees again. Nothing after a pause, and where another layer of the track has stopped before the group began. `None` if
+    /// the copy may not begin with a group.
+    pub(crate) fn goes_back(&self, group: &Group, track: &Track) -> Option<Duration> {
         let source = self.rewriter.source();
         if source.is_some_and(|source| track.layers.iter().all(|layer| layer.source != source)) {
-            return true;
+            return Some(Duration::ZERO);
         }
         // Packets of the other layer that still wait have their numbers, and are sent first.
-        let is_clear = source.is_none() || !self.is_behind();
-        is_clear && self.rewriter.last_at().is_none_or(|last| last <= group.begun)
+        if source.is_some() && self.is_behind() {
+            return None;
+        }
+        let last = self.rewriter.last_at();
+        let back = last.map_or(Duration::ZERO, |last| last.saturating_duration_since(group.begun));
+        // Packets that have come of the source that it has keep their numbers.
+        (back.is_zero() || source != Some(group.source)).then_some(back)
     }
 
-    /// Begins with a group of the layer that is its target. False if that fails.
-    pub(crate) fn begin_with(&mut self, now: Instant, group: &Group, track: &Track, sink: &mut Sink<'_>) -> bool {
-        let Some((at, layer)) = self
-            .target
-            .and_then(|at| Some((at, track.layers.get(usize::from(at))?)))
-        else {
-            return false;
-        };
-        let Some(newest) = layer.newest else { return false };
+    /// Begins with a group of the layer that is its target. Its pictures wait for their turn, or are sent at once. Returns how many
+    /// packets were sent; `None` if it cannot begin.
+    pub(crate) fn begin_with(
+        &mut self,
+        now: Instant,
+        group: &Group,
+        track: &Track,
+        waits: bool,
+        sink: &mut Sink<'_>,
+    ) -> Option<u64> {
+        let at = self.target?;
+        let layer = track.layers.get(usize::from(at))?;
+        let newest = layer.newest?;
         self.forget_behind();
-        self.wait_from_here();
+        if waits {
+            self.wait_from_here();
+        }
+        let mut sent = 0;
         for extended in group.first..=newest.extended {
+            // What has just come is forwarded to all after this.
+            let comes =
+                |arrived: &Arrived| (arrived.packet.source, arrived.packet.extended) == (group.source, extended);
+            if track.arrivals.iter().any(comes) {
+                continue;
+            }
             if let Some((arrived, packet)) = track.recall(at, extended, group) {
                 // The first picture has the time at which it came, so that the others are not ahead of theirs.
                 let came = if extended == group.first { group.begun } else { now };
-                self.forward(came, &arrived, packet, track, sink);
+                sent += u64::from(self.forward(came, &arrived, packet, track, sink).is_some());
             }
         }
-        let has_begun = self.rewriter.source() == Some(group.source);
-        if has_begun {
-            self.replayed = Some(now);
-        } else {
+        if self.rewriter.source() != Some(group.source) {
             self.forget_behind();
+            return None;
         }
-        has_begun
+        self.replayed = Some(now);
+        Some(sent)
     }
 
     /// Whether a request for a key frame is to be passed over: it is the first after a beginning with pictures that had come

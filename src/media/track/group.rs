@@ -33,7 +33,7 @@ pub(crate) struct Group {
     /// Time at which that came.
     pub begun: Instant,
     pub entry: EntryPoint,
-    packets: u64,
+    pub packets: u64,
     pub bytes: usize,
 }
 

@@ -19,6 +19,9 @@ const DELTA: &[u8] = &[0x61, 0x9a, 1, 2];
 const SPS: &[u8] = &[0x67, 0x42, 0xe0, 0x1f];
 const PPS: &[u8] = &[0x68, 0xce, 0x38];
 
+/// Milliseconds without a packet after which nobody begins with what came before.
+const NOT_KEPT: u64 = 850;
+
 fn h26x(codec: Codec, receive: bool, local_ssrc: u32) -> MediaSection {
     section(
         "0",
@@ -86,8 +89,11 @@ impl Scene {
 
     fn next_picture(&mut self) {
         self.picture += 1;
-        let time = Duration::from_millis(33);
-        let sent = self.stage.pass(time);
+        self.pause(33);
+    }
+
+    fn pause(&mut self, millis: u64) {
+        let sent = self.stage.pass(Duration::from_millis(millis));
         self.stage.hand_out(sent);
     }
 }
@@ -97,6 +103,7 @@ fn a_subscriber_that_comes_between_parameter_sets_and_slices_begins_with_the_nex
     let mut scene = Scene::new(H264);
     scene.join();
     assert_eq!(scene.send(&[SETS])[0], [SETS]);
+    scene.pause(NOT_KEPT);
     scene.join();
     let got = scene.send(&[IDR, IDR_END]);
     assert_eq!(got[0], [IDR, IDR_END]);
@@ -113,6 +120,7 @@ fn a_subscriber_that_comes_between_parameter_sets_and_slices_begins_with_the_nex
 fn a_subscriber_that_comes_between_two_parameter_sets_begins_with_the_next_picture() {
     let mut scene = Scene::new(H264);
     scene.send(&[SPS]);
+    scene.pause(NOT_KEPT);
     scene.join();
     assert!(scene.send(&[PPS, IDR, IDR_END])[0].is_empty());
     scene.next_picture();
@@ -122,8 +130,10 @@ fn a_subscriber_that_comes_between_two_parameter_sets_begins_with_the_next_pictu
     let idr: &[u8] = &[0x62, 1, 0x80 | 19, 0xaf];
     let mut scene = Scene::new(H265);
     scene.send(&[vps]);
+    scene.pause(NOT_KEPT);
     scene.join();
     assert!(scene.send(&[sps, pps])[0].is_empty(), "no VPS was sent to it");
+    scene.pause(NOT_KEPT);
     scene.join();
     assert!(scene.send(&[idr]).concat().is_empty());
     scene.next_picture();
@@ -143,6 +153,7 @@ fn a_key_frame_is_requested_for_a_subscriber_that_comes_in_the_gap() {
     }
     scene.next_picture();
     scene.send(&[SETS]);
+    scene.pause(NOT_KEPT);
     let before = scene.stage.worker.stats().key_frame_requests_sent;
     scene.join();
     scene.send(&[IDR, IDR_END]);
@@ -156,6 +167,7 @@ fn a_publisher_that_sends_its_parameter_sets_only_once_is_shown_from_its_second_
     let mut scene = Scene::new(H264);
     scene.join();
     assert_eq!(scene.send(&[SETS, IDR])[0], [SETS, IDR]);
+    scene.pause(NOT_KEPT);
     scene.join();
     scene.next_picture();
     let got = scene.send(&[IDR, IDR_END]);
@@ -279,6 +291,7 @@ fn a_layer_that_becomes_the_best_between_its_parameter_sets_and_slices_is_taken_
     layers.next_picture();
     assert_eq!(layers.send(LOW, DELTA, 600).len(), 1);
     assert!(layers.send(HIGH, high_sets, 0).is_empty());
+    layers.pass(NOT_KEPT);
     let enhancement = [0x06, 5, 200];
     for _ in 0..200 {
         layers.send(HIGH, &enhancement, 1_200);

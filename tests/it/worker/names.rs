@@ -176,6 +176,8 @@ fn of_two_publishing_connections_under_one_name_the_newest_is_seen_and_after_its
     let mut new = house.publisher(2, 1, Feed::Camera);
     assert_eq!(house.publish(&mut old, &mut watcher, true).0, []);
     assert_eq!(house.publish(&mut new, &mut watcher, true).0.len(), 1);
+    // Nobody begins with what came before such a pause.
+    house.pass(Duration::from_secs(1));
     house.close(&new);
     assert_eq!(house.publish(&mut old, &mut watcher, true).0.len(), 1);
     let third = house.publisher(3, 1, Feed::Camera);
@@ -262,6 +264,8 @@ fn a_slot_keeps_its_source_over_a_hold_and_a_new_offer_and_other_slots_are_none_
     let (mut publishers, mut watcher) = six_and_a_slot(&mut house);
     house.fill(&watcher, Some(feed(6, Feed::Camera)));
     for down in [None, Some(Down::Slot(SLOT))] {
+        // Nobody begins with what came before such a pause.
+        house.pass(Duration::from_secs(1));
         watcher.spec.sections[6].down = down;
         watcher.open(house.now, &mut house.worker);
         let copies = house.publish(&mut publishers[5], &mut watcher, true).0;

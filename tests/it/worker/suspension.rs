@@ -51,6 +51,8 @@ fn a_subscriber_that_comes_back_goes_on_with_its_keys_from_a_key_frame() {
         }
         let address = somewhere_else(1);
         stage.subscribers[0].address = address;
+        // Nobody begins with what came before such a pause.
+        stage.pass(SECOND);
         let check = stage.subscribers[0].check();
         let sent = exchange(stage.now, &mut stage.worker, address, &check);
         assert_eq!(
@@ -151,6 +153,9 @@ fn either_leg_of_a_call_comes_back_and_both_pictures_begin_anew() {
         if restarts {
             restart_of(now, &mut worker, &mut away);
         }
+        // Nobody begins with what came before such a pause.
+        now += SECOND;
+        run_until(&mut worker, now);
         let check = away.check();
         let sent = exchange(now, &mut worker, away.address, &check);
         assert_eq!(changes(&mut worker), [MediaEvent::Resumed { peer }]);

@@ -1,6 +1,6 @@
 //! What may wait for its turn; see [`Pacer`](crate::media::peer::pacing::Pacer).
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Sender;
 use crate::media::bandwidth::outgoing::Outcome;
@@ -68,11 +68,11 @@ impl Sender {
         }
     }
 
-    /// Lets a copy catch up that begins with earlier pictures, on a path that carries so many bits per second.
-    pub(crate) fn begin_replay(&mut self, now: Instant, bits_per_second: u64) {
+    /// Lets a copy catch up within a time that begins with earlier pictures, on a path that carries so many bits per second.
+    pub(crate) fn begin_replay(&mut self, now: Instant, bits_per_second: u64, within: Duration) {
         if let Some(outgoing) = &mut self.outgoing {
             let now = outgoing.micros(now);
-            outgoing.pacer.begin_replay(now, bits_per_second);
+            outgoing.pacer.begin_replay(now, bits_per_second, within);
         }
     }
 

@@ -3,6 +3,7 @@
 mod allocation;
 mod codecs;
 mod described;
+mod kept;
 mod replay;
 mod spatial;
 mod steering;
