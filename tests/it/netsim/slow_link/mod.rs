@@ -84,7 +84,7 @@ fn a_viewer_sees_what_a_slow_link_carries_at_once_and_everything_when_it_is_fast
         (link(700), 1, 0, 1_100),
         (link(5_000), FULL, 0, 3_200),
         (link(300), 0, 500, 800),
-        (link(5_000), FULL, 0, 3_300),
+        (link(5_000), FULL, 0, 3_700),
     ]);
 }
 
