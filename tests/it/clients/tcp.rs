@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
 use super::peer::{OPUS_PAYLOAD_TYPE, PATIENCE, Peer, VP8_PAYLOAD_TYPE, redirect_candidates};
-use super::scenarios::{Media, publish_in, subscribe, video_count};
+use super::scenarios::{Media, pictures_in_order, publish_in, subscribe, video_count};
 use super::signaling::{Family, Signaling};
 use super::tcp_relay::{TcpRelay, connect, framed};
 use crate::support::server::Server;
@@ -105,15 +105,7 @@ async fn media_flows_by_tcp_alone_on_a_port_of_its_own_and_on_that_of_the_pages_
     for place in 0..3 {
         let (_alice, _publishing, _media, _relay) = publish_by_tcp(&server, place).await;
         let (_bob, mut peer, _other_relay) = watch_by_tcp(&server, BOB, place).await;
-        let mut counts = Vec::new();
-        while counts.len() < 100 {
-            counts.push(video_count(&peer.packet(VP8_PAYLOAD_TYPE).await.payload));
-        }
-        let first = counts[0];
-        assert!(
-            counts.iter().copied().eq(first..first + 100),
-            "all in order: {counts:?}"
-        );
+        pictures_in_order(&mut peer, 100).await;
         peer.packet(OPUS_PAYLOAD_TYPE).await;
         server.until_metric("patchbay_media_tcp_peers", 2.0, PATIENCE).await;
         drop((_alice, _bob));
