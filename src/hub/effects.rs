@@ -357,13 +357,18 @@ impl Executor {
         self.media.send(worker, MediaCommand::Open(Box::new(spec)));
 
         let Negotiation {
-            session, subject, tag, ..
+            session,
+            subject,
+            watched,
+            tag,
+            ..
         } = negotiation;
         let answered = Event::Answered {
             subject: subject.clone(),
             tag,
             sdp,
             slots,
+            watched,
         };
         self.send(session, answered)?;
         for one in candidates {

@@ -51,4 +51,5 @@ mod steering;
 mod support;
 mod token;
 mod unbundled;
+mod watching;
 mod whip;

@@ -35,6 +35,7 @@ mod storage;
 mod support;
 mod tidy;
 mod transcripts;
+mod watching;
 mod websocket;
 mod whip;
 mod wire_words;

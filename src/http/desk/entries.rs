@@ -247,6 +247,7 @@ impl<S> Entry<S> {
                 sdp,
                 subject,
                 slots,
+                watched,
             } => match self.answers.remove(&tag) {
                 Some(waiting) => {
                     self.answered(tag, (sdp, slots), waiting);
@@ -257,6 +258,7 @@ impl<S> Entry<S> {
                     sdp,
                     subject,
                     slots,
+                    watched,
                 }),
             },
             other => Some(other),
@@ -322,6 +324,7 @@ mod tests {
             tag,
             sdp: sdp.to_owned(),
             slots: Vec::new(),
+            watched: Vec::new(),
         }
     }
 
