@@ -21,6 +21,7 @@ mod calls;
 mod device_calls;
 mod devices;
 mod firefox;
+mod first_picture;
 mod formats;
 mod gstreamer;
 mod harness;
