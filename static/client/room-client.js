@@ -382,10 +382,11 @@ export class RoomClient extends EventTarget {
     for (const reception of this.#receptions()) reception.close();
     const ahead = this.#ahead?.reception;
     this.#ahead = null;
-    this.#shared = answer ? ahead : null;
-    if (!answer) ahead?.close();
+    const isTaken = Boolean(ahead && answer) && this.#features.includes('watch');
+    this.#shared = isTaken ? ahead : null;
+    if (!isTaken) ahead?.close();
     for (const person of people) this.#watch(person, true);
-    if (answer) ahead.acceptAhead(answer);
+    if (isTaken) ahead.acceptAhead(answer);
   }
 
   #watch({ id, name }, initial) {

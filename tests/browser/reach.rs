@@ -21,10 +21,16 @@ const CLOSED_PORTS: &str = "const set = RTCPeerConnection.prototype.setRemoteDes
     };
     RTCPeerConnection.prototype.addIceCandidate = async () => {};";
 
-/// These tests run where loopback is the only interface, and browsers do not offer that by themselves.
+/// Lets the browser offer no address but those of relays, of which there are none.
+const NO_ADDRESSES: &str = "window.RTCPeerConnection = class extends window.RTCPeerConnection {
+    constructor(settings) {
+        super({ ...settings, iceTransportPolicy: 'relay' });
+    }
+};";
+
 fn without_addresses() -> Options<'static> {
     Options {
-        without: &["--allow-loopback-in-peer-connection"],
+        script: NO_ADDRESSES,
         ..Options::default()
     }
 }
