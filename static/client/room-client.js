@@ -232,7 +232,12 @@ export class RoomClient extends EventTarget {
   #offerAhead() {
     this.#ahead?.reception.close();
     const reception = this.#newReception();
-    this.#ahead = { reception, offer: reception.offerAhead() };
+    const offer = reception.offerAhead().catch((error) => {
+      // A browser without WebRTC enters all the same, for texts and files.
+      console.warn('patchbay: could not offer with the join', error);
+      return null;
+    });
+    this.#ahead = { reception, offer };
   }
 
   async #enter() {
