@@ -42,9 +42,10 @@ pub(super) struct Busy {
 }
 
 impl Busy {
-    /// Takes in a packet that arrived, and the time for which it waited in queues.
-    pub(super) fn packet(&mut self, arrived: Micros, bytes: u32, waited: Micros) {
-        if waited <= WAITED || arrived < self.last {
+    /// Takes in a packet that arrived, the time for which it waited in queues, and whether nothing arrived for long before it, though it
+    /// was under way: then it waited behind none.
+    pub(super) fn packet(&mut self, arrived: Micros, bytes: u32, waited: Micros, is_after_standstill: bool) {
+        if waited <= WAITED || arrived < self.last || is_after_standstill {
             *self = Busy::default();
         }
         if waited <= WAITED {
@@ -85,7 +86,7 @@ mod tests {
     /// Packets of 300 bytes that arrive at this rate, each after a wait of so long.
     fn packets(busy: &mut Busy, from: Micros, count: u64, bits_per_second: u64, waited: Micros) {
         for at in 0..count {
-            busy.packet(from + at * 2_400_000_000 / bits_per_second, 300, waited);
+            busy.packet(from + at * 2_400_000_000 / bits_per_second, 300, waited, false);
         }
     }
 
@@ -115,10 +116,21 @@ mod tests {
         let mut busy = Busy::default();
         packets(&mut busy, 1_000_000, 40, 200_000, 30_000);
         assert!(busy.rate().is_some());
-        busy.packet(900_000, 300, 30_000);
+        busy.packet(900_000, 300, 30_000, false);
         assert_eq!(busy.rate(), None);
         packets(&mut busy, 912_000, 10, 200_000, 30_000);
         assert_eq!(busy.rate(), Some(200_000));
+    }
+
+    #[test]
+    fn packets_after_a_standstill_did_not_wait_behind_those_before_it() {
+        let mut busy = Busy::default();
+        packets(&mut busy, 0, 20, 100_000, 30_000);
+        assert!(busy.rate().is_some());
+        busy.packet(600_000, 300, 100_000, true);
+        assert_eq!(busy.rate(), None);
+        packets(&mut busy, 600_000, 20, 10_000_000, 90_000);
+        assert_eq!(busy.rate(), None, "all of them came at once");
     }
 
     #[test]
@@ -128,7 +140,7 @@ mod tests {
         assert!(busy.rate().is_some_and(|rate| rate.abs_diff(600_000) < 1_000));
         packets(&mut busy, 400_000, 40, 200_000, 30_000);
         assert!(busy.rate().is_some_and(|rate| rate.abs_diff(200_000) < 1_000));
-        busy.packet(900_000, 300, 10_000);
+        busy.packet(900_000, 300, 10_000, false);
         assert_eq!(busy.rate(), None);
     }
 }

@@ -15,6 +15,7 @@ use super::rate::ArrivalRate;
 use super::remote::Remote;
 use super::silence::Silence;
 use super::spread::Spread;
+use super::standstill::Standstill;
 use super::summary::Summary;
 use super::{Micros, Outcome, Probe, Report, State};
 
@@ -37,6 +38,7 @@ pub(crate) struct Estimator {
     pub(super) media: ArrivalRate,
     pub(super) busy: Busy,
     pub(super) spread: Spread,
+    pub(super) standstill: Standstill,
     pub(super) coverage: Coverage,
     pub(super) trend: Trend,
     pub(super) queue: QueueDelay,
@@ -77,6 +79,7 @@ impl Estimator {
             media: ArrivalRate::new(),
             busy: Busy::default(),
             spread: Spread::default(),
+            standstill: Standstill::new(),
             coverage: Coverage::new(),
             trend: Trend::new(),
             queue: QueueDelay::new(),
@@ -154,7 +157,8 @@ impl Estimator {
             self.media.arrived(arrived, bytes);
             self.queue.packet(report.sent, arrived);
             let waited = self.queue.of(report.sent, arrived);
-            self.busy.packet(arrived, report.bytes, waited);
+            let is_after_standstill = self.standstill.packet(arrived, waited);
+            self.busy.packet(arrived, report.bytes, waited, is_after_standstill);
             self.spread.packet(report.sent, arrived, report.bytes, waited);
             self.trend.packet(report.sent, arrived);
             self.pairs.packet(report.sent, arrived, report.bytes);

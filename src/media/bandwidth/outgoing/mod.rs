@@ -21,6 +21,7 @@ mod remote;
 mod rules;
 mod silence;
 mod spread;
+mod standstill;
 mod summary;
 #[cfg(test)]
 mod tests;

@@ -173,8 +173,10 @@ impl Estimator {
         let stands = now.saturating_sub(since) >= STANDING_TIME;
         let grows = self.trend.is_growing() && queue > QUEUE_MIN;
         let burst = self.burst_rate();
-        let jumped = hasty > JUMP || burst.is_some();
         let slow = self.slow_rate().or(burst);
+        // What has just stood still is late all at once. Only the packets that follow tell whether the path has become slow, too.
+        let is_told = slow.is_some() || !self.standstill.is_recent();
+        let jumped = (hasty > JUMP && is_told) || burst.is_some();
         let may_fall = !self.control.is_held(now) && !self.competing.is_active() && !self.coverage.has_pause();
         if !(grows || stands || jumped) || !may_fall {
             return;

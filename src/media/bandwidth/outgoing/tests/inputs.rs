@@ -216,16 +216,21 @@ fn what_was_proven_ends_with_a_fall() {
     assert!(outcome.queue_delay > 500_000, "{outcome:?}");
 }
 
-/// Feedback of one packet that waited for `queue` in a queue.
-fn late(estimator: &mut Estimator, sent: Micros, queue: Micros) {
-    estimator.sent(sent, 1_200, None);
-    let report = Report {
-        sent,
+/// Feedback of packets that wait one behind the other, at last for `queue`. Returns its time.
+fn late(estimator: &mut Estimator, from: Micros, queue: Micros) -> Micros {
+    let packet = |number: u64| Report {
+        sent: from + number * 20_000,
         bytes: 1_200,
-        arrived: Some(sent + 20_000 + queue),
+        arrived: Some(from + number * 45_000 + 20_000),
         probe: None,
     };
-    estimator.feedback(sent + 40_000 + queue, Some(40_000), &[report]);
+    let reports: Vec<Report> = (0..=queue / 25_000).map(packet).collect();
+    reports
+        .iter()
+        .for_each(|report| estimator.sent(report.sent, report.bytes, None));
+    let at = reports.last().unwrap().sent + queue + 40_000;
+    estimator.feedback(at, Some(40_000), &reports);
+    at
 }
 
 #[test]
@@ -237,9 +242,38 @@ fn a_time_in_which_nothing_was_sent_is_no_slow_path() {
         let before = estimator.outcome().target;
         // Everything stood still, and what was sent first after it came late.
         late(&mut estimator, 2 * SECOND + pause, 0);
-        late(&mut estimator, 2 * SECOND + pause + 60_000, 100_000);
+        late(&mut estimator, 2 * SECOND + pause + 60_000, 125_000);
         let is_lower = estimator.outcome().target < before;
         assert_eq!(is_lower, pause == 0, "{pause}: {before} {:?}", estimator.outcome());
+    }
+}
+
+/// Pictures of four packets each 50 ms, and the sound of two people. What is sent while the receiver stands still is read at its end.
+#[test]
+fn packets_that_are_late_together_lower_nothing() {
+    for (sounds, pictures) in [(1, 0), (2, 0), (0, 1), (3, 1), (0, 4), (12, 8)] {
+        let mut estimator = Estimator::new(0);
+        estimator.demand(0, MBIT);
+        send(&mut estimator, 0, 2 * SECOND, 800_000);
+        let (before, still) = (estimator.outcome().target, 2 * SECOND + 10_000);
+        let goes_on = still + 110_000;
+        let packet = |sent: Micros, bytes| Report {
+            sent,
+            bytes,
+            arrived: Some(goes_on.max(sent + 20_000)),
+            probe: None,
+        };
+        // What the first report tells of.
+        let sounds = (0..sounds).map(|number| packet(still + number * 8_000, 149));
+        let pictures = (0..pictures).map(|number| packet(still + number / 4 * 50_000, 1_100));
+        let mut reports: Vec<Report> = sounds.chain(pictures).collect();
+        reports.sort_by_key(|report| report.sent);
+        reports
+            .iter()
+            .for_each(|report| estimator.sent(report.sent, report.bytes, None));
+        estimator.feedback(goes_on + 10_000, Some(40_000), &reports);
+        let after = estimator.outcome().target;
+        assert!(after >= before, "{}: {before} → {after}", reports.len());
     }
 }
 
@@ -249,8 +283,7 @@ fn nothing_is_probed_just_after_a_fall() {
     estimator.demand(0, MBIT);
     send(&mut estimator, 0, 2 * SECOND, 300_000);
     late(&mut estimator, 2 * SECOND, 0);
-    late(&mut estimator, 2 * SECOND + 60_000, 100_000);
-    let fell = 2 * SECOND + 200_000;
+    let fell = late(&mut estimator, 2 * SECOND + 60_000, 125_000);
     assert_eq!(estimator.outcome().state, State::Holding);
     send(&mut estimator, fell, fell + 300_000, 100_000);
     estimator.demand(fell + 400_000, 4 * MBIT);

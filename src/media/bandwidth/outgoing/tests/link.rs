@@ -47,7 +47,12 @@ pub struct Path {
     pub loss_percent: f64,
     /// A token bucket before the bottleneck: its rate in bits per second, and its bytes.
     pub policer: Option<(u64, u64)>,
+    /// The time from each standstill of the receiver to the next one, and how long it lasts. What comes meanwhile is read after it.
+    pub standstills: Option<(Micros, Micros)>,
 }
+
+/// The time in which a receiver reads a packet, when it has many to read.
+const READING: Micros = 1_000;
 
 impl Path {
     pub fn of(kbit: u64) -> Path {
@@ -60,7 +65,16 @@ impl Path {
             jitter: 0,
             loss_percent: 0.0,
             policer: None,
+            standstills: None,
         }
+    }
+
+    /// The time left until the receiver goes on, if it stands still.
+    pub fn stands_still(&self, now: Micros) -> Option<Micros> {
+        let (every, length) = self.standstills?;
+        (every + length)
+            .checked_sub(now % (every + length))
+            .filter(|left| *left <= length)
     }
 
     pub fn capacity_at(&self, now: Micros) -> u64 {
@@ -85,6 +99,8 @@ pub struct Link {
     free_at: Micros,
     tokens: u64,
     tokens_at: Micros,
+    /// The time at which the receiver has read the newest packet.
+    read_at: Micros,
 }
 
 impl Link {
@@ -97,6 +113,7 @@ impl Link {
             queued_bytes: 0,
             free_at: 0,
             tokens_at: 0,
+            read_at: 0,
         }
     }
 
@@ -145,8 +162,19 @@ impl Link {
             };
             let lost = packet.flow == 0 && random.chance(self.path.loss_percent);
             let jitter = random.below(self.path.jitter + 1);
-            out.push((packet, (!lost).then_some(done + self.path.round_trip / 2 + jitter)));
+            let at = self.read(done + self.path.round_trip / 2 + jitter);
+            out.push((packet, (!lost).then_some(at)));
         }
+    }
+
+    /// The time at which the receiver reads a packet that comes at `at`.
+    fn read(&mut self, at: Micros) -> Micros {
+        if self.path.standstills.is_none() {
+            return at;
+        }
+        let goes_on = at + self.path.stands_still(at).unwrap_or(0);
+        self.read_at = goes_on.max(self.read_at + READING);
+        self.read_at
     }
 
     /// The time for which a packet would wait that came now.

@@ -59,6 +59,10 @@ pub const ROWS: &[Row] = &[
     row("three layers on 5 → 0.7 → 5 → 0.3 → 5 Mb/s", layers),
     row("three layers, token bucket of 5 kB, 5 → 0.7 → 5 → 0.3 → 5 Mb/s", bucket),
     row("three layers, policer of 0.7 Mb/s, 15 kB", policed_layers),
+    row(
+        "three layers and two voices, 5 Mb/s, a receiver that stands still for 120 ms",
+        standstills,
+    ),
     row("3 Mb/s, no feedback for 2 s", silence),
     row("3 Mb/s, 10 % lost before us", upstream),
 ];
@@ -318,6 +322,26 @@ fn policed_layers(make: &Make, seed: u64) -> Vec<Figure> {
         figure("% of the time below it", run.in_layer(20.0, 60.0, 150), AtMost(5.0)),
         figure("% dropped", run.dropped(0.0, 60.0), AtMost(3.0)),
     ]
+}
+
+/// The first report after a standstill tells only of packets that came late, often of sound alone.
+fn standstills(make: &Make, seed: u64) -> Vec<Figure> {
+    let conduct = Conduct {
+        demand: vec![(0, 1_050_000)],
+        layers: vec![150_000, 400_000, 850_000],
+        voices: 2,
+        ..Conduct::default()
+    };
+    let stands_still = |path: &mut Path| {
+        path.round_trip = 2_000;
+        path.standstills = Some((1_370_000, 120_000));
+    };
+    let run = Run::of(make, path(5_000, stands_still), conduct, seed, 60);
+    vec![figure(
+        "% of the time in the top layer",
+        run.in_layer(5.0, 60.0, 850),
+        AtLeast(99.0),
+    )]
 }
 
 fn silence(make: &Make, seed: u64) -> Vec<Figure> {

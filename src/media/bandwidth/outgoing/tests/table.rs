@@ -79,6 +79,7 @@ rows! {
     layers_come_back: "three layers on 5 → 0.7 → 5 → 0.3 → 5 Mb/s",
     layers_behind_a_token_bucket: "three layers, token bucket of 5 kB, 5 → 0.7 → 5 → 0.3 → 5 Mb/s",
     layers_behind_a_policer: "three layers, policer of 0.7 Mb/s, 15 kB",
+    a_receiver_that_stands_still: "three layers and two voices, 5 Mb/s, a receiver that stands still for 120 ms",
     feedback_that_is_missing_for_two_seconds: "3 Mb/s, no feedback for 2 s",
     loss_before_us_is_not_the_links: "3 Mb/s, 10 % lost before us",
 }

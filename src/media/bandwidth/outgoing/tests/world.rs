@@ -14,6 +14,10 @@ pub const SECOND: Micros = 1_000_000;
 const STEP: Micros = 1_000;
 const FRAME: Micros = 33_333;
 const PACKET_BYTES: u64 = 1_200;
+const SOUND: Micros = 20_000;
+const SOUND_BYTES: u32 = 149;
+/// The time from a standstill to a report, which tells of a part of what came late.
+const REPORTED_AFTER: Micros = 10_000;
 
 /// What is compared: ours, and others.
 pub trait Controller {
@@ -87,6 +91,8 @@ pub struct Conduct {
     pub upstream_loss_percent: f64,
     /// The rates that media can have, if they cannot have any.
     pub layers: Vec<u64>,
+    /// The people whose sound is sent beside the media. Each sends a packet of it each 20 ms.
+    pub voices: u64,
 }
 
 impl Default for Conduct {
@@ -98,6 +104,7 @@ impl Default for Conduct {
             feedback_dead: (0, 0),
             upstream_loss_percent: 0.0,
             layers: Vec::new(),
+            voices: 0,
         }
     }
 }
@@ -217,8 +224,17 @@ impl Flow {
             self.frame(rate, is_new);
             self.tenth(now).media = rate;
         }
+        for voice in 0..self.conduct.voices {
+            // They do not speak in step.
+            if (now + voice * 7_000).is_multiple_of(SOUND) {
+                self.send(now, number, SOUND_BYTES, None, link);
+            }
+        }
         self.pace(now, number, link);
         self.probe(now, number, link);
+        if let Some(left) = link.path.stands_still(now) {
+            self.next_feedback = self.next_feedback.max(now + left + REPORTED_AFTER);
+        }
         if now >= self.next_feedback {
             let (least, most) = self.conduct.feedback_every;
             self.next_feedback = now + least + self.random.below(most - least + 1);
