@@ -38,6 +38,9 @@ const STAYS_AFTER_FALL: Duration = Duration::from_secs(3);
 const STAGE_HEIGHT: u16 = 360;
 /// Time for which the first video is sent though it does not fit: the path is mostly better again by then.
 const HELD_FOR: Duration = Duration::from_secs(2);
+/// The same for a video whose publisher follows the path: it has been asked for less, and it shows only after some time whether it
+/// sends less.
+const FOLLOWS_WITHIN: Duration = Duration::from_secs(5);
 /// Most by which a held video may exceed the target, in bits per second. More would drown the sound.
 const HELD_EXCESS: u64 = 500_000;
 /// Rate by which there must be more room than a paused video needs, besides a tenth of its own, before it is sent again.
@@ -125,6 +128,8 @@ pub(crate) struct Video {
     /// Steps that it gets in each turn; at least one.
     pub priority: u8,
     pub place: Place,
+    /// Whether its publisher follows what the path carries, so that it will fit.
+    pub follows: bool,
     /// Layers that are sent now and that its viewer can decode.
     pub steps: SmallVec<[Step; MAX_STEPS]>,
     /// Layer that it has, or waits for.
@@ -157,6 +162,7 @@ impl Video {
             wanted_height: None,
             priority: 1,
             place,
+            follows: false,
             steps: SmallVec::new(),
             current,
             spatial: WHOLE,
@@ -193,6 +199,13 @@ impl Video {
 
     fn cost(&self, at: usize) -> u64 {
         self.ladder.get(at).map_or(0, |step| step.bits_per_second)
+    }
+
+    /// The rate that it would take if the path carried everything. A publisher that follows the path may have to send less than it could:
+    /// up to twice as much is to be found out at a time.
+    fn demand(&self) -> u64 {
+        let cost = self.cost(self.ideal);
+        if self.follows { cost.saturating_mul(2) } else { cost }
     }
 
     /// Writes down what it gets.
@@ -240,8 +253,9 @@ pub(crate) struct Division {
     outdated: Option<Instant>,
     /// Target at the last division.
     target: u64,
-    /// Rate that the videos and sounds take since then.
+    /// Rate that the videos and sounds take since then, and that sounds take alone.
     allocated: u64,
+    sound: u64,
     /// Time of the last rise of one of the videos.
     raised: Option<Instant>,
     /// Time since which the first video does not fit.
@@ -265,6 +279,11 @@ impl Division {
     pub(crate) fn next(&self) -> Option<Instant> {
         let regular = self.made.map(|made| made + INTERVAL);
         regular.into_iter().chain(self.outdated).chain(self.stays_until).min()
+    }
+
+    /// Rate that sounds took at the last division.
+    pub(crate) fn sound(&self) -> u64 {
+        self.sound
     }
 
     /// Whether the target has room for this share of what was allocated, in 1/256.
@@ -306,7 +325,7 @@ impl Division {
         let (mut ideal, mut is_short) = (0_u64, false);
         for video in &mut *videos {
             video.conclude(now);
-            ideal = ideal.saturating_add(video.cost(video.ideal));
+            ideal = ideal.saturating_add(video.demand());
             is_short |= !video.ladder.is_empty() && video.at < Some(video.ideal);
         }
         if run.riser.is_some() {
@@ -319,7 +338,7 @@ impl Division {
             .map(|fell| fell + STAYS_AFTER_FALL)
             .filter(|until| *until > now)
             .min();
-        self.target = budget.target;
+        (self.target, self.sound) = (budget.target, budget.sound);
         self.allocated = limits::with_repairs(run.total.saturating_add(budget.sound), budget);
         let ideal = limits::with_repairs(ideal.saturating_add(budget.sound), budget);
         // Videos rise only where the path has shown that it carries more than they need.
@@ -332,7 +351,8 @@ impl Division {
         if let Some(first) = shown.next() {
             let fits = run.give_first_step(first);
             self.short_since = if fits { None } else { self.short_since.or(Some(run.now)) };
-            let is_new = self.short_since.is_some_and(|since| !is_past(run.now, since, HELD_FOR));
+            let held_for = if first.follows { FOLLOWS_WITHIN } else { HELD_FOR };
+            let is_new = self.short_since.is_some_and(|since| !is_past(run.now, since, held_for));
             let (cost, room) = (first.cost(0), run.limits.keep);
             let is_nearly_enough = room >= cost / 5 * 3 && cost - room.min(cost) <= HELD_EXCESS;
             let is_held = (is_new || is_nearly_enough) && !first.history.paused;
@@ -363,8 +383,8 @@ impl Run {
     fn give_first_step(&mut self, video: &mut Video) -> bool {
         let cost = video.cost(0);
         let needed = match video.history.paused {
-            true => cost.saturating_add(cost / 10).saturating_add(RESUME_MARGIN),
-            false => cost,
+            true if !video.follows => cost.saturating_add(cost / 10).saturating_add(RESUME_MARGIN),
+            _ => cost,
         };
         let fits = self.total.saturating_add(needed) <= self.limits.keep;
         if fits {

@@ -65,6 +65,8 @@ pub struct Subscription {
     mid: SmallVec<[u8; 16]>,
     rewriter: Rewriter,
     behind: Waiting,
+    /// The last number that was given up while it waited.
+    given_up: u64,
     /// Time at which it began with pictures that had come before, or had all of them, until it asks for a key frame.
     replayed: Option<Instant>,
     /// Whether it waited for a key frame when it was last looked at.
@@ -128,6 +130,7 @@ impl Subscription {
             mid: section.mid.clone(),
             rewriter: Rewriter::new(clock_rate, (stream.ssrc >> 3) as u16),
             behind: Waiting::default(),
+            given_up: 0,
             replayed: None,
             waits: false,
             filter: Filter::default(),

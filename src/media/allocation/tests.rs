@@ -313,6 +313,39 @@ fn the_first_video_is_held_for_two_seconds_and_longer_if_it_nearly_fits() {
 }
 
 #[test]
+fn a_video_whose_publisher_follows_the_path_gets_time_to_fit_and_comes_back_as_soon_as_it_does() {
+    let scene = |follows| {
+        let mut scene = Scene::new(&[[1_000]]);
+        scene.video(0).follows = follows;
+        assert_eq!(scene.divide(0, budget(2_000)), [Layer(0)]);
+        scene
+    };
+    for (follows, held) in [(false, 1), (true, 4)] {
+        let mut scene = scene(follows);
+        // It falls in the second second.
+        assert_eq!(scene.go_on(1..2 + held, budget(500)), [Layer(0)], "{follows}");
+        assert_eq!(scene.divide((2 + held) * 1_000, budget(500)), [Paused], "{follows}");
+        scene.video(0).steps = layers(&[450]);
+        let comes_back = if follows { Layer(0) } else { Paused };
+        assert_eq!(scene.divide((3 + held) * 1_000, budget(500)), [comes_back]);
+        assert_eq!(scene.divide((4 + held) * 1_000, budget(520)), [Layer(0)]);
+    }
+    let mut fits = scene(true);
+    fits.video(0).steps = layers(&[450]);
+    assert_eq!(fits.go_on(1..10, budget(500)), [Layer(0)], "it has become less in time");
+}
+
+#[test]
+fn more_is_demanded_for_a_video_whose_publisher_follows_the_path() {
+    for (follows, demand) in [(false, 500_000), (true, 1_000_000)] {
+        let mut scene = Scene::new(&[[500]]);
+        scene.video(0).follows = follows;
+        scene.divide(0, budget(600));
+        assert_eq!(scene.demand, demand);
+    }
+}
+
+#[test]
 fn nothing_is_sent_to_somebody_who_is_not_heard() {
     let silent = Budget {
         is_silent: true,

@@ -26,6 +26,8 @@ pub(crate) const CATCHES_UP_WITHIN: Duration = Duration::from_secs(1);
 const BURST: Micros = 40_000;
 /// Packets hardly wait in queues if they do so for less than this time.
 const HARDLY: Micros = 10_000;
+/// A queue in which they wait for this time may be full.
+const LONG: Micros = 60_000;
 /// The least budget: two packets, and the one that is begun before they are spent. Ordinary frames of slow videos have no more.
 const BUDGET_MIN: u64 = 2 * 1_200;
 /// Longest time between two slices, whatever else is sent: other videos would otherwise hold up a picture for as long as they
@@ -34,6 +36,12 @@ const BETWEEN_SLICES_MAX: Micros = 60_000;
 /// Longest time that something waits: as its end comes near, more is sent. A picture that is still later has stood still for
 /// longer than a loss takes to be mended.
 const WAITS_AT_MOST: Micros = 500_000;
+/// The same while the path's queue is long: what hurries is lost there, and then waits for another round trip.
+const WAITS_BEHIND_QUEUE: Micros = 2_000_000;
+/// Time that something has waited there before it may be given up: by then its publisher has been asked for less.
+const GIVEN_UP_AFTER: Micros = 150_000;
+/// Least time between two times that this is done: the key frame with which pictures go on may have to wait, too.
+const GIVEN_UP_EACH: Micros = 3_000_000;
 /// The least time that is left for what has waited so long.
 const LEFT_AT_LEAST: Micros = 5_000;
 /// What may wait in the queue of a path that has just become slow, as the time that it takes to leave. More may find no room there.
@@ -52,8 +60,9 @@ const FRACTION_BITS: u32 = 20;
 struct Path {
     target: u64,
     burst: Micros,
-    /// Whether packets wait in queues.
+    /// Whether packets wait in queues, and for so long that these may be full.
     has_queue: bool,
+    has_long_queue: bool,
     narrow: Option<Narrow>,
 }
 
@@ -85,6 +94,12 @@ pub(crate) struct Pacer {
     until: Option<Micros>,
     /// Time of the last slice.
     sliced: Micros,
+    /// Time at which the last slice began that sent something, or at which the first was planned; and whether the newest one has
+    /// sent something.
+    left_at: Micros,
+    has_left: bool,
+    /// The last time at which what waited was given up.
+    given_up: Option<Micros>,
     /// Packets of copies that are to be sent again, by their numbers.
     again: VecDeque<(SubscriptionKey, u16)>,
     is_planned: bool,
@@ -105,6 +120,9 @@ impl Pacer {
             waiting: 0,
             until: None,
             sliced: 0,
+            left_at: 0,
+            has_left: false,
+            given_up: None,
             // Reserved, because packets are put off without allocating.
             again: VecDeque::with_capacity(AGAIN_MAX),
             is_planned: false,
@@ -119,6 +137,7 @@ impl Pacer {
             target: outcome.target,
             burst: outcome.burst,
             has_queue: outcome.queue_delay >= HARDLY,
+            has_long_queue: outcome.queue_delay >= LONG,
             narrow: outcome.narrow,
         });
         self.set_pace();
@@ -171,6 +190,7 @@ impl Pacer {
             target,
             burst: BURST,
             has_queue: false,
+            has_long_queue: false,
             narrow: None,
         });
         self.set_pace();
@@ -254,10 +274,11 @@ impl Pacer {
 
     /// The next packet that is to be sent again now.
     pub fn next_again(&mut self, now: Micros) -> Option<(SubscriptionKey, u16)> {
-        match self.is_spent(now) {
-            true => None,
-            false => self.again.pop_front(),
+        if self.is_spent(now) {
+            return None;
         }
+        self.has_left = true;
+        self.again.pop_front()
     }
 
     /// Begins a slice: what waits is sent until [`Pacer::is_spent`].
@@ -267,21 +288,54 @@ impl Pacer {
         if now.saturating_sub(self.sliced) >= BETWEEN_SLICES_MAX && self.narrow().is_none() {
             self.debt = 0;
         }
+        if std::mem::take(&mut self.has_left) {
+            self.left_at = now;
+        } else if now.saturating_sub(self.left_at) >= NARROW_QUEUE {
+            // Sound alone fills what a narrow path is supposed to carry. It may carry more, which only pictures show.
+            self.debt = self.debt.min(self.budget);
+        }
         self.sliced = now;
     }
 
     /// Sets the rate so that all that waits leaves in time.
     fn hurry(&mut self, now: Micros) {
+        let longer = match self.is_behind_queue() {
+            true => WAITS_BEHIND_QUEUE - WAITS_AT_MOST,
+            false => 0,
+        };
         let needed = self.until.map_or(0, |until| {
+            let until = until.saturating_add(longer);
             let left = until.saturating_sub(now).max(LEFT_AT_LEAST);
             rate(self.waiting, left)
         });
         self.rate = self.usual_rate.max(needed);
     }
 
+    /// Whether the path's queue may be full.
+    fn is_behind_queue(&self) -> bool {
+        self.known
+            .is_some_and(|path| path.has_long_queue || path.narrow.is_some())
+    }
+
+    /// Whether what waits behind a long queue would take longer than anything is to wait.
+    pub fn is_hopeless(&self, now: Micros) -> bool {
+        let since = self.until.map(|until| until.saturating_sub(WAITS_AT_MOST));
+        let has_waited = since.is_some_and(|since| now >= since.saturating_add(GIVEN_UP_AFTER));
+        let is_new = self.given_up.is_some_and(|at| now < at.saturating_add(GIVEN_UP_EACH));
+        let in_time = self.usual_rate.saturating_mul(WAITS_AT_MOST) >> FRACTION_BITS;
+        has_waited && !is_new && self.is_behind_queue() && self.waiting > in_time
+    }
+
+    /// Forgets all that waits, because it is hopeless.
+    pub fn give_up(&mut self, now: Micros) {
+        self.forget();
+        self.given_up = Some(now);
+    }
+
     /// Counts a packet that has waited as sent, or lost.
     pub fn left(&mut self, bytes: usize) {
         self.waiting = self.waiting.saturating_sub(bytes as u64);
+        self.has_left = true;
     }
 
     /// Ends a slice. Returns the time of the next one, if `more` waits or a packet is to be sent again.
@@ -313,7 +367,7 @@ impl Pacer {
             return None;
         }
         self.is_planned = true;
-        self.sliced = now;
+        (self.sliced, self.left_at) = (now, now);
         Some(self.next(now))
     }
 

@@ -8,7 +8,7 @@ pub struct Wish {
     pub(crate) height: u16,
     /// Number of those who watch it.
     pub(crate) viewers: u32,
-    /// Rate in bits per second that the path of every viewer carries but the slowest quarter. [`Wish::UNKNOWN`] where nothing is
+    /// Rate in bits per second that the path of every viewer leaves for pictures but the slowest quarter. [`Wish::UNKNOWN`] where nothing is
     /// known of so many paths.
     pub(crate) path: u64,
 }
@@ -42,7 +42,7 @@ impl Wish {
             paths.push((wish.path, wish.viewers));
         }
         paths.sort_unstable();
-        let mut slower = all.viewers.saturating_sub(1) / 4;
+        let mut slower = Wish::left_behind(all.viewers);
         for &(path, viewers) in paths.iter() {
             if slower < viewers {
                 all.path = path;
@@ -51,6 +51,11 @@ impl Wish {
             slower -= viewers;
         }
         all
+    }
+
+    /// Number of so many viewers whose paths do not count, because they are the slowest.
+    pub(crate) fn left_behind(viewers: u32) -> u32 {
+        viewers.saturating_sub(1) / 4
     }
 
     /// Whether the difference is worth a message: not what a target does from one report to the next.

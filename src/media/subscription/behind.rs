@@ -49,6 +49,17 @@ impl Subscription {
         true
     }
 
+    /// Gives up what waits: the copy goes on with the next key frame.
+    pub(crate) fn give_up_waiting(&mut self) {
+        self.given_up = self.rewriter.highest_sequence();
+        self.begin_anew();
+    }
+
+    /// Whether a number was given up, or came before one that was: nobody needs it.
+    pub(super) fn is_given_up(&self, sequence: u64) -> bool {
+        self.given_up.wrapping_sub(sequence) <= u64::MAX / 2
+    }
+
     /// Forgets what waits: nobody is to get it.
     pub(crate) fn forget_behind(&mut self) {
         self.behind.forget();

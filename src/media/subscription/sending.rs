@@ -140,7 +140,9 @@ impl Subscription {
         };
         match how {
             How::First { .. } => return self.write(now, &numbers, &source, None, sink),
-            How::Again { .. } if self.behind.holds(numbers.sequence) => return None,
+            How::Again { .. } if self.behind.holds(numbers.sequence) || self.is_given_up(numbers.sequence) => {
+                return None;
+            }
             How::Again { .. } => {}
         }
         let rtx = self

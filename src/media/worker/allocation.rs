@@ -92,6 +92,7 @@ impl Worker {
             match subscription.video(now, index, place, track) {
                 Some(mut video) => {
                     video.wanted_height = want.height;
+                    video.follows = self.follows_paths(track);
                     if track.name.name.feed == Feed::Screen {
                         video.priority = SCREEN_PRIORITY;
                     }

@@ -4,6 +4,7 @@
 use std::time::Instant;
 
 use super::Worker;
+use super::selection::Urgency;
 use crate::media::keys::TransportKey;
 use crate::media::peer::Transport;
 
@@ -35,6 +36,9 @@ impl Worker {
             return;
         };
         secure.sender.begin_slice(now);
+        if secure.sender.is_hopeless(now) {
+            self.give_up_waiting(now, key);
+        }
         self.send_again(now, key);
         let mut is_behind = false;
         for at in 0..self.transports[key].subscriptions.len() {
@@ -44,6 +48,27 @@ impl Worker {
         let secure = transport.and_then(|transport| transport.secure.as_mut());
         if let Some(due) = secure.and_then(|secure| secure.sender.end_slice(now, is_behind)) {
             self.plans.slices.set(key, due);
+        }
+    }
+
+    /// Gives up the pictures that wait and would come late, where their publisher follows the path: what it sends by now takes less,
+    /// even with a key frame.
+    fn give_up_waiting(&mut self, now: Instant, key: TransportKey) {
+        for at in 0..self.transports[key].subscriptions.len() {
+            let subscriber = self.transports[key].subscriptions[at];
+            let Some(track) = self.subscriptions[subscriber].track else {
+                continue;
+            };
+            let follows = self.tracks.get(track).is_some_and(|track| self.follows_paths(track));
+            if !follows || !self.subscriptions[subscriber].is_behind() {
+                continue;
+            }
+            self.subscriptions[subscriber].give_up_waiting();
+            if let Some(secure) = self.transports.get_mut(key).and_then(|one| one.secure.as_mut()) {
+                secure.sender.give_up_waiting(now);
+            }
+            self.select_for(now, track, subscriber, Urgency::AtOnce);
+            self.request_key_frames(now, track);
         }
     }
 

@@ -82,6 +82,30 @@ impl Worker {
         self.send_orders(now, key);
     }
 
+    /// Whether the publisher of a video follows the path of each of its viewers: it has one encoding, whose rate can be asked for, and
+    /// nobody is left behind.
+    pub(super) fn follows_paths(&self, track: &Track) -> bool {
+        let mirrors = track.mirrors.iter();
+        let there = mirrors.map(|mirror| mirror.wish.map_or(1, |wish| wish.viewers));
+        let viewers = there.fold(track.subscribers.len() as u32, u32::saturating_add);
+        if track.layers.len() != 1 || spatial_layers(track) > 1 || Wish::left_behind(viewers) > 0 {
+            return false;
+        }
+        match track.origin {
+            Origin::Transport(key) => self.transports.get(key).is_some_and(|transport| {
+                let publisher = transport.publisher.as_ref();
+                let takes_orders = publisher.is_some_and(|publisher| publisher.sent_orders.is_some());
+                let is_single = |section: &&MediaSection| negotiated(section) <= 1;
+                let section = section_of(transport, track).filter(is_single);
+                section.is_some_and(|section| takes_orders || reads_estimates(section))
+            }),
+            Origin::Link(id) => self
+                .links
+                .get(id)
+                .is_some_and(|link| matches!(link.far, Far::Worker(_))),
+        }
+    }
+
     /// What all viewers want of a video. Nobody sees one that is muted here.
     fn wish_of_all(&self, now: Instant, track: &Track, paths: &mut Vec<(u64, u32)>) -> Wish {
         if track.muted {
@@ -122,8 +146,7 @@ impl Worker {
                 }
                 if section.rids.is_empty() {
                     order.add(b"", wanted != LayerSet::default());
-                    let remb = section.codecs.iter().any(|codec| codec.feedback.remb);
-                    order.bound = publisher.steering.bound().filter(|_| !remb);
+                    order.bound = publisher.steering.bound().filter(|_| !reads_estimates(section));
                 }
             }
             if sent.is_news(now, feed, &order) {
@@ -195,11 +218,10 @@ impl Worker {
         let transport = self.transports.get(subscription.transport);
         let path = transport.and_then(|transport| {
             let target = transport.outcome()?.target;
-            Some(target.saturating_mul(if transport.path_seen.is_filled(now) {
-                1
-            } else {
-                UNFILLED_FACTOR
-            }))
+            Some(match transport.path_seen.is_filled(now) {
+                true => target.saturating_sub(transport.division.sound()),
+                false => target.saturating_mul(UNFILLED_FACTOR),
+            })
         });
         Wish {
             height: self.want_of(subscription).height.unwrap_or(Wish::ANY),
@@ -326,6 +348,11 @@ fn encodings(now: Instant, track: &Track) -> SmallVec<[Encoding; MAX_LAYERS]> {
 
 fn is_video(section: &MediaSection) -> bool {
     section.kind == Kind::Video && section.up.is_some()
+}
+
+/// Whether the client keeps to the rate of the estimates that it is sent.
+fn reads_estimates(section: &MediaSection) -> bool {
+    section.codecs.iter().any(|codec| codec.feedback.remb)
 }
 
 /// Number of encodings that a section was negotiated with.

@@ -121,6 +121,79 @@ fn nothing_waits_for_much_longer_than_half_a_second() {
 }
 
 #[test]
+fn behind_a_long_queue_nothing_hurries_for_two_seconds() {
+    // Without hurry, three packets leave each 65 ms.
+    for (packets, least, most) in [(60, 1_200, 1_300), (120, 1_800, 2_200)] {
+        let sent = slices(&mut pacer(100_000, 100_000, 40_000), packets, 5_000);
+        let (last, _) = sent[sent.len() - 1];
+        assert!((least..=most).contains(&last), "{sent:?}");
+    }
+}
+
+#[test]
+fn what_would_wait_for_more_than_half_a_second_behind_a_long_queue_is_hopeless() {
+    let is_hopeless = |queue_delay, packets, waited| {
+        let mut pacer = pacer(300_000, queue_delay, 40_000);
+        (0..packets).for_each(|_| pacer.put_off(BEGIN, PACKET));
+        pacer.is_hopeless(BEGIN + waited)
+    };
+    // 20,625 bytes leave in half a second.
+    assert!(is_hopeless(100_000, 18, GIVEN_UP_AFTER));
+    assert!(!is_hopeless(100_000, 17, GIVEN_UP_AFTER));
+    assert!(!is_hopeless(100_000, 18, GIVEN_UP_AFTER - 1));
+    assert!(!is_hopeless(20_000, 18, GIVEN_UP_AFTER), "there is room to hurry");
+}
+
+#[test]
+fn what_waits_is_given_up_each_three_seconds_at_most() {
+    let mut pacer = pacer(300_000, 100_000, 40_000);
+    let mut waits = |now| {
+        (0..18).for_each(|_| pacer.put_off(now, PACKET));
+        let is_hopeless = pacer.is_hopeless(now + GIVEN_UP_AFTER);
+        if is_hopeless {
+            pacer.give_up(now + GIVEN_UP_AFTER);
+            assert_eq!((pacer.waiting, pacer.until), (0, None));
+        }
+        is_hopeless
+    };
+    assert!(waits(BEGIN));
+    assert!(!waits(BEGIN + 2_900_000));
+    assert!(waits(BEGIN + 3_000_000));
+}
+
+#[test]
+fn sound_that_fills_what_a_narrow_path_is_supposed_to_carry_does_not_stop_pictures() {
+    let mut pacer = pacer(1_000_000, 0, 40_000);
+    pacer.follow(Some(&Outcome {
+        narrow: Some(Narrow {
+            since: BEGIN,
+            bits_per_second: 100_000,
+            queued: 3_750,
+        }),
+        ..outcome(100_000, 100_000, 40_000)
+    }));
+    (0..3).for_each(|_| pacer.put_off(BEGIN, 1_000));
+    let (mut due, mut sent) = (pacer.plan(BEGIN), Vec::new());
+    for now in (BEGIN..BEGIN + 1_000_000).step_by(10_000) {
+        // 160 kb/s.
+        pacer.sent(now, 200);
+        if due.is_some_and(|due| due <= now) {
+            pacer.begin_slice(now);
+            while sent.len() < 3 && !pacer.is_spent(now) {
+                pacer.sent(now, 1_000);
+                pacer.left(1_000);
+                sent.push((now - BEGIN) / 1_000);
+            }
+            due = pacer.end_slice(now, sent.len() < 3);
+        }
+    }
+    assert!(
+        sent.len() == 3 && sent.windows(2).all(|pair| pair[1] - pair[0] >= 220),
+        "{sent:?}"
+    );
+}
+
+#[test]
 fn an_ordinary_frame_is_what_the_path_carries_in_the_burst_time() {
     let known = pacer(2_500_000, 0, 40_000);
     assert!(known.is_ordinary(10_400) && known.is_ordinary(13_700));

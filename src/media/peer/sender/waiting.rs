@@ -61,6 +61,22 @@ impl Sender {
         outgoing.pacer.next_again(now)
     }
 
+    /// Whether what waits behind a long queue would take longer than anything is to wait.
+    pub(crate) fn is_hopeless(&mut self, now: Instant) -> bool {
+        self.outgoing.as_mut().is_some_and(|outgoing| {
+            let now = outgoing.micros(now);
+            outgoing.pacer.is_hopeless(now)
+        })
+    }
+
+    /// Forgets all that waits, because it would come late.
+    pub(crate) fn give_up_waiting(&mut self, now: Instant) {
+        if let Some(outgoing) = &mut self.outgoing {
+            let now = outgoing.micros(now);
+            outgoing.pacer.give_up(now);
+        }
+    }
+
     /// Counts a packet of so many bytes that has waited as sent, or lost.
     pub(crate) fn left(&mut self, bytes: usize) {
         if let Some(outgoing) = &mut self.outgoing {

@@ -1,4 +1,5 @@
-//! A camera as a browser sends it: three encodings, each with three temporal layers. Each packet says what a decoder needs for it.
+//! A camera as a browser sends it: three encodings, each with three temporal layers; or a single one without, whose rate follows what
+//! the server allows. Each packet says what a decoder needs for it.
 
 use patchbay::media::rtcp;
 use rand::rngs::StdRng;
@@ -15,6 +16,10 @@ pub const RATE: u64 = 20;
 const PACKET_BYTES: u64 = 1_100;
 /// Temporal layer, whether it depends on the lowest layer alone, and hundredths of a turn's bytes, of each picture of a turn.
 const TURN: [(u8, bool, u64); 4] = [(0, true, 40), (2, true, 20), (1, true, 20), (2, false, 20)];
+/// The same for each picture without temporal layers.
+const ALONE: (u8, bool, u64) = (0, true, 25);
+/// Percent by which a single encoding's rate rises in a second.
+const RISES_PERCENT: u64 = 50;
 pub const NONE: u32 = u32::MAX;
 
 pub fn ssrc_of(layer: usize) -> u32 {
@@ -57,6 +62,7 @@ impl Mark {
 }
 
 struct Encoder {
+    kbps: u64,
     sequence: u64,
     picture: u16,
     frame: u32,
@@ -71,13 +77,16 @@ struct Encoder {
 }
 
 pub struct Camera {
-    encoders: [Encoder; LAYERS],
+    encoders: Vec<Encoder>,
     random: StdRng,
+    /// What a single encoding takes at most: always, and by what the server allows.
+    allowed: Option<(u64, u64)>,
 }
 
 impl Camera {
     pub fn new(seed: u64) -> Camera {
         let encoder = |at: u16| Encoder {
+            kbps: KBPS[usize::from(at)],
             sequence: 100 + 20_000 * u64::from(at),
             picture: 5,
             frame: 0,
@@ -89,23 +98,54 @@ impl Camera {
             owed: 0,
         };
         Camera {
-            encoders: [encoder(0), encoder(1), encoder(2)],
+            encoders: vec![encoder(0), encoder(1), encoder(2)],
             random: StdRng::seed_from_u64(seed),
+            allowed: None,
         }
     }
 
+    /// A camera with one encoding, without temporal layers, that takes so many kb/s at most.
+    pub fn single(seed: u64, most: u64) -> Camera {
+        let mut camera = Camera::new(seed);
+        camera.encoders.truncate(1);
+        camera.encoders[0].kbps = most;
+        camera.allowed = Some((most, most));
+        camera
+    }
+
+    /// A single encoding is to take no more than this from now on.
+    pub fn allow(&mut self, kbps: u64) {
+        if let Some((most, allowed)) = &mut self.allowed {
+            *allowed = kbps.min(*most);
+            self.encoders[0].kbps = self.encoders[0].kbps.min(*allowed);
+        }
+    }
+
+    /// The rate that a single encoding takes now.
+    pub fn kbps(&self) -> u64 {
+        self.encoders[0].kbps
+    }
+
     pub fn request_key(&mut self, ssrc: u32) {
-        if let Some(layer) = (0..LAYERS).find(|&layer| ssrc_of(layer) == ssrc) {
+        if let Some(layer) = (0..self.encoders.len()).find(|&layer| ssrc_of(layer) == ssrc) {
             self.encoders[layer].wants_key = true;
         }
     }
 
     /// The packets of all encodings' next pictures, with their extended numbers.
     pub fn take(&mut self, millis: u64) -> Vec<(Vec<u8>, u64)> {
-        (0..LAYERS).flat_map(|layer| self.encode(layer, millis)).collect()
+        if let Some((_, allowed)) = self.allowed {
+            // Its own estimate of the way to the server rises by this much in a second, once it may.
+            let encoder = &mut self.encoders[0];
+            encoder.kbps = (encoder.kbps + encoder.kbps * RISES_PERCENT / 100 / RATE).min(allowed);
+        }
+        (0..self.encoders.len())
+            .flat_map(|layer| self.encode(layer, millis))
+            .collect()
     }
 
     fn encode(&mut self, layer: usize, millis: u64) -> Vec<(Vec<u8>, u64)> {
+        let is_single = self.allowed.is_some();
         let encoder = &mut self.encoders[layer];
         let is_key = std::mem::take(&mut encoder.wants_key);
         if is_key {
@@ -114,7 +154,7 @@ impl Camera {
         }
         let turn = encoder.turn;
         encoder.turn = (encoder.turn + 1) % TURN.len();
-        let (temporal, opens, hundredths) = TURN[turn];
+        let (temporal, opens, hundredths) = if is_single { ALONE } else { TURN[turn] };
         let frame = encoder.frame;
         encoder.frame += 1;
         let mut needs = if is_key { [NONE; 2] } else { [encoder.held[0], NONE] };
@@ -127,7 +167,7 @@ impl Camera {
         } else if temporal == 1 {
             encoder.held[1] = frame;
         }
-        let all = (KBPS[layer] * 1_000 / 8 / RATE) as i64;
+        let all = (encoder.kbps * 1_000 / 8 / RATE) as i64;
         let fair = all * 4 * hundredths as i64 / 100;
         let wanted = match is_key {
             true => all * 3,

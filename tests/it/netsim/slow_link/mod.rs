@@ -1,6 +1,7 @@
 //! A viewer whose link becomes slow, and fast again, with the whole server in virtual time. Somebody else's sound comes over the
 //! same link, on a connection of its own.
 
+mod call;
 mod camera;
 mod path;
 mod scene;

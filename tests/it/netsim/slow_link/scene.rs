@@ -13,11 +13,11 @@ use super::camera::{Camera, LAYERS, RATE, ssrc_of};
 use super::watcher::{NUMBER, Watcher};
 use crate::worker::media_client::*;
 
-const STEP: Duration = Duration::from_millis(1);
-const SOUND_SSRC: u32 = 0x3000;
+pub const STEP: Duration = Duration::from_millis(1);
+pub const SOUND_SSRC: u32 = 0x3000;
 /// Bytes of a packet of sound: 48 kb/s.
-const SOUND_BYTES: usize = 120;
-const SOUND_MILLIS: u64 = 20;
+pub const SOUND_BYTES: usize = 120;
+pub const SOUND_MILLIS: u64 = 20;
 
 pub struct Scene {
     pub now: Instant,
@@ -105,6 +105,7 @@ impl Scene {
             }
         }
         for at in 0..self.watchers.len() {
+            self.watchers[at].compounds.clear();
             for datagram in self.watchers[at].step(self.now) {
                 self.exchange(self.watchers[at].client.address, &datagram);
             }
@@ -148,11 +149,11 @@ impl Scene {
     }
 }
 
-fn vp8() -> patchbay::media::session::NegotiatedCodec {
+pub fn vp8() -> patchbay::media::session::NegotiatedCodec {
     codec(VIDEO_PT, Some(VIDEO_RTX_PT), Codec::Vp8)
 }
 
-fn opus() -> patchbay::media::session::NegotiatedCodec {
+pub fn opus() -> patchbay::media::session::NegotiatedCodec {
     let mut opus = codec(AUDIO_PT, None, Codec::Opus);
     opus.feedback.nack = false;
     opus

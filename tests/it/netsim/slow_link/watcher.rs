@@ -62,6 +62,8 @@ pub struct Watcher {
     pub freezes: Vec<(Instant, Duration)>,
     /// The time of its last request for a key frame.
     requested: Instant,
+    /// Reports and requests that came, for whoever publishes too.
+    pub compounds: Vec<Vec<u8>>,
 }
 
 impl Watcher {
@@ -85,6 +87,7 @@ impl Watcher {
             shown: Vec::new(),
             freezes: Vec::new(),
             requested: now,
+            compounds: Vec::new(),
         }
     }
 
@@ -115,6 +118,7 @@ impl Watcher {
             return;
         };
         if matches!(packet[1], 192..=223) {
+            self.compounds.push(packet);
             return;
         }
         let header = Header::parse(&packet).unwrap();
