@@ -147,11 +147,11 @@ impl TcpConnections {
             return;
         };
         connection.is_writable = true;
-        self.read_soon(key);
+        self.to_be_read(key);
         self.flush(now, key);
     }
 
-    fn read_soon(&mut self, key: TcpKey) {
+    fn to_be_read(&mut self, key: TcpKey) {
         if let Some(connection) = self.open.get_mut(key)
             && !std::mem::replace(&mut connection.is_readable, true)
         {
@@ -245,11 +245,11 @@ impl TcpConnections {
             match read {
                 Ok(0) if !connection.has_packets => return ends(TcpEnd::ByClient),
                 Ok(bytes) => {
-                    self.read_soon(key);
+                    self.to_be_read(key);
                     return Some(self.split(key, &buffer[..held + bytes]));
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                Err(error) if error.kind() == ErrorKind::Interrupted => self.read_soon(key),
+                Err(error) if error.kind() == ErrorKind::Interrupted => self.to_be_read(key),
                 Err(_) => return ends(TcpEnd::Failed),
             }
         }
@@ -370,7 +370,7 @@ impl TcpConnections {
         if let Err(error) = written {
             tracing::debug!(client = %connection.remote.address, %error, "TCP connection failed");
             // Reading finds the same, and ends it.
-            self.read_soon(key);
+            self.to_be_read(key);
         }
     }
 
