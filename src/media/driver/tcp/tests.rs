@@ -203,7 +203,9 @@ fn whoever_sends_many_small_packets_leaves_others_their_turn() {
     other.write_all(&[0, 1, 7]).unwrap();
     std::thread::sleep(Duration::from_millis(50));
     for remote in [from_busy, from_other] {
-        scene.tcp.ready(epoch(), Token(key_of(remote).data().as_ffi() as usize));
+        scene
+            .tcp
+            .ready(epoch(), Token(key_of(remote).data().as_ffi() as usize));
     }
     let (mut received, mut turns_of_other) = (0, Vec::new());
     for turn in 0.. {
