@@ -271,7 +271,7 @@ impl Default for Media {
         Self {
             bind_addresses: Vec::new(),
             first_port: 8800,
-            tcp: true,
+            tcp: false,
             tcp_port: 0,
             workers: 0,
             pin_workers: "off".to_owned(),

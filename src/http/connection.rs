@@ -104,30 +104,14 @@ pub(super) async fn watched(stream: TcpStream, client: SocketAddr, tls: bool, gu
         activity: Arc::clone(&activity),
         front,
     };
-    let address = served.front.address_of(client);
-    let with_media = tokio::select! {
-        with_media = connection(stream, client, tls, served) => with_media,
-        () = guest.gives_way() => {
-            tracing::debug!(%client, "ended for another connection, as it had sent nothing");
-            None
-        }
-        why = watch::until_given_up(&activity, &door, limits) => {
-            tracing::debug!(%client, ?why, "connection given up");
-            None
-        }
-    };
-    if let Some((stream, media)) = with_media {
-        media.receive(stream, client, address, &guest).await;
+    tokio::select! {
+        () = connection(stream, client, tls, served) => {}
+        () = guest.gives_way() => tracing::debug!(%client, "ended for another connection, as it had sent nothing"),
+        why = watch::until_given_up(&activity, &door, limits) => tracing::debug!(%client, ?why, "connection given up"),
     }
 }
 
-/// Serves a connection, unless it is one with media: that is returned, and where it goes.
-async fn connection(
-    mut stream: TcpStream,
-    client: SocketAddr,
-    tls: bool,
-    served: Served,
-) -> Option<(TcpStream, MediaDoor)> {
+async fn connection(mut stream: TcpStream, client: SocketAddr, tls: bool, served: Served) {
     let socket = socket2::SockRef::from(&stream);
     // Best effort: the connection works without these options, too.
     let _ = socket.set_tcp_nodelay(true);
@@ -135,20 +119,18 @@ async fn connection(
     let activity = Arc::clone(&served.activity);
     let Some(certificate) = served.front.certificate.as_ref().filter(|_| tls) else {
         let socket = stream;
-        http(Watched { socket, activity }, client, Protocol::PLAIN, served).await;
-        return None;
+        return http(Watched { socket, activity }, client, Protocol::PLAIN, served).await;
     };
     let acceptor = TlsAcceptor::from(certificate.current());
     let handshake = async {
         let mut first = [0];
         let peeked = stream.peek(&mut first).await?;
-        let speaker = first_bytes::tell(first.get(..peeked).unwrap_or_default());
-        match (speaker, &served.front.media) {
-            (Some(Speaker::Http), _) => {
+        match first_bytes::tell(first.get(..peeked).unwrap_or_default()) {
+            Some(Speaker::Http) => {
                 answer_without_https(&mut stream).await?;
                 Err(ErrorKind::InvalidData.into())
             }
-            (Some(Speaker::Media), Some(media)) => Ok(Spoken::Media(stream, media.clone())),
+            Some(Speaker::Media) if served.front.media.is_some() => Ok(Spoken::Media(stream)),
             _ => {
                 let socket = stream;
                 acceptor.accept(Watched { socket, activity }).await.map(Spoken::Tls)
@@ -156,7 +138,14 @@ async fn connection(
         }
     };
     match tokio::time::timeout(served.front.limits.silence, handshake).await {
-        Ok(Ok(Spoken::Media(stream, media))) => return Some((stream, media)),
+        Ok(Ok(Spoken::Media(stream))) => {
+            // It needs a place at another door from now on.
+            served.guest.heard();
+            served.guest.give_place_back();
+            if let Some(media) = &served.front.media {
+                media.receive(stream, client, served.front.address_of(client)).await;
+            }
+        }
         Ok(Ok(Spoken::Tls(stream))) => {
             let protocol = Protocol {
                 over_tls: OverTls(true),
@@ -168,7 +157,6 @@ async fn connection(
         Ok(Err(error)) => tracing::debug!(%client, %error, "TLS handshake failed"),
         Err(_) => tracing::debug!(%client, "TLS handshake did not finish in time"),
     }
-    None
 }
 
 /// Serves what comes over TLS: pages, or the relay. The first byte tells them apart, as messages of the relay begin with a small number.
@@ -203,7 +191,7 @@ where
 /// What a client has begun to speak on a port with TLS.
 enum Spoken<T> {
     Tls(T),
-    Media(TcpStream, MediaDoor),
+    Media(TcpStream),
 }
 
 /// Answers a client that left out the "s" of https. A TLS record starts with a small number, an HTTP request with a

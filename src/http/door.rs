@@ -94,13 +94,9 @@ impl Door {
 }
 
 impl AdmittedConnection {
-    /// Records that it has sent a whole request, or an authentic check. It is then not ended for others any more.
+    /// Records that it has sent a whole request. It is then not ended for others any more.
     pub(super) fn heard(&self) {
         self.door.silent().remove(self.client, self.number);
-        if self.gives_way.is_cancelled() {
-            // It was asked too late: whoever waits for its place looks for another one.
-            self.door.0.freed.notify_waiters();
-        }
     }
 
     /// Gives its place to the next connection, while this one goes on.

@@ -18,20 +18,19 @@ const BACKLOG: i32 = 1_024;
 /// Pause after an accept that failed for lack of descriptors or memory: others need time to end.
 const ACCEPT_RETRY: Duration = Duration::from_millis(200);
 
-/// Opens the listening sockets for media that can be opened, and says why the others cannot. Where a machine has no IPv6, those with IPv6
-/// are left out.
-pub(crate) fn bind_media(addresses: impl IntoIterator<Item = SocketAddr>) -> (Vec<Bound>, Vec<ListenError>) {
-    let (mut bound, mut failed) = (Vec::new(), Vec::new());
+/// Opens the listening sockets for media. Where a machine has no IPv6, those with IPv6 are left out.
+pub(crate) fn bind_media(addresses: impl IntoIterator<Item = SocketAddr>) -> Result<Vec<Bound>, ListenError> {
+    let mut bound = Vec::new();
     for address in addresses {
-        match bind(Listener { address, tls: false }, "media.tcp_port") {
+        match bind(Listener { address, tls: false }, "media.tcp_port or media.tcp") {
             Ok(socket) => bound.push(socket),
             Err(ListenError { address, why }) if address.is_ipv6() && why.is_missing_address() => {
                 tracing::debug!(%address, "this machine has no IPv6 address for media");
             }
-            Err(error) => failed.push(error),
+            Err(error) => return Err(error),
         }
     }
-    (bound, failed)
+    Ok(bound)
 }
 
 /// A listening socket.

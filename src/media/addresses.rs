@@ -27,14 +27,10 @@ pub(crate) fn candidates(
     found.into_iter().map(|ip| SocketAddr::new(ip, port)).collect()
 }
 
-/// Addresses for TCP in an answer of each family: each costs a client a connection, and its checks over it. Two are a port of its own and
-/// one that most networks let through.
-const TCP_CANDIDATES: usize = 2;
-
-/// The addresses at which clients reach these listening sockets for TCP, [`TCP_CANDIDATES`] of each family: the first address of each
-/// socket, and then the others. What the operator announces counts for the sockets of its family.
+/// The addresses at which clients reach these listening sockets for TCP. What the operator announces counts for the sockets of its
+/// family.
 pub(crate) fn tcp_candidates((announced, public): (&[IpAddr], &[IpAddr]), listening: &[SocketAddr]) -> Vec<SocketAddr> {
-    let mut found: Vec<(usize, SocketAddr)> = Vec::new();
+    let mut found: Vec<SocketAddr> = Vec::new();
     for local in listening {
         let of_family = |ips: &[IpAddr]| -> Vec<IpAddr> {
             let is_alike = |ip: &&IpAddr| ip.is_ipv4() == local.is_ipv4();
@@ -43,19 +39,13 @@ pub(crate) fn tcp_candidates((announced, public): (&[IpAddr], &[IpAddr]), listen
         let (of_announced, of_public) = (of_family(announced), of_family(public));
         if announced.is_empty() || !of_announced.is_empty() {
             let bound = std::iter::once(local.ip());
-            let of_socket = candidates((&of_announced, &of_public), bound, local.port());
-            found.extend(of_socket.into_iter().enumerate());
+            found.extend(candidates((&of_announced, &of_public), bound, local.port()));
         }
     }
-    found.sort_by_key(|(place, address)| (address.is_ipv6(), *place));
-    let (mut seen, mut of_family) = (HashSet::new(), [0; 2]);
-    found.retain(|(_, address)| {
-        let taken = &mut of_family[usize::from(address.is_ipv6())];
-        let is_wanted = *taken < TCP_CANDIDATES && seen.insert(*address);
-        *taken += usize::from(is_wanted);
-        is_wanted
-    });
-    found.into_iter().map(|(_, address)| address).collect()
+    found.sort_by_key(SocketAddr::is_ipv6);
+    let mut seen = HashSet::new();
+    found.retain(|address| seen.insert(*address));
+    found
 }
 
 fn machine_addresses(ipv4: bool) -> Vec<IpAddr> {
@@ -126,21 +116,6 @@ mod tests {
             tcp_candidates((&announced[1..], &[]), &listening[1..2]).is_empty(),
             "nothing of its family"
         );
-    }
-
-    #[test]
-    fn each_family_has_two_addresses_at_most_and_of_each_socket_one_first() {
-        let announced: Vec<IpAddr> = ["203.0.113.7", "203.0.113.8", "2001:db8::7", "2001:db8::8"]
-            .map(|ip| ip.parse().unwrap())
-            .into();
-        let listening = addresses(&["0.0.0.0:8800", "[::]:8800", "0.0.0.0:443", "0.0.0.0:8443"]);
-        let expected = [
-            "203.0.113.7:8800",
-            "203.0.113.7:443",
-            "[2001:db8::7]:8800",
-            "[2001:db8::8]:8800",
-        ];
-        assert_eq!(tcp_candidates((&announced, &[]), &listening), addresses(&expected));
     }
 
     #[test]

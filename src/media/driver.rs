@@ -20,7 +20,7 @@ use tokio::sync::mpsc;
 use self::relayed::RelayedClients;
 use self::socket::Receiver;
 pub use self::socket::{Abilities, MediaSocket, abilities, bind};
-use self::tcp::{Received, TcpConnections};
+use self::tcp::TcpConnections;
 use super::doorbell::Doorbell;
 use super::egress::Egress;
 use super::keys::LinkId;
@@ -28,8 +28,7 @@ use super::load::Load;
 use super::messages::MediaEvent;
 use super::peer::ice::Path;
 use super::remote::Via;
-use super::stats::WorkerMeters;
-use super::tcp::ending::TcpEnd;
+use super::stats::{Stats, WorkerMeters};
 use super::worker::{Worker, WorkerConfig};
 use crate::media::messages::DriverCommand;
 #[cfg(debug_assertions)]
@@ -47,15 +46,8 @@ const COMMANDS: usize = 32;
 const HANDSHAKES: usize = 4;
 /// Bytes of other workers' packets handled in one go: some two hundred packets, which stay in the second-level cache.
 const MIRRORED_BYTES: usize = 256 * 1024;
-/// Reads from TCP connections in one go. Each brings some ten packets, and sixty-four at most, so these are about as many as those of
-/// [`MAX_BATCHES`].
+/// Reads from TCP connections in one go, as for [`MAX_BATCHES`]: a client sends some packets at a time.
 const TCP_READS: usize = 64;
-/// New TCP connections taken in one go: each costs some system calls and a check.
-const TCP_ARRIVALS: usize = 16;
-/// Time for the last words by TCP, when the thread ends: a few round trips of a slow network.
-const LAST_WORDS: Duration = Duration::from_secs(1);
-/// Time between two looks at what has become of them.
-const LAST_LOOKS: Duration = Duration::from_millis(10);
 /// Time between two copies of the counters to the rest of the server.
 const STATS_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -67,8 +59,6 @@ pub struct Driver {
     pub(crate) relayed: RelayedClients,
     pub poll: Poll,
     pub commands: mpsc::Receiver<DriverCommand>,
-    /// Commands handled so far.
-    pub(crate) handled: u64,
     pub events: mpsc::Sender<MediaEvent>,
     pub config: WorkerConfig,
     pub load: Arc<Load>,
@@ -149,7 +139,7 @@ impl Driver {
                 match readable.get_mut(token.0) {
                     Some(flag) => *flag = true,
                     // The waker's is none of a connection.
-                    None => self.tcp.ready(clock(), token),
+                    None => self.tcp.ready(token),
                 }
             }
             let mut turn = self.take_commands(&mut worker)?;
@@ -158,11 +148,10 @@ impl Driver {
                     (turn, *flag) = self.receive(&mut worker, &mut receiver, index)?;
                 }
             }
-            if turn == LoopState::GoesOn {
-                turn = self.take_arrivals(&mut worker, &mut receiver.buffer)?;
-            }
             if turn == LoopState::Ends {
-                return self.end(&mut worker, &mut events, &mut receiver.buffer);
+                worker.handle_shutdown(clock());
+                self.send(&mut worker);
+                return Ok(());
             }
             self.take_tcp(&mut worker, &mut receiver.buffer);
             self.take_relayed(&mut worker, &mut receiver.buffer);
@@ -177,25 +166,10 @@ impl Driver {
 
     /// Ends the paths that no client uses any more.
     fn sweep(&mut self, now: Instant, worker: &mut Worker) {
-        let unused = self.tcp.sweep(now, |remote| worker.knows(remote));
-        let ended = self.relayed.sweep(|remote| worker.knows(remote));
-        for remote in unused.into_iter().chain(ended) {
-            worker.forget_remote(now, remote);
+        self.tcp.sweep(now, |remote| worker.knows(remote));
+        for ended in self.relayed.sweep(|remote| worker.knows(remote)) {
+            worker.forget_remote(now, ended);
         }
-    }
-
-    /// Says goodbye to all clients.
-    fn end(&mut self, worker: &mut Worker, events: &mut Events, buffer: &mut [u8]) -> io::Result<()> {
-        worker.handle_shutdown(clock());
-        self.send(worker);
-        let until = clock() + LAST_WORDS;
-        while !self.tcp.finish(buffer) && clock() < until {
-            match self.poll.poll(events, Some(LAST_LOOKS)) {
-                Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
-                _ => {}
-            }
-        }
-        Ok(())
     }
 
     /// Handles some commands. The others wait until the packets that have arrived meanwhile have been sent on.
@@ -206,9 +180,7 @@ impl Driver {
             }
             let now = clock();
             self.load.beat(now);
-            let command = self.commands.try_recv();
-            self.handled += u64::from(command.is_ok());
-            match command {
+            match self.commands.try_recv() {
                 Ok(DriverCommand::Media(command)) => worker.handle_command(now, command),
                 Ok(DriverCommand::Link { far, end, doorbell }) => {
                     let link = worker.link(now, far, *end);
@@ -269,62 +241,31 @@ impl Driver {
         Ok((LoopState::GoesOn, true))
     }
 
-    /// Takes some of the TCP connections that have come. A connection of ours is opened before its client gets the answer: so its
-    /// command is among those that are in the queue by now, and these are handled before. What is left has its turn after the packets
-    /// that have arrived meanwhile.
-    fn take_arrivals(&mut self, worker: &mut Worker, buffer: &mut [u8]) -> io::Result<LoopState> {
-        for _ in 0..TCP_ARRIVALS {
-            let queued = self.handled + self.commands.len() as u64;
-            let Some(after) = self.tcp.next_arrival(queued) else {
-                break;
-            };
-            if self.handled < after && self.take_commands(worker)? == LoopState::Ends {
-                return Ok(LoopState::Ends);
-            }
-            if self.handled < after {
-                break;
-            }
-            let now = clock();
-            self.load.beat(now);
-            let Some(received) = self.tcp.take(now, buffer) else {
-                continue;
-            };
-            self.handle_received(worker, now, received, buffer);
-            match worker.knows(received.remote) {
-                true => self.tcp.keep(received.remote),
-                false => self.tcp.close(received.remote, TcpEnd::NotAuthentic),
-            }
-        }
-        Ok(LoopState::GoesOn)
-    }
-
     /// Handles what has come over TCP connections, as [`Driver::receive`] handles what a socket has. If anything is left, the thread wakes
     /// again at once.
     fn take_tcp(&mut self, worker: &mut Worker, buffer: &mut [u8]) {
         for _ in 0..TCP_READS {
             let now = clock();
             self.load.beat(now);
-            let Some(received) = self.tcp.receive(buffer) else {
+            let Some(received) = self.tcp.receive(now, buffer) else {
                 return;
             };
-            self.handle_received(worker, now, received, buffer);
-        }
-    }
-
-    fn handle_received(&mut self, worker: &mut Worker, now: Instant, received: Received, buffer: &mut [u8]) {
-        let path = Path {
-            remote: received.remote,
-            local: None,
-        };
-        worker.handle_packets(now, path, buffer, self.tcp.packets());
-        self.ring(worker);
-        while !worker.forward(now, buffer) {
+            let path = Path {
+                remote: received.remote,
+                local: None,
+            };
+            worker.handle_packets(now, path, buffer, self.tcp.packets());
+            self.ring(worker);
+            while !worker.forward(now, buffer) {
+                self.send(worker);
+            }
             self.send(worker);
-        }
-        self.send(worker);
-        if let Some(end) = received.end {
-            worker.forget_remote(now, received.remote);
-            self.tcp.close(received.remote, end);
+            if received.has_ended {
+                worker.forget_remote(now, received.remote);
+                self.tcp.close(received.remote);
+            } else if received.is_new && !worker.knows(received.remote) {
+                self.tcp.refuse(received.remote);
+            }
         }
     }
 
@@ -400,9 +341,13 @@ impl Driver {
 
     /// Shows the rest of the server what the worker counts, and what only its thread knows.
     fn show(&self, now: Instant, worker: &Worker, meters: &mut WorkerMeters) {
-        let mut stats = worker.stats();
-        stats.relay_dropped_packets = self.relayed.dropped();
-        self.tcp.count(&mut stats);
+        let stats = Stats {
+            tcp_connections: self.tcp.len() as u64,
+            tcp_dropped_packets: self.tcp.dropped(),
+            relay_dropped_packets: self.relayed.dropped(),
+            tcp_refused_connections: self.tcp.refused(),
+            ..worker.stats()
+        };
         self.load.publish(&stats);
         meters.show(&stats);
         for path in worker.paths(now) {
@@ -467,7 +412,7 @@ fn send(
         // The library switches GSO off when a device refuses it.
         segments = segments.min(socket.state.max_gso_segments());
     }
-    tcp.flush_queued(now);
+    tcp.flush_queued();
     egress.count_refused(refused);
     egress.clear();
     egress.limit_segments(segments);
@@ -489,14 +434,11 @@ fn fail(fault: Fault) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
-    use std::sync::atomic::Ordering;
 
-    use super::tcp::tests::{Seat, arrival};
     use super::*;
     use crate::ids::PeerId;
     use crate::media::messages::MediaCommand;
     use crate::media::peer::dtls::DtlsIdentity;
-    use crate::media::stats::Stats;
     use crate::media::worker::WORKER_CACHE_BYTES;
 
     #[test]
@@ -559,7 +501,6 @@ mod tests {
             relayed: nothing_relayed(),
             poll,
             commands,
-            handled: 0,
             events,
             config: config.clone(),
             load: Arc::new(Load::new(None)),
@@ -606,39 +547,5 @@ mod tests {
         }
         assert!(sent.try_send(DriverCommand::Shutdown).is_ok());
         assert!(driver.take_commands(&mut worker).unwrap() == LoopState::Ends);
-    }
-
-    #[test]
-    fn a_tcp_connection_is_taken_after_the_commands_that_were_there_before_it() {
-        let (sent, commands) = mpsc::channel(10 * COMMANDS);
-        let (events, _events) = mpsc::channel(1);
-        let (mut driver, mut worker) = driver(Vec::new(), commands, events);
-        let (arrivals, receiver) = mpsc::channel(1);
-        driver.tcp = TcpConnections::new(receiver, driver.poll.registry().try_clone().unwrap());
-        let close = || DriverCommand::Media(MediaCommand::Close(PeerId(1)));
-        for _ in 0..=COMMANDS {
-            assert!(sent.try_send(close()).is_ok());
-        }
-        let seat = Seat::default();
-        let (_client, arrival) = arrival(&[0, 1, 7], &seat);
-        assert!(arrivals.try_send(arrival).is_ok());
-        let mut buffer = vec![0; 64];
-        let opened = |driver: &Driver| {
-            let mut stats = Stats::default();
-            driver.tcp.count(&mut stats);
-            (stats.tcp_opened_connections, stats.tcp_closed_connections)
-        };
-        assert!(driver.take_arrivals(&mut worker, &mut buffer).unwrap() == LoopState::GoesOn);
-        assert_eq!((driver.commands.len(), opened(&driver).0), (1, 0));
-        assert!(driver.tcp.has_mail(), "the thread must not sleep");
-        // It waits for none that come later.
-        for _ in 0..=COMMANDS {
-            assert!(sent.try_send(close()).is_ok());
-        }
-        assert!(driver.take_arrivals(&mut worker, &mut buffer).unwrap() == LoopState::GoesOn);
-        let (opened, closed) = opened(&driver);
-        assert_eq!((opened, closed[TcpEnd::NotAuthentic as usize]), (1, 1));
-        assert!(!seat.0.load(Ordering::Relaxed), "its place was never its own");
-        assert!(!driver.commands.is_empty());
     }
 }

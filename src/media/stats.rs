@@ -4,7 +4,6 @@ use metrics::{Counter, Gauge, Histogram};
 
 use super::report::PathReport;
 use super::speaker::Loudness;
-use super::tcp::ending::TcpEnd;
 
 /// What estimators are doing, in the order of [`State`](super::bandwidth::outgoing::State).
 const STATES: [&str; 5] = ["growing", "holding", "verifying", "competing", "silent"];
@@ -31,8 +30,6 @@ pub struct Stats {
     pub relay_peers: u64,
     /// TCP connections that are open, used or not.
     pub tcp_connections: u64,
-    /// Bytes that wait in them until their clients read.
-    pub tcp_queued_bytes: u64,
     /// Bytes of packets kept for subscribers who may miss them.
     pub cache_bytes: u64,
     /// Datagrams of any kind that came in.
@@ -54,14 +51,10 @@ pub struct Stats {
     pub(crate) refused_datagrams: u64,
     /// Packets that were dropped because their client read its TCP connection too slowly.
     pub(crate) tcp_dropped_packets: u64,
-    /// Their bytes.
-    pub(crate) tcp_dropped_bytes: u64,
     /// Packets that were dropped because our relay took too few of them.
     pub(crate) relay_dropped_packets: u64,
-    /// TCP connections that a worker was given.
-    pub(crate) tcp_opened_connections: u64,
-    /// Those of them that were closed, by the reason.
-    pub(crate) tcp_closed_connections: [u64; TcpEnd::ALL.len()],
+    /// TCP connections that a worker closed because of what came over them.
+    pub(crate) tcp_refused_connections: u64,
     /// Copies sent again after a NACK.
     pub resent_packets: u64,
     /// Datagrams that were dropped: from an unknown address, unreadable, or of no class.
@@ -121,7 +114,7 @@ pub struct Stats {
 }
 
 impl Stats {
-    fn gauges(&self) -> [(&'static str, u64); 19] {
+    fn gauges(&self) -> [(&'static str, u64); 18] {
         [
             ("patchbay_media_peers", self.peers),
             ("patchbay_media_suspended_peers", self.suspended),
@@ -139,13 +132,12 @@ impl Stats {
             ("patchbay_media_tcp_peers", self.tcp_peers),
             ("patchbay_media_relay_peers", self.relay_peers),
             ("patchbay_media_tcp_connections", self.tcp_connections),
-            ("patchbay_media_tcp_queued_bytes", self.tcp_queued_bytes),
             ("patchbay_media_cache_bytes", self.cache_bytes),
             ("patchbay_media_repeating_copies", self.repeating_copies),
         ]
     }
 
-    fn counters(&self) -> [(&'static str, u64); 38] {
+    fn counters(&self) -> [(&'static str, u64); 37] {
         [
             ("patchbay_media_received_datagrams_total", self.received_datagrams),
             ("patchbay_media_received_bytes_total", self.received_bytes),
@@ -160,11 +152,10 @@ impl Stats {
             ("patchbay_media_unsent_datagrams_total", self.unsent_datagrams),
             ("patchbay_media_refused_datagrams_total", self.refused_datagrams),
             ("patchbay_media_tcp_dropped_packets_total", self.tcp_dropped_packets),
-            ("patchbay_media_tcp_dropped_bytes_total", self.tcp_dropped_bytes),
             ("patchbay_media_relay_dropped_packets_total", self.relay_dropped_packets),
             (
-                "patchbay_media_tcp_opened_connections_total",
-                self.tcp_opened_connections,
+                "patchbay_media_tcp_refused_connections_total",
+                self.tcp_refused_connections,
             ),
             ("patchbay_media_resent_packets_total", self.resent_packets),
             ("patchbay_media_dropped_datagrams_total", self.dropped_datagrams),
@@ -240,7 +231,6 @@ pub(crate) struct WorkerMeters {
     gauges: Vec<Gauge>,
     counters: Vec<Counter>,
     loudness: [Counter; Loudness::ALL.len()],
-    tcp_closed: [Counter; TcpEnd::ALL.len()],
     pub(crate) paths: PathMeters,
     estimates: [Gauge; STATES.len()],
     shown: Stats,
@@ -259,10 +249,6 @@ impl WorkerMeters {
             loudness: Loudness::ALL.map(|loudness| {
                 let labels = [("worker", worker.clone()), ("loudness", loudness.name().to_owned())];
                 metrics::counter!("patchbay_media_sound_seconds_total", &labels)
-            }),
-            tcp_closed: TcpEnd::ALL.map(|end| {
-                let labels = [("worker", worker.clone()), ("why", end.name().to_owned())];
-                metrics::counter!("patchbay_media_tcp_closed_connections_total", &labels)
             }),
             paths: PathMeters::new(),
             estimates: STATES.map(|state| {
@@ -283,11 +269,6 @@ impl WorkerMeters {
         }
         let values = stats.loudness.into_iter().zip(self.shown.loudness);
         for (counter, (value, shown)) in self.loudness.iter().zip(values) {
-            counter.increment(value.saturating_sub(shown));
-        }
-        let values = stats.tcp_closed_connections.into_iter();
-        let values = values.zip(self.shown.tcp_closed_connections);
-        for (counter, (value, shown)) in self.tcp_closed.iter().zip(values) {
             counter.increment(value.saturating_sub(shown));
         }
         for (gauge, count) in self.estimates.iter().zip(stats.estimates) {

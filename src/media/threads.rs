@@ -147,7 +147,6 @@ impl Launch for ThreadLauncher {
             relayed: RelayedClients::new(packets),
             poll,
             commands: receiver,
-            handled: 0,
             events: self.events.clone(),
             config: WorkerConfig {
                 identity: self.identity.clone(),

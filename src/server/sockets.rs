@@ -9,9 +9,6 @@ use crate::http::listeners::{self, Bound, ListenError};
 use crate::media::engine::MediaEngine;
 use crate::media::launch::MediaSettings;
 
-/// The port of HTTPS.
-const HTTPS: u16 = 443;
-
 /// The listening sockets, before anybody accepts.
 pub(super) struct Sockets {
     pub pages: Vec<Bound>,
@@ -25,13 +22,7 @@ impl Sockets {
     pub fn bind(config: &Config) -> Result<(Sockets, MediaSettings), ListenError> {
         let pages = listeners::bind_all(config)?;
         let mut settings = media_settings(config);
-        let MediaByTcp {
-            sockets: media,
-            missing,
-        } = bind_media_by_tcp(config, &mut settings, &pages)?;
-        for error in missing {
-            tracing::warn!(%error, "going on without this way for media by TCP");
-        }
+        let media = bind_media_by_tcp(config, &mut settings, &pages)?;
         let metrics = metrics_listener(config)
             .map(|listener| listeners::bind(listener, "metrics.address"))
             .transpose()?;
@@ -58,23 +49,15 @@ fn metrics_listener(config: &Config) -> Option<Listener> {
     Some(Listener { address, tls: false })
 }
 
-/// The sockets for media by TCP.
-#[derive(Default)]
-pub(crate) struct MediaByTcp {
-    pub sockets: Vec<Bound>,
-    /// The reasons why some could not be opened that the operator has not asked for by their port.
-    pub missing: Vec<ListenError>,
-}
-
 /// Opens the sockets for media by TCP, if there are to be any, and notes in `settings` where clients may connect: there, and at the
-/// listeners with TLS. Fails only where the operator has set the port.
+/// listeners with TLS.
 pub(crate) fn bind_media_by_tcp(
     config: &Config,
     settings: &mut MediaSettings,
     pages: &[Bound],
-) -> Result<MediaByTcp, ListenError> {
+) -> Result<Vec<Bound>, ListenError> {
     if !config.media.tcp {
-        return Ok(MediaByTcp::default());
+        return Ok(Vec::new());
     }
     let port = match config.media.tcp_port {
         0 => config.media.first_port,
@@ -88,17 +71,12 @@ pub(crate) fn bind_media_by_tcp(
     };
     let addresses = settings.bind_addresses.iter().map(|&ip| SocketAddr::new(ip, port));
     let addresses = addresses.filter(|address| !has_pages(address));
-    let (sockets, mut missing) = listeners::bind_media(addresses);
-    if config.media.tcp_port != 0 && !missing.is_empty() {
-        return Err(missing.swap_remove(0));
-    }
+    let sockets = listeners::bind_media(addresses)?;
     // What listens on loopback alone is not reached from where media comes.
     let is_for_clients = |page: &&Bound| page.tls && (config.is_loopback_only() || !page.address.ip().is_loopback());
-    let mut pages: Vec<SocketAddr> = pages.iter().filter(is_for_clients).map(|page| page.address).collect();
-    // Most networks let that of HTTPS through, and clients are given few addresses.
-    pages.sort_by_key(|page| page.port() != HTTPS);
-    settings.tcp_listeners = sockets.iter().map(|socket| socket.address).chain(pages).collect();
-    Ok(MediaByTcp { sockets, missing })
+    let pages = pages.iter().filter(is_for_clients);
+    settings.tcp_listeners = sockets.iter().chain(pages).map(|socket| socket.address).collect();
+    Ok(sockets)
 }
 
 /// Where media comes in, for the person who started the server.

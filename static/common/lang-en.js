@@ -378,7 +378,7 @@ export const en = {
   'consent.device.text': 'A link on another site opened this page. If you go on, contacts of {phone} can call this device, under the name “{device}”.',
 
   'reach.noAddress': 'This browser offers no network address for sound and video. Is this device connected to a network, and does no setting or extension of the browser block WebRTC?',
-  'reach.noPath': 'There is no way to the server for sound and video. A firewall may block it; try another network, or ask whoever runs the server.',
+  'reach.noPath': 'There is no way to the server for sound and video (UDP). A firewall may block it; try another network, or ask whoever runs the server.',
 
   'notice.home': 'To the start page',
   'missing.title': 'There is nothing here',

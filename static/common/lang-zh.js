@@ -375,7 +375,7 @@ export const zh = {
   'consent.device.text': '此页面由其他网站的链接打开。继续后，{phone} 的联系人可以呼叫此设备（名称：“{device}”）。',
 
   'reach.noAddress': '此浏览器没有提供可用于音视频的网络地址。请检查设备是否已联网，以及浏览器的设置或扩展是否阻止了 WebRTC。',
-  'reach.noPath': '找不到通往服务器的音视频线路。可能被防火墙阻止，请换一个网络，或联系服务器管理员。',
+  'reach.noPath': '找不到通往服务器的音视频线路（UDP）。可能被防火墙阻止，请换一个网络，或联系服务器管理员。',
 
   'notice.home': '返回首页',
   'missing.title': '这里什么也没有',

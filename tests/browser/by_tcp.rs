@@ -103,7 +103,7 @@ async fn have_pictures(server: &Server, firewall: &Firewall, within: f64) {
 #[tokio::test(flavor = "multi_thread")]
 async fn browsers_have_a_picture_in_time_where_udp_is_dropped() {
     let _turn = turn().await;
-    let server = Server::start().await;
+    let server = Server::start_with("tcp = true").await;
     let ports = MediaPorts::of(&server);
     let Some(firewall) = Firewall::closing(&ports.udp, &[]) else {
         return;
@@ -114,7 +114,7 @@ async fn browsers_have_a_picture_in_time_where_udp_is_dropped() {
 #[tokio::test(flavor = "multi_thread")]
 async fn browsers_have_a_picture_in_time_where_only_the_port_of_the_pages_is_open() {
     let _turn = turn().await;
-    let server = Server::start().await;
+    let server = Server::start_with("tcp = true").await;
     let ports = MediaPorts::of(&server);
     let Some(firewall) = Firewall::closing(&ports.udp, &ports.tcp) else {
         return;

@@ -12,7 +12,7 @@ use crate::support::server::Server;
 const SHOWN_WITHIN: Duration = Duration::from_secs(25);
 
 const NO_ADDRESS: &str = "This browser offers no network address";
-const NO_PATH: &str = "There is no way to the server for sound and video. A firewall may block it";
+const NO_PATH: &str = "There is no way to the server for sound and video (UDP)";
 
 /// A script that changes the answers that arrive, so that they name ports at which nobody listens.
 const CLOSED_PORTS: &str = "const set = RTCPeerConnection.prototype.setRemoteDescription;

@@ -124,15 +124,8 @@ fn sockets(config: &Config, report: &mut Report) {
 fn media_by_tcp(config: &Config, pages: &[Bound], report: &mut Report) {
     match server::bind_media_by_tcp(config, &mut server::media_settings(config), pages) {
         Ok(bound) => {
-            for socket in bound.sockets {
+            for socket in bound {
                 report.add(Finding::good("media-tcp", socket.address));
-            }
-            for error in bound.missing {
-                report.add(Finding::warning(
-                    "media-tcp",
-                    error,
-                    "Media by TCP comes to the listeners with TLS only.",
-                ));
             }
         }
         Err(error) => report.add(Finding::fault("media-tcp", error, "")),

@@ -99,10 +99,6 @@ const GAUGES: &[(&str, &str)] = &[
         "TCP connections for media that are open on a media worker now. Clients that get media by UDP open some, too, and close them within seconds.",
     ),
     (
-        "patchbay_media_tcp_queued_bytes",
-        "Bytes that wait in the TCP connections of a media worker now, because their clients read slowly.",
-    ),
-    (
         "patchbay_media_repeating_copies",
         "Copies of sound whose packets repeat earlier sound, because their clients lose packets, now.",
     ),
@@ -268,19 +264,11 @@ const COUNTERS: &[(&str, &str)] = &[
     ),
     (
         "patchbay_media_tcp_dropped_packets_total",
-        "Packets that were dropped because their client read its TCP connection too slowly: video and sound, the oldest first.",
+        "Packets that were dropped because their client read its TCP connection too slowly: video, the oldest first.",
     ),
     (
-        "patchbay_media_tcp_dropped_bytes_total",
-        "Bytes of the packets that were dropped because their client read its TCP connection too slowly.",
-    ),
-    (
-        "patchbay_media_tcp_opened_connections_total",
-        "TCP connections for media that a media worker was given, because their first check names one of its clients.",
-    ),
-    (
-        "patchbay_media_tcp_closed_connections_total",
-        "TCP connections for media that a media worker had and that were closed, by the reason: the client closed it (client), the network or the system ended it (failed), its first check was for none of the worker's clients (not_authentic), it announced too large a packet (bad_frame), no client used it for some seconds (unused), its client read nothing for some seconds (stuck), the worker had too many (full).",
+        "patchbay_media_tcp_refused_connections_total",
+        "TCP connections for media that a media worker closed: their first check was for none of its clients, or they announced too large a packet.",
     ),
     (
         "patchbay_media_tcp_unnamed_connections_total",

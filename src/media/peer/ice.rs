@@ -280,11 +280,8 @@ impl Ice {
         let place = free.or_else(|| (self.paths.len() >= MAX_PATHS).then(|| self.longest_silent()));
         match place {
             Some(place) => {
-                let index = PathIndex(place as u8);
-                // What was nominated was the address that had this place.
-                self.nominated = self.nominated.filter(|nominated| *nominated != index);
                 let evicted = self.paths[place].replace(fresh).map(|known| known.path.remote);
-                (index, evicted)
+                (PathIndex(place as u8), evicted)
             }
             None => {
                 self.paths.push(Some(fresh));

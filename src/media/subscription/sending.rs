@@ -69,7 +69,7 @@ impl Subscription {
         sender.outbound.seal_rtp(packet, header_len, ssrc, index);
         let importance = match self.kind {
             Kind::Video => Importance::Video,
-            Kind::Audio => Importance::Sound,
+            Kind::Audio => Importance::Kept,
         };
         sink.commit(now, len, numbered, importance);
         Some(end - at)

@@ -1,6 +1,7 @@
 //! The way of a new TCP connection to its worker: whoever has accepted it gives it to [`TcpEntrance::first_check`], which reads no
 //! further than its first connectivity check, and then to [`TcpEntrance::hand_over`].
 
+use std::any::Any;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
@@ -30,13 +31,7 @@ pub struct Arrival {
     /// The bytes that have been read: the check.
     pub bytes: Vec<u8>,
     /// What is given back when the connection ends.
-    pub place: Box<dyn TcpPlace>,
-}
-
-/// The place of a connection, for as long as it is open. Until its client is known, whoever gave it may end it for another one.
-pub trait TcpPlace: Send {
-    /// Records that an authentic check has come over the connection.
-    fn client_is_known(&self);
+    pub place: Box<dyn Any + Send>,
 }
 
 /// The way to all workers. Cheap to clone.

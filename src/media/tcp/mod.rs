@@ -7,7 +7,6 @@
 //! To the worker it is one more address of its client ([`Remote`](super::remote::Remote)). It looks the same to everything above: the client nominates it or
 //! leaves it, as any path.
 
-pub mod ending;
 pub mod entrance;
 pub mod first_bytes;
 pub mod framing;

@@ -6,8 +6,8 @@
   RTCPeerConnection.prototype.setRemoteDescription = async function ({ type, sdp }) {
     byRelay.serverPort = Number(/a=candidate:\S+ 1 udp \d+ 127\.0\.0\.1 (\d+) /.exec(sdp)[1]);
     const port = await relay;
-    // The server's other addresses are left out, and those by TCP.
-    const one = sdp.replace(/a=candidate:\S+ 1 (tcp|udp \d+ (?!127\.0\.0\.1 )\S+) .*\r\n/g, '');
+    // The server's other addresses are left out.
+    const one = sdp.replace(/a=candidate:\S+ 1 udp \d+ (?!127\.0\.0\.1 )\S+ .*\r\n/g, '');
     const relayed = one.replace(/(a=candidate:\S+ 1 udp \d+ 127\.0\.0\.1) \d+ /g, `$1 ${port} `);
     return accept.call(this, { type, sdp: relayed });
   };

@@ -44,32 +44,6 @@ async fn with_nothing_configured_it_makes_what_it_needs_and_prints_where_to_go()
 }
 
 #[tokio::test]
-async fn where_the_port_for_media_by_tcp_is_taken_and_was_not_asked_for_it_goes_on_without() {
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = taken.local_addr().unwrap();
-    let first_port = format!("media.first_port={}", address.port());
-    let program = Program::new();
-    let arguments = ["--set", "media.workers=1", "--set", &first_port];
-    let running = program.start_with(&arguments).await;
-    let own = format!("Media by UDP on {address}");
-    assert!(running.welcome.contains(&own), "{}", running.welcome);
-    let by_tcp = running
-        .welcome
-        .lines()
-        .find(|line| line.starts_with("Media by TCP on "));
-    assert!(!by_tcp.unwrap_or_default().contains(&address.to_string()), "{by_tcp:?}");
-    let (code, _, log) = running.stop().await;
-    assert_eq!(code, Some(0), "{log}");
-    let warned = log
-        .lines()
-        .find(|line| line.contains("going on without this way for media by TCP"));
-    assert!(
-        warned.is_some_and(|line| line.contains("WARN") && line.contains(&address.to_string())),
-        "{log}"
-    );
-}
-
-#[tokio::test]
 async fn both_signals_end_it_in_order_and_a_second_one_at_once() {
     for signal in [Signal::SIGINT, Signal::SIGTERM] {
         let program = Program::new();

@@ -52,25 +52,6 @@ async fn a_used_port_for_metrics_is_not_blamed_on_the_listeners() {
 }
 
 #[tokio::test]
-async fn a_used_port_for_media_by_tcp_that_was_asked_for() {
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = taken.local_addr().unwrap();
-    let sentence = failure(
-        &Program::new(),
-        &["--set", &format!("media.tcp_port={}", address.port())],
-    )
-    .await;
-    assert!(
-        sentence.contains(&format!("cannot listen on {address}: the port is in use")),
-        "{sentence}"
-    );
-    assert!(
-        sentence.contains("change media.tcp_port in the configuration"),
-        "{sentence}"
-    );
-}
-
-#[tokio::test]
 async fn a_recording_that_robots_cannot_play() {
     let program = Program::new();
     program.write("hello.opus", "nothing to hear");

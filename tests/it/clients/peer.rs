@@ -233,8 +233,9 @@ impl Peer {
     pub async fn packet(&mut self, payload_type: u8) -> rtp::Packet {
         let next = async {
             loop {
-                let packet = self.new_packet().await;
-                if packet.header.payload_type == payload_type {
+                let packet = self.received.recv().await.expect("the connection is there");
+                let is_new = self.played.insert((packet.header.ssrc, packet.header.sequence_number));
+                if is_new && packet.header.payload_type == payload_type {
                     return packet;
                 }
             }
@@ -242,16 +243,6 @@ impl Peer {
         tokio::time::timeout(PATIENCE, next)
             .await
             .unwrap_or_else(|_| panic!("no packet of type {payload_type} came"))
-    }
-
-    /// The next received packet that has not come before.
-    pub async fn new_packet(&mut self) -> rtp::Packet {
-        loop {
-            let packet = self.any_packet().await;
-            if self.played.insert((packet.header.ssrc, packet.header.sequence_number)) {
-                return packet;
-            }
-        }
     }
 
     /// The next received packet, whatever it is.
@@ -303,6 +294,5 @@ pub fn redirect_candidates(answer: &str, to: SocketAddr) -> String {
         }
         fields.join(" ")
     };
-    let by_udp = answer.split("\r\n").filter(|line| !line.contains(" tcptype "));
-    by_udp.map(redirect).collect::<Vec<_>>().join("\r\n")
+    answer.split("\r\n").map(redirect).collect::<Vec<_>>().join("\r\n")
 }

@@ -57,28 +57,6 @@ fn check(ice: &mut Ice, now: Instant, path: Path, nominates: bool) -> Option<Pat
 }
 
 #[test]
-fn a_new_address_is_not_nominated_because_the_one_in_whose_place_it_comes_was() {
-    let now = epoch();
-    let later = |seconds| now + Duration::from_secs(seconds);
-    let mut ice = Ice::new(now, "ours", PASSWORD, "theirs");
-    assert_eq!(check(&mut ice, now, by_tcp(0), true), Some(by_tcp(0)));
-    // Its network falls silent, and the client uses UDP, where media arrives.
-    check(&mut ice, later(10), by_udp(), false);
-    for connection in 1..MAX_PATHS as u64 - 1 {
-        check(&mut ice, later(10), by_tcp(connection), false);
-    }
-    let udp = ice.index_of(by_udp().remote).unwrap();
-    ice.heard(later(11), udp);
-    ice.follow(later(11));
-    assert_eq!(ice.selected(), Some(by_udp()));
-    // One address more has the place of the one that was nominated.
-    let fresh = by_tcp(MAX_PATHS as u64);
-    assert_eq!(check(&mut ice, later(12), fresh, false), Some(by_udp()));
-    assert_eq!(ice.index_of(by_tcp(0).remote), None);
-    assert_eq!(check(&mut ice, later(12), fresh, true), Some(fresh));
-}
-
-#[test]
 fn a_client_moves_between_udp_and_tcp_by_nominating_one() {
     let now = epoch();
     let mut ice = Ice::new(now, "ours", PASSWORD, "theirs");
