@@ -78,12 +78,15 @@
 
   // The number of received streams of a kind that have grown by at least so much in a figure since the last `mark`.
   let marked = new Map();
+  let growths = [];
   async function mark() {
     marked = new Map([...(await inbound('video')), ...(await inbound('audio'))].map((one) => [streamOf(one), one]));
   }
   async function grown(kind, figure, by) {
     const growth = (report) => (report[figure] ?? 0) - (marked.get(streamOf(report))?.[figure] ?? 0);
-    return (await inbound(kind)).filter((report) => growth(report) >= by).length;
+    const found = await inbound(kind);
+    growths = found.map((report) => `${kind} ${streamOf(report)} ${report.ssrc} ${figure} ${report[figure]}: ${growth(report)}`);
+    return found.filter((report) => growth(report) >= by).length;
   }
 
   // Sends a message on the page's own signaling connection.
@@ -96,6 +99,7 @@
     sent: sent.slice(-30).map(shown),
     received: received.slice(-30).map(shown),
     firstFrames,
+    growths,
   });
 
   window.probe = { peers, sent, received, errors, connected, firstFrames, sockets, alive, reports, inbound, outbound, mark, grown, signal, summary };
