@@ -66,7 +66,6 @@ fn conference(bytes: &mut Bytes<'_>) -> Conference {
         sound_slots: bytes.below(4) as u8,
         picture_slots: bytes.below(4) as u8,
         presentation: bytes.below(3) == 0,
-        others: bytes.below(20),
     }
 }
 
