@@ -21,8 +21,7 @@ const CLOSED_PORTS: &str = "const set = RTCPeerConnection.prototype.setRemoteDes
     };
     RTCPeerConnection.prototype.addIceCandidate = async () => {};";
 
-/// Lets the browser offer no address but those of relays, of which there are none. Without an interface, Chromium offers none either,
-/// but only its first connection comes to nothing then: the next one sends from the unspecified address and reaches this machine.
+/// Lets the browser offer no address but those of relays, of which there are none.
 const NO_ADDRESSES: &str = "window.RTCPeerConnection = class extends window.RTCPeerConnection {
     constructor(settings) {
         super({ ...settings, iceTransportPolicy: 'relay' });
