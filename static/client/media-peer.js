@@ -13,8 +13,6 @@ import { outgoing } from './wire.js';
 const DISCONNECTED_GRACE_MS = 4000;
 /** The time from offer to `connected`. A server under load answers late, one that lost the offer never does. */
 const CONNECT_TIMEOUT_MS = 12_000;
-/** The time after the answer in which a connection comes about that was made before the newest relays were announced. */
-const EARLIER_RELAYS_MS = 1000;
 /** Time in which something comes through every connection: media, reports, or answers to the browser's own checks. */
 const PATH_CHECK_MS = 3000;
 const PAUSES_MS = [300, 1000, 2000, 4000, 8000];
@@ -40,8 +38,6 @@ export class MediaPeer {
   #offersOut = 0;
   #restartWhenAnswered = false;
   #earlyCandidates = [];
-  /** The relays that the connection may use. @type {RTCIceServer[]} */
-  #relays = [];
 
   /**
    * @param {object} options
@@ -102,10 +98,8 @@ export class MediaPeer {
   async makeOffer() {
     if (this.#closed) return null;
     this.#stop();
-    const configuration = rtcConfiguration();
-    const pc = new RTCPeerConnection(configuration);
+    const pc = new RTCPeerConnection(rtcConfiguration());
     this.pc = pc;
-    this.#relays = configuration.iceServers;
     this.generation += 1;
     this.#answered = false;
     this.#restartWhenAnswered = false;
@@ -189,10 +183,6 @@ export class MediaPeer {
     this.#answered = true;
     this.#reachTimer = setTimeout(() => pc === this.pc && this.#setProblem(reachProblem(pc)), REACH_PATIENCE_MS);
     for (const candidate of this.#earlyCandidates.splice(0)) this.#addCandidate(candidate);
-    if (this.#relays !== rtcConfiguration().iceServers && this.state !== 'connected') {
-      clearTimeout(this.#timer);
-      this.#timer = setTimeout(() => this.start(), EARLIER_RELAYS_MS);
-    }
   }
 
   acceptCandidate(candidate) {

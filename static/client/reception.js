@@ -19,8 +19,6 @@ class Place {
   /** @type {import('./participant.js').Participant | null} null while nobody is here */
   person;
   isAnswered = false;
-  /** Whether the person has left. They may come again, to another place. */
-  isLeft = false;
 
   constructor(pc, person) {
     this.person = person;
@@ -35,11 +33,6 @@ class Place {
 
   set isOpen(isOpen) {
     for (const transceiver of this.transceivers) transceiver.direction = isOpen ? 'recvonly' : 'inactive';
-  }
-
-  /** Whether the server is still to answer that the person is here. */
-  get isOwed() {
-    return this.person !== null && !this.isLeft && !this.isAnswered;
   }
 
   stop() {
@@ -92,13 +85,7 @@ export class Reception extends MediaPeer {
   /** Ends the connection with the last person. */
   remove(person) {
     this.people.delete(person);
-    for (const place of this.#places) place.isLeft ||= place.person === person;
     if (this.people.size === 0) this.rest();
-  }
-
-  /** A connection for nobody is not made. */
-  async start() {
-    if (this.people.size > 0) await super.start();
   }
 
   /** Makes an offer for whoever will be there, to be sent with the message that enters the room. */
@@ -161,7 +148,7 @@ export class Reception extends MediaPeer {
     const pause = REFUSED_PAUSES_MS[Math.min(this.#refusals, REFUSED_PAUSES_MS.length - 1)];
     this.#refusals += 1;
     clearTimeout(this.#refusedTimer);
-    this.#refusedTimer = setTimeout(() => (this.isAnswered ? this.#settleSoon() : this.start()), pause);
+    this.#refusedTimer = setTimeout(() => (this.isAnswered ? this.#settleSoon() : this.#startAnew()), pause);
   }
 
   rest() {
@@ -181,9 +168,13 @@ export class Reception extends MediaPeer {
     return place;
   }
 
+  #startAnew() {
+    if (this.people.size > 0) this.start();
+  }
+
   #answered(place) {
-    if (!place.isOwed) return;
     const { person, transceivers } = place;
+    if (place.isAnswered || !this.people.has(person)) return;
     place.isAnswered = true;
     person.receive(transceivers.map(({ receiver }) => receiver));
     this.#onMedia(person);
@@ -211,17 +202,19 @@ export class Reception extends MediaPeer {
       return;
     }
     if (!this.#isShared || !this.mayOfferAgain) return;
-    const placed = new Set(this.#places.filter(({ isLeft }) => !isLeft).map(({ person }) => person));
+    const placed = new Set(this.#places.map(({ person }) => person));
     const waiting = [...this.people].filter((person) => !placed.has(person));
-    if (waiting.length === 0 && !this.#places.some(({ isOwed }) => isOwed)) return;
+    const isOwed = this.#places.some(({ person, isAnswered }) => !isAnswered && this.people.has(person));
+    if (waiting.length === 0 && !isOwed) return;
     this.#makePlaces(waiting);
     await this.offerAgain();
   }
 
   #makePlaces(waiting) {
-    const left = this.#places.filter(({ isLeft }) => isLeft);
+    const isLeft = ({ person }) => person !== null && !this.people.has(person);
+    const left = this.#places.filter(isLeft);
     for (const place of left) place.stop();
-    this.#places = this.#places.filter(({ isLeft }) => !isLeft);
+    this.#places = this.#places.filter((place) => !isLeft(place));
     for (const place of this.#places) {
       place.person ??= waiting.shift() ?? null;
       place.isOpen = place.person !== null;

@@ -232,12 +232,7 @@ export class RoomClient extends EventTarget {
   #offerAhead() {
     this.#ahead?.reception.close();
     const reception = this.#newReception();
-    const offer = reception.offerAhead().catch((error) => {
-      // A browser without WebRTC enters all the same, for texts and files.
-      console.warn('patchbay: could not offer with the join', error);
-      return null;
-    });
-    this.#ahead = { reception, offer };
+    this.#ahead = { reception, offer: reception.offerAhead() };
   }
 
   async #enter() {
