@@ -178,10 +178,7 @@ mod tests {
         let (quality, layers) = (vec!["videoQuality"], vec!["sendLayers"]);
         assert_eq!(read(json!(["sendLayers"])), Some(layers.clone()));
         assert_eq!(read(json!(["watch", "sendLayers"])), Some(vec!["sendLayers", "watch"]));
-        assert_eq!(
-            FeatureWords::of(Some(&json!(["watch"])), &[]).map(|words| words.0),
-            Some(vec![])
-        );
+        assert_eq!(FeatureWords::of(Some(&json!(["watch"])), &[]).map(|words| words.0), Some(vec![]));
         assert_eq!(
             read(json!(["other", 7, null, ["sendLayers"], "videoQuality"])),
             Some(quality)

@@ -17,22 +17,13 @@ const OPTIONS: Options<'static> = Options {
     window: None,
 };
 
-/// A transport for sound and one for pictures, each with a path of its own.
-const TWO: &str = "audio connected alone, video connected alone";
-/// The same, and one for the section that keeps the connection that receives everybody.
-const THREE: &str = " connected alone, audio connected alone, video connected alone";
-
-/// Waits until the page's connections have these transports.
-async fn has_transports(page: &Page, connections: &[&str]) {
-    let wanted = connections.join("; ");
+/// Waits until so many connections of the page have a transport for sound and one for pictures, each with a path of its own.
+async fn has_two_transports_each(page: &Page, connections: usize) {
+    let wanted = vec!["audio connected alone, video connected alone"; connections].join("; ");
     let are_so = format!("(await probe.transports()).join('; ') === '{wanted}'");
     let last = "(await probe.transports()).join('; ')";
-    page.until(
-        "transports of their own",
-        MEDIA_PATIENCE,
-        &format!("{are_so} || {last}"),
-    )
-    .await;
+    page.until("two transports each", MEDIA_PATIENCE, &format!("{are_so} || {last}"))
+        .await;
 }
 
 async fn has_no_errors(page: &Page) {
@@ -52,7 +43,7 @@ async fn in_a_room_sound_and_pictures_go_over_transports_of_their_own() {
         has_no_errors(page).await;
     }
     // One to publish, one to watch.
-    has_transports(&unbundled, &[TWO, THREE]).await;
+    has_two_transports_each(&unbundled, 2).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -69,7 +60,7 @@ async fn in_a_call_both_directions_go_over_transports_of_their_own() {
     }
     for page in &pages {
         page.sees_and_hears(1).await;
-        has_transports(page, &[TWO]).await;
+        has_two_transports_each(page, 1).await;
         has_no_errors(page).await;
     }
 }

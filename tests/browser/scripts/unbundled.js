@@ -10,9 +10,7 @@
   const send = WebSocket.prototype.send;
   WebSocket.prototype.send = function (data) {
     const message = JSON.parse(data);
-    for (const offer of ['sdpOffer', 'watchOffer']) {
-      if (message[offer]) message[offer] = message[offer].replace(/a=group:BUNDLE.*\r\n/, '');
-    }
+    if (message.sdpOffer) message.sdpOffer = message.sdpOffer.replace(/a=group:BUNDLE.*\r\n/, '');
     send.call(this, JSON.stringify(message));
   };
 })();
