@@ -395,7 +395,11 @@ impl Executor {
 
     fn answer(&mut self, worker: WorkerId, negotiation: &Negotiation) -> Result<Negotiated, EffectFailure> {
         let previous = self.negotiated.get(&negotiation.peer);
-        let uses: Vec<names::Use> = negotiation.uses.iter().map(|one| media_use(one, negotiation)).collect();
+        let uses: Vec<names::Use> = negotiation
+            .uses
+            .iter()
+            .map(|one| media_use(one, negotiation))
+            .collect();
         let audience = match publishes(negotiation) {
             true => self.audiences.of(negotiation.room, negotiation.participant),
             false => Vec::new(),

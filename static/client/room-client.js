@@ -382,11 +382,10 @@ export class RoomClient extends EventTarget {
     for (const reception of this.#receptions()) reception.close();
     const ahead = this.#ahead?.reception;
     this.#ahead = null;
-    const isTaken = Boolean(ahead && answer) && this.#features.includes('watch');
-    this.#shared = isTaken ? ahead : null;
-    if (!isTaken) ahead?.close();
+    this.#shared = answer ? ahead : null;
+    if (!answer) ahead?.close();
     for (const person of people) this.#watch(person, true);
-    if (isTaken) ahead.acceptAhead(answer);
+    if (answer) ahead.acceptAhead(answer);
   }
 
   #watch({ id, name }, initial) {

@@ -15,8 +15,7 @@ use crate::support::server::Server;
 const BY_PATH: &str = include_str!("scripts/by_relay.js");
 const TIMES: &str = include_str!("scripts/first_picture.js");
 /// The port at which the server takes the media of the first connection of a page.
-const MEDIA_PORT: &str =
-    "Number(/a=candidate:\\S+ 1 udp \\d+ 127\\.0\\.0\\.1 (\\d+) /.exec(probe.alive()[0].remoteDescription.sdp)[1])";
+const MEDIA_PORT: &str = "Number(/a=candidate:\\S+ 1 udp \\d+ 127\\.0\\.0\\.1 (\\d+) /.exec(probe.alive()[0].remoteDescription.sdp)[1])";
 const JOINS: usize = 7;
 
 /// Milliseconds since the page opened its socket.

@@ -47,7 +47,9 @@ async fn shows(viewer: &Page, people: &[&Person]) {
             "faces.colourOf(document.querySelector('[data-participant=\"{id}\"] video')) === {colour:?}
             && !document.querySelector('[data-participant=\"{id}\"]').classList.contains('no-video')"
         );
-        viewer.until(&format!("{id} is {colour}"), MEDIA_PATIENCE, &shown).await;
+        viewer
+            .until(&format!("{id} is {colour}"), MEDIA_PATIENCE, &shown)
+            .await;
     }
     let connections: usize = viewer.eval("probe.alive().length").await;
     assert_eq!(connections, 2, "one to publish, and one to watch");

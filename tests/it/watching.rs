@@ -72,16 +72,14 @@ async fn who_joins_with_an_offer_sees_everybody_after_one_message_and_whoever_co
     let answered = signaling.receive("watchAnswer").await;
     assert_eq!(answered["userIds"], json!([11, 22, 44]));
     let second = ssrcs(text(&answered["sdpAnswer"]));
-    assert_eq!(
-        (&second[..2], second.len()),
-        (&first[..], 3),
-        "the first two go on as they were"
-    );
+    assert_eq!((&second[..2], second.len()), (&first[..], 3), "the first two go on as they were");
     watcher.accept(text(&answered["sdpAnswer"])).await;
     receives(&mut watcher, &second).await;
     assert!(watcher.is_connected());
     // Three who publish, and one who watches them.
-    server.until_metric("patchbay_peers", 4.0, Duration::from_secs(5)).await;
+    server
+        .until_metric("patchbay_peers", 4.0, Duration::from_secs(5))
+        .await;
 
     drop(carl);
     signaling.receive("participantLeft").await;

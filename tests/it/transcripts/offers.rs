@@ -52,8 +52,9 @@ fn offer_for(people: usize, direction: &str, number: u32, again: bool, formats: 
         a=ice-options:trickle\r\na=fingerprint:sha-256 {digest}\r\na=setup:actpass\r\na=rtcp-mux\r\na={direction}\r\n"
     );
     let mids: String = (0..2 * people).map(|mid| format!(" {mid}")).collect();
-    let mut offer =
-        format!("v=0\r\no=- 77{number:03} {version} IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE{mids}\r\n");
+    let mut offer = format!(
+        "v=0\r\no=- 77{number:03} {version} IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE{mids}\r\n"
+    );
     for (sound, pictures) in (0..people).map(|person| (2 * person, 2 * person + 1)) {
         write!(
             offer,

@@ -101,12 +101,12 @@ async fn a_join_is_done_whatever_becomes_of_its_offer() {
     for (user, offer, reason) in [
         (3, r#""v=0""#.to_owned(), "*"),
         (4, format!("\"{long}\""), "watchOffer has more than 65536 bytes"),
+        (5, r#""@sendonly 5""#.to_owned(), "the offer has no section that receives"),
         (
-            5,
-            r#""@sendonly 5""#.to_owned(),
-            "the offer has no section that receives",
+            6,
+            r#""@recvonly 6 people=500""#.to_owned(),
+            "*",
         ),
-        (6, r#""@recvonly 6 people=500""#.to_owned(), "*"),
         (7, r#""@recvonly 7 people=0""#.to_owned(), "*"),
     ] {
         let others: Vec<String> = (1..user).map(|id| format!("PERSON{id}")).collect();
