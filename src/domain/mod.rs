@@ -205,7 +205,7 @@ impl UserFeed {
 }
 
 /// What goes over a connection for several feeds. The sections of the offer are dealt in the order of these fields: each feed
-/// and each slot gets one section of each kind that it has, and the sections that are left go to the published feed.
+/// and each slot gets one section of each kind that it has, and the sections that are left go to the feeds in turn.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Conference {
     pub publish: Option<Feed>,

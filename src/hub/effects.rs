@@ -398,7 +398,7 @@ impl Executor {
         let uses: Vec<names::Use> = negotiation
             .uses
             .iter()
-            .map(|one| media_use(one, negotiation))
+            .map(|one| media_use(one, negotiation.publishes))
             .collect();
         let audience = match publishes(negotiation) {
             true => self.audiences.of(negotiation.room, negotiation.participant),
@@ -430,11 +430,9 @@ fn publishes(negotiation: &Negotiation) -> bool {
     negotiation.subject == Subject::Conference || uses.any(|one| matches!(one, domain::Use::Publish(_)))
 }
 
-fn media_use(one: &domain::Use, negotiation: &Negotiation) -> names::Use {
+fn media_use(one: &domain::Use, publishes: PublishRights) -> names::Use {
     match *one {
-        domain::Use::Publish(feed) => names::Use::Publish(feed, media_kinds(negotiation.publishes)),
-        // Where each of several people has sections of their own, the sections that are left wait for somebody else.
-        domain::Use::Watch(feed) if !negotiation.watched.is_empty() => names::Use::WatchOnce(feed),
+        domain::Use::Publish(feed) => names::Use::Publish(feed, media_kinds(publishes)),
         domain::Use::Watch(feed) => names::Use::Watch(feed),
         domain::Use::Slot(slot, kind) => names::Use::Slot(slot, media_kind(kind)),
         domain::Use::StageSlot(slot) if slot.joins => names::Use::JoinedSlot(slot.id),

@@ -80,8 +80,6 @@ pub enum Use {
     /// A feed that the client publishes, of these kinds alone.
     Publish(Feed, &'static [Kind]),
     Watch(FeedRef),
-    /// A watched feed that gets one section of each kind, however many sections are left.
-    WatchOnce(FeedRef),
     Slot(SlotId, Kind),
     /// A slot in the section of the slot before it.
     JoinedSlot(SlotId),
@@ -111,7 +109,7 @@ impl<'a> Dealer<'a> {
         let feeds = || {
             self.uses.iter().filter_map(|one| match one {
                 Use::Publish(feed, kinds) => kinds.contains(&kind).then_some(*feed),
-                Use::Watch(_) | Use::WatchOnce(_) | Use::Slot(..) | Use::JoinedSlot(_) => None,
+                Use::Watch(_) | Use::Slot(..) | Use::JoinedSlot(_) => None,
             })
         };
         let place = self.up[kind.index()];
@@ -127,7 +125,7 @@ impl<'a> Dealer<'a> {
         let place = self.down[kind.index()];
         let first_turn = || {
             self.uses.iter().filter_map(|one| match *one {
-                Use::Watch(feed) | Use::WatchOnce(feed) => Some(Down::Track(TrackRef::first(feed, kind))),
+                Use::Watch(feed) => Some(Down::Track(TrackRef::first(feed, kind))),
                 Use::Slot(slot, of) if of == kind => Some(Down::Slot(slot)),
                 Use::Publish(..) | Use::Slot(..) | Use::JoinedSlot(_) => None,
             })
@@ -135,7 +133,7 @@ impl<'a> Dealer<'a> {
         let watched = || {
             self.uses.iter().filter_map(|one| match one {
                 Use::Watch(feed) => Some(*feed),
-                Use::Publish(..) | Use::WatchOnce(_) | Use::Slot(..) | Use::JoinedSlot(_) => None,
+                Use::Publish(..) | Use::Slot(..) | Use::JoinedSlot(_) => None,
             })
         };
         let found = match first_turn().nth(place) {
@@ -158,7 +156,7 @@ impl<'a> Dealer<'a> {
         let after = place.map_or(&[][..], |place| &self.uses[place + 1..]);
         after.iter().map_while(|one| match *one {
             Use::JoinedSlot(slot) => Some(Down::Slot(slot)),
-            Use::Publish(..) | Use::Watch(_) | Use::WatchOnce(_) | Use::Slot(..) => None,
+            Use::Publish(..) | Use::Watch(_) | Use::Slot(..) => None,
         })
     }
 }
@@ -189,27 +187,6 @@ mod tests {
         let expected = [(Audio, 0), (Video, 0), (Video, 1), (Audio, 1), (Video, 2)];
         assert_eq!(dealt, expected.map(|(kind, number)| down(ALICE, kind, number)));
         assert_eq!(dealer.next_up(Audio), None);
-    }
-
-    #[test]
-    fn a_feed_that_is_watched_once_leaves_further_sections_to_others_or_empty() {
-        let uses = [Use::WatchOnce(ALICE), Use::WatchOnce(SCREEN)];
-        let mut dealer = Dealer::new(&uses);
-        let dealt = [Audio, Video, Video, Audio, Video, Audio].map(|kind| dealer.next_down(kind));
-        let expected = [
-            down(ALICE, Audio, 0),
-            down(ALICE, Video, 0),
-            down(SCREEN, Video, 0),
-            down(SCREEN, Audio, 0),
-            None,
-            None,
-        ];
-        assert_eq!(dealt, expected);
-        let uses = [Use::WatchOnce(ALICE), Use::Watch(SCREEN)];
-        let mut dealer = Dealer::new(&uses);
-        let dealt = [Video; 3].map(|kind| dealer.next_down(kind));
-        let expected = [(ALICE, 0), (SCREEN, 0), (SCREEN, 1)];
-        assert_eq!(dealt, expected.map(|(feed, number)| down(feed, Video, number)));
     }
 
     #[test]

@@ -22,7 +22,6 @@ fn prefers(sends: &str, receives: &str, insists: bool) -> String {
         "(() => {{
             const add = RTCPeerConnection.prototype.addTransceiver;
             const prefer = RTCRtpTransceiver.prototype.setCodecPreferences;
-            const decodes = RTCRtpReceiver.getCapabilities;
             const list = (capabilities, wanted) => {{
                 const is = ([mime, parameters]) => (codec) =>
                     codec.mimeType.startsWith(mime) && (codec.sdpFmtpLine ?? '').includes(parameters);
@@ -33,14 +32,9 @@ fn prefers(sends: &str, receives: &str, insists: bool) -> String {
                 const transceiver = add.apply(this, args);
                 if (transceiver.receiver.track.kind !== 'video') return transceiver;
                 const sends = transceiver.direction !== 'recvonly';
-                const {{ codecs }} = sends ? RTCRtpSender.getCapabilities('video') : decodes.call(RTCRtpReceiver, 'video');
+                const {{ codecs }} = (sends ? RTCRtpSender : RTCRtpReceiver).getCapabilities('video');
                 prefer.call(transceiver, list(codecs, sends ? {sends} : {receives}));
                 return transceiver;
-            }};
-            // A page that chooses among what its browser decodes finds nothing else.
-            RTCRtpReceiver.getCapabilities = function (kind) {{
-                const all = decodes.call(this, kind);
-                return kind === 'video' ? {{ ...all, codecs: list(all.codecs, {receives}) }} : all;
             }};
             if ({insists}) RTCRtpTransceiver.prototype.setCodecPreferences = () => {{}};
             // A notice that is on a tile for a moment only counts too.

@@ -21,7 +21,6 @@ mod calls;
 mod device_calls;
 mod devices;
 mod firefox;
-mod first_picture;
 mod formats;
 mod gstreamer;
 mod harness;

@@ -91,7 +91,7 @@ async fn a_page_sends_its_sound_twice_and_others_hear_it_once() {
     let (sender, receiver) = (enter(&chromium, &server, 1).await, enter(&chromium, &server, 2).await);
     receiver.sees_and_hears(1).await;
     // Statistics name Opus in either case.
-    let first = "patchbay.client.publisher.pc.remoteDescription.sdp.match(/m=audio \\S+ \\S+ (\\d+)/)[1]";
+    let first = "probe.peers[0].remoteDescription.sdp.match(/m=audio \\S+ \\S+ (\\d+)/)[1]";
     assert_eq!(sender.eval::<String>(first).await, "63", "RED is answered before Opus");
     let sent: f64 = sender
         .eval("(await probe.outbound('audio')).map(({ bytesSent, packetsSent }) => bytesSent / packetsSent)[0]")

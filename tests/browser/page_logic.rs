@@ -30,7 +30,6 @@ async fn the_pages_pure_parts_do_what_their_cases_say() {
         ("/page_logic.js", include_str!("scripts/page_logic.js")),
         ("/quality_logic.js", include_str!("scripts/quality_logic.js")),
         ("/socket_logic.js", include_str!("scripts/socket_logic.js")),
-        ("/watching_logic.js", include_str!("scripts/watching_logic.js")),
     ];
     let mut router = Router::new()
         .route("/", get(async || Html("<!doctype html><title>logic</title>")))

@@ -253,39 +253,6 @@ fn a_connection_for_too_much_or_for_nobody_is_refused_and_changes_nothing() {
 }
 
 #[test]
-fn whoever_has_been_there_longest_is_watched_unseen_people_are_not_and_an_empty_room_makes_no_connection() {
-    let mut rules = room_of(&NAMES[..1]);
-    let others = |others| Conference {
-        others,
-        ..Conference::default()
-    };
-    assert_eq!(offer_conference(&mut rules, 1, others(3)), Err(Refusal::NobodyElse));
-    let unseen = Stay {
-        visible: false,
-        ..Stay::default()
-    };
-    let unseen = joining((RoomKind::Group, "r"), "viewer", Claim::Unproven, unseen);
-    rules.handle(now(), SessionId(8), unseen).unwrap();
-    assert_eq!(offer_conference(&mut rules, 1, others(3)), Err(Refusal::NobodyElse));
-    assert_eq!(rules.peer_count(), 0);
-    for (session, name) in [(2, "ben"), (3, "carl"), (4, "dora")] {
-        join(&mut rules, session, "r", name).unwrap();
-    }
-    let mut watched = |conference| -> Vec<UserId> {
-        let effects = offer_conference(&mut rules, 3, conference).unwrap();
-        let watched = negotiated(&effects).watched.iter();
-        watched.map(|feed| feed.user.clone()).collect()
-    };
-    assert_eq!(watched(others(2)), ["anna".into(), "ben".into()]);
-    assert_eq!(watched(others(9)), ["anna".into(), "ben".into(), "dora".into()]);
-    let too_many = Conference {
-        others: 9,
-        ..watching(&["anna"; 199], 0)
-    };
-    assert_eq!(offer_conference(&mut rules, 3, too_many), Err(Refusal::TooManyUses));
-}
-
-#[test]
 fn a_screen_is_a_connection_of_its_own_and_its_end_is_not_the_end_of_its_participant() {
     let mut rules = room_of(&NAMES[..2]);
     let camera = negotiated(&offer(&mut rules, 1, "anna", 1).unwrap()).peer;

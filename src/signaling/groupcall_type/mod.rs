@@ -66,9 +66,9 @@
 //! to receive over this connection from now on, those that it had before included. The first gets the first section of each kind
 //! that is ready to receive, the second the next one, and so on. A section that is stopped (port 0), or ready for nothing, is
 //! passed over. So a client that does not want somebody any longer stops their sections, and adds sections, or uses
-//! stopped ones again, for whoever comes. Nothing has to be offered when somebody leaves: nothing comes in their sections from then on, and
-//! the next offer no longer names them. Whoever comes again is watched by another offer. The answer has the same `userIds`. It
-//! contains the candidates, and no `iceCandidate` follows.
+//! stopped ones again, for whoever comes. Nobody has to be left out for having gone; the sections of somebody who has gone and
+//! come again are to be offered anew. The answer has the same `userIds`. It contains the candidates, and no
+//! `iceCandidate` follows.
 //!
 //! A `watch` is given back as `unrecognizedMessage` with a `reason`, and the connection goes on as before, where one of `userIds` is
 //! nobody in the room, or the client itself; where more are named than there are receiving sections of the kind of which there are more; where

@@ -9,7 +9,6 @@ pub mod lossy_path;
 pub mod page;
 pub mod room;
 pub mod slow_link;
-pub mod slow_tcp;
 mod webdriver;
 
 use tokio::sync::{Semaphore, SemaphorePermit};

@@ -7,7 +7,6 @@
   const errors = [];
   const connected = [];
   const firstFrames = [];
-  const sockets = [];
   let socket = null;
 
   addEventListener('error', (event) => errors.push(String(event.message)));
@@ -50,7 +49,6 @@
     constructor(...args) {
       super(...args);
       socket = this;
-      sockets.push(performance.now());
       this.addEventListener('message', ({ data }) => keep(received, data));
     }
     send(data) {
@@ -102,5 +100,5 @@
     growths,
   });
 
-  window.probe = { peers, sent, received, errors, connected, firstFrames, sockets, alive, reports, inbound, outbound, mark, grown, signal, summary };
+  window.probe = { peers, sent, received, errors, connected, firstFrames, alive, reports, inbound, outbound, mark, grown, signal, summary };
 })();
