@@ -210,8 +210,6 @@ impl UserFeed {
 pub struct Conference {
     pub publish: Option<Feed>,
     pub watch: Vec<UserFeed>,
-    /// Number of others whose cameras are watched after these, whoever is there: at most so many, the earliest comers first.
-    pub others: usize,
     /// Kinds of the sections that follow the speaker. The client is not sent who is in them.
     pub speaker_slots: Vec<MediaKind>,
     /// Slots of one audio section: whoever speaks is heard in one of them, and everybody while there are few. Whoever spoke last is
@@ -268,8 +266,6 @@ pub enum Event {
         sdp: String,
         /// The streams of all slots, of which the answer names the first of each section. Empty where there are no slots.
         slots: Vec<SlotStream>,
-        /// The feeds that a connection for several feeds watches, in the order of its sections.
-        watched: Vec<UserFeed>,
     },
     /// Who is in the slots of sounds, pictures and the presentation of one of the session's connections, after its answer and
     /// whenever that changes. All of these slots, in their order.
@@ -359,8 +355,6 @@ pub enum Refusal {
     NotInRoom,
     #[error("nobody of that name is in the room")]
     UnknownParticipant,
-    #[error("nobody else is in the room")]
-    NobodyElse,
     #[error("the connection is for more feeds or slots than one may have")]
     TooManyUses,
     #[error("the meeting is locked")]
@@ -479,8 +473,6 @@ pub struct Negotiation {
     /// What the client understands beside the messages that all clients do.
     pub understands: Features,
     pub subject: Subject,
-    /// Feeds that the client is to know that it watches.
-    pub watched: Vec<UserFeed>,
     /// Tag of the offer.
     pub tag: Option<OfferTag>,
     pub description: Description,

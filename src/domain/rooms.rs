@@ -311,7 +311,6 @@ impl Rooms {
                 muted: Muted::default(),
                 understands: Features::default(),
                 subject: Subject::Call { call, side },
-                watched: Vec::new(),
                 tag: guest.offer.tag,
                 description: guest.offer.description,
                 association,

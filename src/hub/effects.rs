@@ -357,18 +357,13 @@ impl Executor {
         self.media.send(worker, MediaCommand::Open(Box::new(spec)));
 
         let Negotiation {
-            session,
-            subject,
-            watched,
-            tag,
-            ..
+            session, subject, tag, ..
         } = negotiation;
         let answered = Event::Answered {
             subject: subject.clone(),
             tag,
             sdp,
             slots,
-            watched,
         };
         self.send(session, answered)?;
         for one in candidates {

@@ -35,10 +35,10 @@ pub(super) fn log_request(session: SessionId, command: &Command) {
             debug!(%session, %subject, ?feed, bytes = offer.description.bytes(), "offers");
         }
         Command::OfferConference { conference, offer } => {
-            let (watches, others, publishes) = (conference.watch.len(), conference.others, conference.publish);
+            let (watches, publishes) = (conference.watch.len(), conference.publish);
             let (sounds, pictures) = (conference.sound_slots, conference.picture_slots);
             let (slots, screen) = (conference.speaker_slots.len(), conference.presentation);
-            debug!(%session, ?publishes, watches, others, slots, sounds, pictures, screen, bytes = offer.description.bytes(), "offers a connection for several feeds");
+            debug!(%session, ?publishes, watches, slots, sounds, pictures, screen, bytes = offer.description.bytes(), "offers a connection for several feeds");
         }
         Command::EndConnection { subject } => {
             let kind = match subject {

@@ -119,9 +119,7 @@ pub(crate) fn weight(event: &Event) -> usize {
     let text = match event {
         Event::Joined { others } => others.len() * size_of::<usize>(),
         Event::Speakers { users } => users.iter().map(|user| user.as_str().len()).sum(),
-        Event::Answered {
-            sdp, slots, watched, ..
-        } => sdp.len() + size_of_val(&**slots) + size_of_val(&**watched),
+        Event::Answered { sdp, slots, .. } => sdp.len() + size_of_val(&**slots),
         Event::Layout { slots, .. } => slots
             .iter()
             .map(|(_, feed)| feed.as_ref().map_or(0, |one| one.user.as_str().len()))
@@ -177,7 +175,6 @@ mod tests {
             tag: None,
             sdp: "x".repeat(bytes),
             slots: Vec::new(),
-            watched: Vec::new(),
         }
     }
 

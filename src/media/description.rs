@@ -86,18 +86,6 @@ impl Description {
         self.acceptable().any(|(section, _)| section.direction.receives)
     }
 
-    /// Number of people whom the client can receive, each in sections of their own: the number of receiving sections of the kind
-    /// of which there are more.
-    pub(crate) fn places(&self) -> Result<usize, OfferError> {
-        self.offered()?;
-        let receiving = |kind| {
-            let sections = self.acceptable();
-            let receiving = sections.filter(|(section, content)| section.direction.receives && content.kind == kind);
-            receiving.count()
-        };
-        Ok(Kind::ALL.into_iter().map(receiving).max().unwrap_or_default())
-    }
-
     fn acceptable(&self) -> impl Iterator<Item = (&Section, &Content)> {
         let sections = self.0.offered.iter().flat_map(|offered| &offered.sections);
         sections.filter_map(|section| Some((section, section.content.as_ref().ok()?)))

@@ -138,13 +138,6 @@ impl Reaction {
         self
     }
 
-    /// The other reaction follows this one.
-    pub(crate) fn and(mut self, other: Reaction) -> Self {
-        self.frames.extend(other.frames);
-        self.close = self.close.or(other.close);
-        self
-    }
-
     pub(crate) fn and_close(mut self, close: Close) -> Self {
         self.close = Some(close);
         self

@@ -67,15 +67,12 @@ pub(crate) struct FeatureWords(Vec<&'static str>);
 impl FeatureWords {
     const ALL: [&'static str; 3] = ["videoWants", VIDEO_QUALITY, SEND_LAYERS];
 
-    /// Reads the field of a join that names them. Features that are not known are passed over, whatever they are. `own` are those that
-    /// the family has beside the common ones.
-    pub(crate) fn of(named: Option<&Value>, own: &[&'static str]) -> Option<Self> {
+    /// Reads the field of a join that names them. Features that are not known are passed over, whatever they are.
+    pub(crate) fn of(named: Option<&Value>) -> Option<Self> {
         let named = named?.as_array()?;
         let named = || named.iter().take(FEATURES_MAX).filter_map(Value::as_str);
         let known = FeatureWords::ALL
-            .iter()
-            .chain(own)
-            .copied()
+            .into_iter()
             .filter(|known| named().any(|one| one == *known));
         Some(Self(known.collect()))
     }
@@ -174,11 +171,9 @@ mod tests {
 
     #[test]
     fn a_feature_is_read_among_the_first_sixteen_whatever_else_is_named() {
-        let read = |named: Value| FeatureWords::of(Some(&named), &["watch"]).map(|words| words.0);
+        let read = |named: Value| FeatureWords::of(Some(&named)).map(|words| words.0);
         let (quality, layers) = (vec!["videoQuality"], vec!["sendLayers"]);
         assert_eq!(read(json!(["sendLayers"])), Some(layers.clone()));
-        assert_eq!(read(json!(["watch", "sendLayers"])), Some(vec!["sendLayers", "watch"]));
-        assert_eq!(FeatureWords::of(Some(&json!(["watch"])), &[]).map(|words| words.0), Some(vec![]));
         assert_eq!(
             read(json!(["other", 7, null, ["sendLayers"], "videoQuality"])),
             Some(quality)
@@ -193,12 +188,12 @@ mod tests {
             read(json!(named))
         };
         assert_eq!((after(15), after(16)), (Some(layers), Some(vec![])));
-        assert_eq!(FeatureWords::of(None, &[]), None);
+        assert_eq!(FeatureWords::of(None), None);
     }
 
     #[test]
     fn what_is_understood_is_what_was_named() {
-        let understood = |named: Value| FeatureWords::of(Some(&named), &[]).unwrap().understood();
+        let understood = |named: Value| FeatureWords::of(Some(&named)).unwrap().understood();
         let (video_quality, send_layers) = (true, false);
         let expected = Features {
             video_quality,

@@ -120,7 +120,7 @@ function incoming(participant) {
     },
     async sample() {
       const report = await participant.pc?.getStats().catch(() => null);
-      if (report) participant.stats = summarize(report, participant.stats, participant.trackIds);
+      if (report) participant.stats = summarize(report, participant.stats);
       return participant.stats;
     },
   };

@@ -2,7 +2,7 @@
  * One WebRTC connection to the server, which is kept alive: the client offers, the server answers, and a
  * connection that fails is made again with growing pauses.
  *
- * Publisher and Reception decide what it carries. A new connection is always a new RTCPeerConnection: this
+ * Publisher and Subscriber decide what it carries. A new connection is always a new RTCPeerConnection: this
  * also works when an ICE restart could not, and the server replaces the earlier one.
  */
 import { rtcConfiguration } from './ice-servers.js';
@@ -18,7 +18,7 @@ const PATH_CHECK_MS = 3000;
 const PAUSES_MS = [300, 1000, 2000, 4000, 8000];
 
 export class MediaPeer {
-  /** The id of this connection in signaling: one's own to publish, another's to receive their media. Null where it is for several. */
+  /** The id of this connection in signaling: one's own to publish, another's to subscribe. */
   id;
   /** @type {RTCPeerConnection | null} */
   pc = null;
@@ -41,7 +41,7 @@ export class MediaPeer {
 
   /**
    * @param {object} options
-   * @param {string | null} options.id
+   * @param {string} options.id
    * @param {(message: object) => boolean} options.send
    * @param {() => void} options.onState called on every change of `state`
    */
@@ -59,44 +59,9 @@ export class MediaPeer {
   /** Subclasses add their transceivers to the new connection. */
   async prepare(_pc) {}
 
-  /** The message that offers the connection. Subclasses that are not for one id have another one. */
-  offerMessage(sdp) {
-    return outgoing.offer(this.id, sdp);
-  }
-
-  /** The message about an address of this browser. @returns {object | null} null to say nothing */
-  candidateMessage(candidate) {
-    return outgoing.candidate(this.id, candidate);
-  }
-
-  /** Whether the live connection may be offered again now: it is answered, and no other offer is open. */
-  get mayOfferAgain() {
-    return this.isAnswered && this.#offersOut === 0 && this.pc.signalingState === 'stable';
-  }
-
-  /** Whether the server has answered the connection that there is now. */
-  get isAnswered() {
-    return this.pc !== null && this.#answered;
-  }
-
   /** Makes a new connection; an earlier one is closed. */
   async start() {
     if (this.#closed) return;
-    const made = this.makeOffer();
-    this.#expectConnection();
-    const sdp = await made;
-    if (sdp !== null && this.#send(this.offerMessage(sdp))) this.#offersOut += 1;
-  }
-
-  /** Call when the offer that was made has been sent with another message. */
-  offerSent() {
-    this.#offersOut += 1;
-    this.#expectConnection();
-  }
-
-  /** Makes a new connection that is not offered yet; an earlier one is closed. @returns {Promise<string | null>} its offer */
-  async makeOffer() {
-    if (this.#closed) return null;
     this.#stop();
     const pc = new RTCPeerConnection(rtcConfiguration());
     this.pc = pc;
@@ -105,27 +70,32 @@ export class MediaPeer {
     this.#restartWhenAnswered = false;
     this.#earlyCandidates = [];
     pc.onicecandidate = ({ candidate }) => {
-      const message = candidate?.candidate && pc === this.pc ? this.candidateMessage(candidate) : null;
-      if (message) this.#send(message);
+      if (candidate?.candidate && pc === this.pc) this.#send(outgoing.candidate(this.id, candidate));
     };
     pc.onconnectionstatechange = () => pc === this.pc && this.#stateChanged(pc.connectionState);
+    this.#timer = setTimeout(() => this.#retry(), CONNECT_TIMEOUT_MS);
     try {
       await this.prepare(pc);
       await pc.setLocalDescription();
-      return pc === this.pc ? pc.localDescription.sdp : null;
+      if (pc === this.pc && this.#send(outgoing.offer(this.id, pc.localDescription.sdp))) this.#offersOut += 1;
     } catch (error) {
       console.warn('patchbay: could not offer', this.id, error);
       if (pc === this.pc) this.#retry();
-      return null;
     }
   }
 
+  /** Begins anew on a fresh signaling connection: the server never answers offers of the former one. */
+  async startAfresh() {
+    this.#offersOut = 0;
+    await this.start();
+  }
+
   /** Call when the server has refused an offer; a new one is made when the time for connecting is over. */
-  async offerRefused() {
+  offerRefused() {
     this.#offersOut = Math.max(0, this.#offersOut - 1);
     // A connection that works goes on as it was.
     if (this.#answered && this.pc?.signalingState === 'have-local-offer') {
-      await this.pc.setLocalDescription({ type: 'rollback' }).catch((error) => console.debug('patchbay: offer kept', error));
+      this.pc.setLocalDescription({ type: 'rollback' }).catch((error) => console.debug('patchbay: offer kept', error));
     }
   }
 
@@ -139,7 +109,7 @@ export class MediaPeer {
       console.warn('patchbay: could not offer again', this.id, error);
       return;
     }
-    if (pc === this.pc && this.#send(this.offerMessage(pc.localDescription.sdp))) this.#offersOut += 1;
+    if (pc === this.pc && this.#send(outgoing.offer(this.id, pc.localDescription.sdp))) this.#offersOut += 1;
   }
 
   /**
@@ -192,21 +162,10 @@ export class MediaPeer {
     else if (this.#earlyCandidates.length < 64) this.#earlyCandidates.push(candidate);
   }
 
-  /** Ends the connection until `start` is called. */
-  rest() {
-    this.#attempt = 0;
-    this.#stop();
-  }
-
   close() {
     this.#closed = true;
     this.#stop();
     this.#onState();
-  }
-
-  #expectConnection() {
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#retry(), CONNECT_TIMEOUT_MS);
   }
 
   #addCandidate(candidate) {

@@ -1,6 +1,8 @@
 /**
- * Another person in the room: who they are, and what arrives of their media. The connection is their reception's.
+ * Another person in the room: who they are, and the connection on which their media arrives.
  */
+import { describeFrames } from './frame-descriptions.js';
+import { MediaPeer } from './media-peer.js';
 import { lasting } from './video-quality.js';
 
 /** A picture counts as missing when no frame came for this long. A still screen is sent at one frame a second. */
@@ -8,17 +10,11 @@ const VIDEO_STALE_MS = 2500;
 /** Audio comes every 20 to 60 ms while the microphone is on, also in silence. */
 const AUDIO_STALE_MS = 1200;
 
-export class Participant {
-  /** @type {string} */
-  id;
+export class Participant extends MediaPeer {
   /** Display name; text from someone else, to be shown as text only. */
   name;
-  /** @type {import('./reception.js').Reception | null} */
-  reception = null;
-  /** @type {MediaStream} new whenever their media come anew; both tracks are added when they are to arrive */
+  /** @type {MediaStream} new for every connection; both tracks are added as they arrive */
   stream = new MediaStream();
-  /** The number of times that their media have come anew, for diagnosis. */
-  generation = 0;
   /** The latest figures, see stats.js; null before the first sample. */
   stats = null;
   /** The time, by `performance.now()`, when the first picture of the current connection was shown; null before. */
@@ -33,53 +29,30 @@ export class Participant {
    */
   videoQuality = null;
 
+  #onStream;
   #startedAt = 0;
-  /** @type {{audio?: RTCRtpReceiver, video?: RTCRtpReceiver}} */
   #receivers = {};
 
-  /** @param {{id: string, name: string}} who */
-  constructor({ id, name }) {
-    this.id = id;
+  /** @param {{id: string, name: string, send: Function, onState: () => void, onStream: () => void}} options */
+  constructor({ name, onStream, ...peer }) {
+    super(peer);
     this.name = name;
+    this.#onStream = onStream;
   }
 
-  /** The connection over which their media arrive; others' may arrive over the same. @returns {RTCPeerConnection | null} */
-  get pc() {
-    return this.reception?.pc ?? null;
-  }
-
-  /** @returns {RTCPeerConnectionState} that of their connection; `connecting` while they have no place in it yet */
-  get state() {
-    const state = this.reception?.state ?? 'closed';
-    return state === 'connected' && !this.#receivers.video ? 'connecting' : state;
-  }
-
-  /** The reason why there is no connection although the server answers. */
-  get problem() {
-    return this.reception?.problem ?? null;
-  }
-
-  /** The ids of their tracks, by which their figures are told from those of others. */
-  get trackIds() {
-    return Object.values(this.#receivers).map(({ track }) => track.id);
-  }
-
-  /** Their media will come anew. */
-  expectMedia() {
+  async prepare(pc) {
     this.stream = new MediaStream();
-    this.generation += 1;
     this.#receivers = {};
     this.#startedAt = performance.now();
     this.firstFrameAt = null;
     this.undecodable = { audio: null, video: null };
-  }
-
-  /** Their media arrive here from now on. @param {RTCRtpReceiver[]} receivers of sound and pictures */
-  receive(receivers) {
-    for (const receiver of receivers) {
-      this.#receivers[receiver.track.kind] = receiver;
-      this.stream.addTrack(receiver.track);
-    }
+    pc.addTransceiver('audio', { direction: 'recvonly' });
+    describeFrames(pc.addTransceiver('video', { direction: 'recvonly' }));
+    pc.ontrack = ({ track, receiver }) => {
+      this.#receivers[track.kind] = receiver;
+      this.stream.addTrack(track);
+      this.#onStream();
+    };
   }
 
   /** Takes what the server says about their video. */

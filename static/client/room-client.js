@@ -36,7 +36,6 @@
 import { noteIceServers } from './ice-servers.js';
 import { Participant } from './participant.js';
 import { Publisher } from './publisher.js';
-import { Reception } from './reception.js';
 import { ALL_LAYERS } from './send-layers.js';
 import { SignalingSocket } from './signaling-socket.js';
 import { outgoing, readMessage } from './wire.js';
@@ -92,10 +91,6 @@ export class RoomClient extends EventTarget {
   #features = [];
   #wants = null;
   #sentWants = '';
-  /** The connection for many people, where the server knows that. @type {Reception | null} */
-  #shared = null;
-  /** A connection that is offered with the message that enters the room. @type {{reception: Reception, offer: Promise<string | null>} | null} */
-  #ahead = null;
   /** Texts and files that could not be sent before the stay ended; they are sent after the next entry. */
   #unsent = [];
   #textSpelling = null;
@@ -109,7 +104,6 @@ export class RoomClient extends EventTarget {
     speakers: ({ ids }) => this.#setSpeakers(ids),
     own: ({ isHost, muted }) => this.#setOwn({ isHost, muted }, this.own),
     answer: (message) => this.#onAnswer(message),
-    watchAnswer: ({ sdp }) => this.#shared?.acceptAnswer(sdp),
     candidate: (message) => this.#onCandidate(message),
     decoding: (message) => this.#onDecoding(message),
     videoQuality: (message) => this.#onVideoQuality(message),
@@ -159,7 +153,6 @@ export class RoomClient extends EventTarget {
     if (this.state === 'connecting' || this.state === 'joined' || this.state === 'reconnecting') return;
     Object.assign(this.#options, { password, userId, token });
     this.#setState('connecting');
-    this.#offerAhead();
     this.#socket.open();
   }
 
@@ -228,21 +221,9 @@ export class RoomClient extends EventTarget {
     return id === this.userId ? this.name : this.participants.get(id)?.name ?? id;
   }
 
-  /** Makes the offer while the socket is being opened. */
-  #offerAhead() {
-    this.#ahead?.reception.close();
-    const reception = this.#newReception();
-    this.#ahead = { reception, offer: reception.offerAhead() };
-  }
-
-  async #enter() {
-    if (!this.#ahead) this.#offerAhead();
-    const ahead = this.#ahead;
-    const watchOffer = await ahead.offer;
-    // The session may have ended meanwhile.
-    if (ahead !== this.#ahead) return;
+  #enter() {
     this.joinSentAt = performance.now();
-    if (this.#socket.send(outgoing.join({ ...this.#options, watchOffer })) && watchOffer) ahead.reception.offerSent();
+    this.#socket.send(outgoing.join(this.#options));
   }
 
   #receive(frame) {
@@ -250,7 +231,7 @@ export class RoomClient extends EventTarget {
     if (message) this.#handlers[message.kind](message);
   }
 
-  #onRoster({ participants, features, watch }) {
+  #onRoster({ participants, features }) {
     this.#socket.markHealthy();
     this.#features = features;
     this.#sentWants = '';
@@ -261,7 +242,7 @@ export class RoomClient extends EventTarget {
     this.#setSpeakers([]);
     this.#sendWants();
     // A joiner waits for others' media, so these come first; starting the encoders takes more time.
-    this.#watchAnew(participants.filter(({ id }) => id !== this.userId), watch);
+    for (const person of participants) if (person.id !== this.userId) this.#subscribe(person, true);
     this.#publish();
     // If hosts have decided something, the next message says so. Nothing has changed by coming back.
     this.#setOwn(GUEST, GUEST);
@@ -269,7 +250,7 @@ export class RoomClient extends EventTarget {
   }
 
   #onArrived({ participant }) {
-    if (participant.id !== this.userId) this.#watch(participant, false);
+    if (participant.id !== this.userId) this.#subscribe(participant, false);
   }
 
   #onLeft({ id }) {
@@ -336,7 +317,6 @@ export class RoomClient extends EventTarget {
 
   #onUnrecognized({ message }) {
     if (message?.type === 'receiveVideoFrom') this.#peer(String(message.userId))?.offerRefused();
-    if (message?.type === 'watch') this.#shared?.offerRefused();
     if (message?.type !== 'heart') this.#emit('unrecognized', { message });
   }
 
@@ -357,11 +337,8 @@ export class RoomClient extends EventTarget {
     return { id, name: this.nameOf(id), mine: id === this.userId, at: new Date() };
   }
 
-  /** The connection for this id alone. */
   #peer(id) {
-    if (id === this.userId) return this.publisher;
-    const reception = this.participants.get(id)?.reception;
-    return reception?.id === id ? reception : null;
+    return id === this.userId ? this.publisher : this.participants.get(id);
   }
 
   #publish() {
@@ -369,7 +346,7 @@ export class RoomClient extends EventTarget {
     this.publisher = new Publisher({
       id: this.userId,
       send: (message) => this.#socket.send(message),
-      onState: () => this.#connectionChanged(this.publisher, [null]),
+      onState: () => this.#connectionChanged(null),
     });
     this.publisher.limitLayers(this.#media.layersMax);
     this.publisher.setAudio(this.#media.audio);
@@ -377,65 +354,41 @@ export class RoomClient extends EventTarget {
     this.publisher.start();
   }
 
-  /** Receives whoever is there over new connections. @param {{ids: string[], sdp: string} | null} answer to the offer made ahead */
-  #watchAnew(people, answer) {
-    for (const reception of this.#receptions()) reception.close();
-    const ahead = this.#ahead?.reception;
-    this.#ahead = null;
-    this.#shared = answer ? ahead : null;
-    if (!answer) ahead?.close();
-    for (const person of people) this.#watch(person, true);
-    if (answer) ahead.acceptAhead(answer);
-  }
-
-  #watch({ id, name }, initial) {
+  #subscribe({ id, name }, initial) {
     const known = this.participants.get(id);
-    const participant = known ?? new Participant({ id, name });
-    Object.assign(participant, { name, isLost: false, videoQuality: null });
-    if (!known) {
-      this.participants.set(id, participant);
-      this.#emit('participantjoined', { participant, initial });
+    if (known) {
+      known.name = name;
+      known.isLost = false;
+      known.videoQuality = null;
+      known.startAfresh();
+      return;
     }
-    participant.reception?.remove(participant);
-    this.#receptionFor(id).add(participant);
-  }
-
-  /** The connection for many people while it has room, and otherwise one for this id alone. */
-  #receptionFor(id) {
-    if (!this.#features.includes('watch')) return this.#newReception(id);
-    this.#shared ??= this.#newReception();
-    return this.#shared.hasRoom ? this.#shared : this.#newReception(id);
-  }
-
-  #newReception(id = null) {
-    const reception = new Reception({
+    const participant = new Participant({
       id,
+      name,
       send: (message) => this.#socket.send(message),
-      onState: () => this.#connectionChanged(reception, reception.people),
-      onMedia: (participant) => this.#emit('stream', { participant }),
+      onState: () => this.#connectionChanged(participant),
+      onStream: () => this.#emit('stream', { participant }),
     });
-    return reception;
-  }
-
-  #receptions() {
-    return new Set([...this.participants.values()].map(({ reception }) => reception).filter(Boolean));
+    this.participants.set(id, participant);
+    this.#emit('participantjoined', { participant, initial });
+    participant.start();
   }
 
   #remove(id) {
     const participant = this.participants.get(id);
     if (!participant) return;
     this.participants.delete(id);
-    participant.reception?.remove(participant);
+    participant.close();
     // The server does not announce that somebody who leaves is silent.
     if (this.speakers.includes(id)) this.#setSpeakers(this.speakers.filter((one) => one !== id));
     this.#emit('participantleft', { participant });
   }
 
-  /** @param {import('./media-peer.js').MediaPeer | null} peer @param {Iterable<Participant | null>} participants whose media it carries */
-  #connectionChanged(peer, participants) {
-    for (const participant of participants) this.#emit('connection', { participant });
+  #connectionChanged(participant) {
+    this.#emit('connection', { participant });
     // Media that stop while the WebSocket looks open: perhaps there is no network, and nothing has noticed it yet.
-    const state = peer?.state;
+    const state = (participant ?? this.publisher)?.state;
     if (state === 'disconnected' || state === 'failed') this.#socket.check();
   }
 
@@ -443,12 +396,10 @@ export class RoomClient extends EventTarget {
   #cut(isCut) {
     this.#emit('cut', { isCut });
     if (isCut || this.state !== 'joined') return;
-    for (const peer of [this.publisher, ...this.#receptions()]) peer?.checkPath();
+    for (const peer of [this.publisher, ...this.participants.values()]) peer?.checkPath();
   }
 
   #lost({ code, retryInMs, attempt }) {
-    this.#ahead?.reception.close();
-    this.#ahead = null;
     const reason = CLOSE_REASONS[code] ?? (this.#refusal && code === CLOSE_FULL ? 'roomFull' : this.#refusal);
     if (reason) {
       this.#refused(reason);
@@ -464,10 +415,7 @@ export class RoomClient extends EventTarget {
     this.#socket.close();
     this.publisher?.close();
     this.publisher = null;
-    this.#ahead?.reception.close();
-    this.#ahead = null;
     for (const id of [...this.participants.keys()]) this.#remove(id);
-    this.#shared = null;
   }
 
   #setState(state, detail = {}) {

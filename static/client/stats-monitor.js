@@ -1,5 +1,5 @@
 /**
- * Takes the figures of every connection of a room client once a second, puts those of each participant on them
+ * Takes the figures of every connection of a room client once a second, puts them on the participants
  * (one's own on itself), and announces that with a `sample` event.
  */
 import { quality } from './quality.js';
@@ -34,11 +34,10 @@ export class StatsMonitor extends EventTarget {
   async sample() {
     const { publisher, participants } = this.#client;
     const people = [...participants.values()];
-    const reportOf = reports();
     const [own] = await Promise.all([
-      sampleOne(publisher, this.own, reportOf),
+      sampleOne(publisher, this.own),
       ...people.map(async (person) => {
-        person.stats = await sampleOne(person, person.stats, reportOf);
+        person.stats = await sampleOne(person, person.stats);
         person.quality = quality(person.stats, person.state);
       }),
     ]);
@@ -55,18 +54,11 @@ export class StatsMonitor extends EventTarget {
   }
 }
 
-/** Asks each connection once, however many people it carries. */
-function reports() {
-  const asked = new Map();
-  return (pc) => {
-    if (!asked.has(pc)) asked.set(pc, pc.getStats().catch(() => null));
-    return asked.get(pc);
-  };
-}
-
-async function sampleOne(peer, previous, reportOf) {
-  const report = peer?.pc ? await reportOf(peer.pc) : null;
+async function sampleOne(peer, previous) {
+  const pc = peer?.pc;
+  if (!pc) return null;
+  const report = await pc.getStats().catch(() => null);
   if (!report) return null;
-  const { generation, trackIds = null } = peer;
-  return { ...summarize(report, previous?.generation === generation ? previous : null, trackIds), generation };
+  const sameConnection = previous?.generation === peer.generation;
+  return { ...summarize(report, sameConnection ? previous : null), generation: peer.generation };
 }

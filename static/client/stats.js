@@ -1,5 +1,5 @@
 /**
- * Figures of one connection, or of one person in it, from `getStats()`: the traffic of the last interval.
+ * Figures of one connection, from `getStats()`: the traffic of the last interval.
  *
  * Pure functions over a report and the previous figures. Units are in the names; a figure that the browser
  * does not give is null.
@@ -25,20 +25,18 @@
 /**
  * @param {RTCStatsReport} report
  * @param {object | null} previous what this function returned last time for the same connection
- * @param {string[] | null} [trackIds] the tracks whose figures are wanted, where the connection carries those of others, too
  */
-export function summarize(report, previous, trackIds = null) {
-  return figuresOf(report, previous, trackIds, (...of) => inbound(...of) ?? outbound(...of));
+export function summarize(report, previous) {
+  return figuresOf(report, previous, (...of) => inbound(...of) ?? outbound(...of));
 }
 
 /** The same of what is sent alone, over a connection by which something comes, too. */
 export function summarizeSent(report, previous) {
-  return figuresOf(report, previous, null, outbound);
+  return figuresOf(report, previous, outbound);
 }
 
-function figuresOf(report, previous, trackIds, mediaOf) {
-  const isOther = ({ type, trackIdentifier }) => type === 'inbound-rtp' && trackIds !== null && !trackIds.includes(trackIdentifier);
-  const entries = [...report.values()].filter((entry) => !isOther(entry));
+function figuresOf(report, previous, mediaOf) {
+  const entries = [...report.values()];
   const timestamp = entries.find(({ type }) => type === 'transport')?.timestamp ?? entries[0]?.timestamp ?? 0;
   const seconds = previous && timestamp > previous.timestamp ? (timestamp - previous.timestamp) / 1000 : null;
   const context = { report, entries, seconds };

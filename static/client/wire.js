@@ -14,27 +14,21 @@ export function wireId(id) {
 }
 
 /** What this client understands and asks for beside the messages that all servers know. */
-const FEATURES = ['videoWants', 'videoQuality', 'sendLayers', 'watch'];
+const FEATURES = ['videoWants', 'videoQuality', 'sendLayers'];
 
 export const outgoing = {
-  /**
-   * @param {{room: string, userId: string, password?: string, name?: string, token?: string, watchOffer?: string | null}} who
-   *        watchOffer: of a connection over which whoever is there is received
-   */
-  join({ room, userId, password, name, token, watchOffer }) {
+  /** @param {{room: string, userId: string, password?: string, name?: string, token?: string}} who */
+  join({ room, userId, password, name, token }) {
     // This client understands messages that only this server sends.
     const message = { type: 'join', room: wireId(room), userId: wireId(userId), notices: true, features: FEATURES };
     if (password) message.pw = password;
     if (name) message.personName = name;
     if (token) message.token = token;
-    if (watchOffer) message.watchOffer = watchOffer;
     return message;
   },
   leave: () => ({ type: 'leave' }),
   /** An offer to publish when `id` is one's own, to subscribe when it is another's. */
   offer: (id, sdpOffer) => ({ type: 'receiveVideoFrom', userId: wireId(id), sdpOffer }),
-  /** An offer to receive these over one connection, in the order of its sections; only for a server that knows it. */
-  watch: (ids, sdpOffer) => ({ type: 'watch', userIds: ids.map(wireId), sdpOffer }),
   candidate: (id, { candidate, sdpMid, sdpMLineIndex }) => ({
     type: 'onIceCandidate',
     userId: wireId(id),
@@ -82,10 +76,9 @@ export function readMessage(frame) {
 
 const READERS = {
   iceServers: ({ iceServers }) => ({ kind: 'relays', servers: iceServers }),
-  existingParticipants: ({ participants, features, watch }) => ({
+  existingParticipants: ({ participants, features }) => ({
     kind: 'roster',
     features: Array.isArray(features) ? features.map(String) : [],
-    watch: Array.isArray(watch?.userIds) ? { ids: watch.userIds.map(String), sdp: String(watch.sdpAnswer) } : null,
     participants: (Array.isArray(participants) ? participants : []).map(readParticipant).filter(Boolean),
   }),
   newParticipantArrived({ participant }) {
@@ -100,7 +93,6 @@ const READERS = {
     return { kind: 'own', isHost: role === 'host', muted: { audio: muted.includes('audio'), video: muted.includes('video') } };
   },
   receiveVideoAnswer: ({ userId, sdpAnswer }) => ({ kind: 'answer', id: String(userId), sdp: String(sdpAnswer) }),
-  watchAnswer: ({ sdpAnswer }) => ({ kind: 'watchAnswer', sdp: String(sdpAnswer) }),
   // The protocol's document spells the field `candicate`.
   iceCandidate: ({ userId, candidate, candicate }) => ({
     kind: 'candidate',

@@ -51,5 +51,4 @@ mod steering;
 mod support;
 mod token;
 mod unbundled;
-mod watching;
 mod whip;

@@ -180,7 +180,7 @@ async fn a_new_offer_with_ice_restart_keeps_the_picture() {
         participant.pc.restartIce();
         await participant.pc.setLocalDescription();
         const after = participant.pc.localDescription.sdp.match(/a=ice-ufrag:(.*)/)[1];
-        probe.signal({ type: 'watch', userIds: [1], sdpOffer: participant.pc.localDescription.sdp });
+        probe.signal({ type: 'receiveVideoFrom', userId: 1, sdpOffer: participant.pc.localDescription.sdp });
         return before !== after;";
     assert!(receiver.run::<bool>(restart, &[]).await, "the browser restarted ICE");
     receiver

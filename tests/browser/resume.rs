@@ -115,8 +115,8 @@ async fn a_room_goes_on_while_two_of_three_cannot_reach_the_server() {
         let heard = "document.getElementById('chat-list').innerText.includes('while you were cut off')";
         page.until("the text that came meanwhile", SIGNAL_PATIENCE, heard).await;
         page.until("no banner", SIGNAL_PATIENCE, &format!("!{BANNER}")).await;
-        // One connection to publish, and one to watch both: none was made anew.
-        assert_eq!(page.eval::<f64>("probe.peers.length").await, 2.0);
+        // One connection to publish, and two to watch: none was made anew.
+        assert_eq!(page.eval::<f64>("probe.peers.length").await, 3.0);
     }
     let heard = "document.getElementById('chat-list').innerText.split('written while cut off').length === 3";
     looker

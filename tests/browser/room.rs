@@ -45,7 +45,7 @@ async fn three_pages_in_one_room_see_and_hear_one_another() {
             .collect();
         assert_eq!(severe, Vec::<String>::new(), "the console complains");
     }
-    for (gauge, value) in GAUGES.iter().zip([1.0, 3.0, 6.0, 3.0]) {
+    for (gauge, value) in GAUGES.iter().zip([1.0, 3.0, 9.0, 3.0]) {
         server.until_metric(gauge, value, SIGNAL_PATIENCE).await;
     }
 }

@@ -35,7 +35,6 @@ mod storage;
 mod support;
 mod tidy;
 mod transcripts;
-mod watching;
 mod websocket;
 mod whip;
 mod wire_words;

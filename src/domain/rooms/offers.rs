@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::{Rooms, Seat};
-use crate::domain::room::{Peer, Room};
+use crate::domain::room::Peer;
 use crate::domain::stage::{PICTURE_SLOTS_MAX, SOUND_SLOTS_MAX, StagePart, StageSlot};
 use crate::domain::{
     Conference, ConnectionIdentity, Effect, Negotiation, Offer, PublishRights, Purpose, Refusal, Subject, Use, UserFeed,
@@ -18,8 +18,6 @@ struct OfferedConnection {
     purpose: Purpose,
     uses: Vec<Use>,
     subject: Subject,
-    /// Feeds that the client is to know that it watches.
-    watched: Vec<UserFeed>,
 }
 
 impl Rooms {
@@ -38,12 +36,7 @@ impl Rooms {
             Purpose::Conference | Purpose::Presentation | Purpose::Call => Vec::new(),
         };
         let subject = Subject::Feed(subject);
-        let offered = OfferedConnection {
-            purpose,
-            uses,
-            subject,
-            watched: Vec::new(),
-        };
+        let offered = OfferedConnection { purpose, uses, subject };
         let mut effects = self.negotiate(now, session, seat, offered, offer)?;
         effects.extend(self.settle_wants(seat.room));
         Ok(effects)
@@ -58,14 +51,7 @@ impl Rooms {
         offer: Offer,
     ) -> Result<Vec<Effect>, Refusal> {
         let seat = self.seats.get(&session).copied().ok_or(Refusal::NotInRoom)?;
-        let mut watched = conference.watch.clone();
-        if conference.others > 0 {
-            watched.extend(self.others(seat).take(conference.others));
-            if watched.is_empty() {
-                return Err(Refusal::NobodyElse);
-            }
-        }
-        let is_too_much = watched.len() > self.limits.peers_per_participant
+        let is_too_much = conference.watch.len() > self.limits.peers_per_participant
             || conference.speaker_slots.len() > SLOTS_MAX
             || conference.sound_slots > SOUND_SLOTS_MAX
             || conference.picture_slots > PICTURE_SLOTS_MAX;
@@ -73,7 +59,7 @@ impl Rooms {
             return Err(Refusal::TooManyUses);
         }
         let mut uses: Vec<Use> = conference.publish.into_iter().map(Use::Publish).collect();
-        for subject in &watched {
+        for subject in &conference.watch {
             match self.find_purpose(session, subject)?.1 {
                 Purpose::Watch(feed) => uses.push(Use::Watch(feed)),
                 // Nobody watches themselves.
@@ -85,20 +71,8 @@ impl Rooms {
             true => (Purpose::Presentation, Subject::Presentation),
             false => (Purpose::Conference, Subject::Conference),
         };
-        let offered = OfferedConnection {
-            purpose,
-            uses,
-            subject,
-            watched,
-        };
+        let offered = OfferedConnection { purpose, uses, subject };
         self.offer_with_slots(now, seat, offered, offer)
-    }
-
-    /// The cameras of the others in a room, the earliest comer's first.
-    fn others(&self, seat: Seat) -> impl Iterator<Item = UserFeed> {
-        let participants = self.rooms.get(&seat.room).into_iter().flat_map(Room::participants);
-        let others = participants.filter(move |(id, one)| *id != seat.participant && one.stay.visible);
-        others.map(|(_, one)| UserFeed::camera(one.person.user.clone()))
     }
 
     /// Offers the connection of a party of a call again. It is for the same as before.
@@ -128,7 +102,6 @@ impl Rooms {
             purpose: Purpose::Call,
             uses,
             subject,
-            watched: Vec::new(),
         };
         self.offer_with_slots(now, seat, offered, offer)
     }
@@ -162,7 +135,6 @@ impl Rooms {
             purpose,
             mut uses,
             subject,
-            watched,
         } = offered;
         let stay = self.owner(seat).ok_or(Refusal::NotInRoom)?.stay;
         let publishes = stay.rights();
@@ -189,7 +161,6 @@ impl Rooms {
             muted: self.muted(seat),
             understands: stay.understands,
             subject,
-            watched,
             tag: offer.tag,
             description: offer.description,
             association,

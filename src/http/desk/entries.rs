@@ -247,7 +247,6 @@ impl<S> Entry<S> {
                 sdp,
                 subject,
                 slots,
-                watched,
             } => match self.answers.remove(&tag) {
                 Some(waiting) => {
                     self.answered(tag, (sdp, slots), waiting);
@@ -258,7 +257,6 @@ impl<S> Entry<S> {
                     sdp,
                     subject,
                     slots,
-                    watched,
                 }),
             },
             other => Some(other),
@@ -324,7 +322,6 @@ mod tests {
             tag,
             sdp: sdp.to_owned(),
             slots: Vec::new(),
-            watched: Vec::new(),
         }
     }
 

@@ -223,7 +223,7 @@ impl GroupcallIdDialogue {
         };
         self.knows_person_names = own_name.is_some();
         self.takes_notices = takes_notices(message);
-        self.features = FeatureWords::of(message.get("features"), &[]);
+        self.features = FeatureWords::of(message.get("features"));
         let join = Join {
             user,
             room,

@@ -1,16 +1,15 @@
 //! The group call whose messages carry their kind under `type`, with passwords, chat and file notices.
 //!
-//! JSON objects in text frames. A client has one WebRTC connection to publish, and one for each participant that it watches, or one
-//! for all of them ([below](#one-connection-for-everybody)). The client makes every offer.
+//! JSON objects in text frames. A client has one WebRTC connection to publish, and one for each participant that it watches.
+//! The client makes every offer.
 //!
 //! | client → server | fields | what it does |
 //! |---|---|---|
-//! | `join` | `userId`; `room`, 0 where absent; optional `pw` (the room's password, or a PIN of the conference), `personName`, `notices`, `features`, `token`, `watchOffer` | enters the room; a session that is in one leaves it first |
+//! | `join` | `userId`; `room`, 0 where absent; optional `pw` (the room's password, or a PIN of the conference), `personName`, `notices`, `features`, `token` | enters the room; a session that is in one leaves it first |
 //! | `sendMessage` | `message` | is sent to everybody in the room, the sender too |
 //! | `uploadSuccess` | `fileName`, `fileUrl`; optional `fileType` | announces a file to everybody in the room, the sender too |
 //! | `onIceCandidate` | `userId`, `candidate` (or `candicate`); optional `feed` | nothing: the server finds clients by their own checks |
 //! | `receiveVideoFrom` | `userId`, `sdpOffer`; optional `feed` | own id: publishes; another's: receives what they publish, now or later |
-//! | `watch` | `userIds`: a list, `sdpOffer` | receives what these publish, now or later, over one connection; see below |
 //! | `videoWants` | optional `lastN`, `onStage`, `heights`, `screens` | says how each video is shown, see below; the newest replaces the one before |
 //! | `leave` | | leaves, the socket stays open; closing the socket leaves too |
 //!
@@ -19,14 +18,13 @@
 //! | `userNotFound` | `userId` | the `userId` of a `join` is not in the user table; then the socket is closed |
 //! | `permisionDeny` (so spelled) | `userId`, `roomId` | the room's password is missing or wrong, or the room is full, or locked (the socket is closed with 4423), or waits for its host (4425); or there were too many wrong passwords for it from the client's network, and for up to a minute even the right one is not looked at (the socket is closed with 4029); then the socket is closed |
 //! | `iceServers` | `iceServers`: a list of `urls`, `username`, `credential` (RTCIceServer in WebRTC 1.0) | before `existingParticipants`: the relays (TURN) that the client may use, if there are any. Only to clients that joined with `notices` |
-//! | `existingParticipants` | `participants`; `features`: where the join has any, those that the server has; `watch` or `watchRefused`: where the join has a `watchOffer`, see below | the client has entered; the others have been sent its arrival before |
+//! | `existingParticipants` | `participants`; `features`: where the join has any, those that the server has | the client has entered; the others have been sent its arrival before |
 //! | `newParticipantArrived` | `participant` | somebody enters |
 //! | `participantLeft` | `userId` | somebody leaves, or enters again with a newer session (then they arrive once more); also to clients that watched over a connection that the server has lost, before a `newParticipantArrived` of the same participant: they are to watch anew |
 //! | `participantMedia` | `userId`, `media`: `lost` or `back` | somebody's media no longer arrive though they are still in the room, or arrive again; on entering, for each participant whose media are lost, and when such a participant is to be watched anew. Only to clients that joined with `notices` |
 //! | `participantFeeds` | `userId`, `feeds`: a list with `screen` in it, or nothing | what somebody publishes beside their camera has changed: it can be watched, or no longer; on entering, for each who publishes such a feed, and when such a participant is to be watched anew. Only to clients that joined with `notices` |
 //! | `speakers` | `userIds` | other people speak than before: all who speak now, the client's own user included, the earliest speaker first, at most eight. At most four times a second, on entering if somebody speaks, and when somebody who speaks is to be watched anew. Nobody who leaves is announced to be silent. Left out for a client that reads too slowly: what such a client was sent last may then be out of date, until other people speak. Only to clients that joined with `notices` |
 //! | `receiveVideoAnswer` | `userId`, `sdpAnswer`; `feed` if it is `screen` | at once after the offer, whether or not anything is published yet |
-//! | `watchAnswer` | `userIds`, `sdpAnswer` | at once after a `watch`, whether or not anything is published yet |
 //! | `iceCandidate` | `userId`, `candidate` and `candicate`, the same `{candidate, sdpMid, sdpMLineIndex}`; `feed` if it is `screen` | after that answer, which contains it too |
 //! | `reciveTextMessage` (so spelled) | `userId`, `message` | a chat text; once for each kind in `groupcall.text_message_types` |
 //! | `fileUploaded` | `userId`, `fileName`, `fileUrl`; `fileType` if it is known | a file is announced |
@@ -60,26 +58,6 @@
 //! then the others. One whose height is 0 takes no place.
 //! In each list 64 names are read at most, and heights up to 16,384. Names of people who are not there count when they come.
 //!
-//! ## One connection for everybody
-//!
-//! This is the server's own, and announced by the feature `watch`. `userIds` of a `watch` are those whose cameras the client wants
-//! to receive over this connection from now on, those that it had before included. The first gets the first section of each kind
-//! that is ready to receive, the second the next one, and so on. A section that is stopped (port 0), or ready for nothing, is
-//! passed over. So a client that does not want somebody any longer stops their sections, and adds sections, or uses
-//! stopped ones again, for whoever comes. Nobody has to be left out for having gone; the sections of somebody who has gone and
-//! come again are to be offered anew. The answer has the same `userIds`. It contains the candidates, and no
-//! `iceCandidate` follows.
-//!
-//! A `watch` is given back as `unrecognizedMessage` with a `reason`, and the connection goes on as before, where one of `userIds` is
-//! nobody in the room, or the client itself; where more are named than there are receiving sections of the kind of which there are more; where
-//! the offer has no section, more than 64 of them, or more than 64 KiB, or cannot be answered for another reason; and where there is no
-//! place for the connection. The client may offer again before it is answered: offers are answered in their order.
-//!
-//! `watchOffer` of a `join` is such an offer, made before it is known who is there. Then `existingParticipants` has `watch`:
-//! `{userIds, sdpAnswer}`, with those who have been there longest, as many as the offer has sections for, in the order of the sections. The others,
-//! and whoever comes later, are watched by another offer on the same connection. If nobody is there, there is no `watch`, and no connection. `watchRefused` has the reason
-//! why such an offer is not answered; the client has entered all the same. A client that renews its stay by another `join` gets a `watchAnswer`.
-//!
 //! `token` proves that `userId` is one's own ([`super::identity`]): `permisionDeny` is followed by the close code 4401
 //! if it is missing, 4403 if it does not prove the id, and 4409 if somebody in the room has proven that the id is theirs. An access
 //! token there lets its holder into its room, whatever password that has; what they may not publish is answered with sections that
@@ -89,31 +67,28 @@
 //! Somebody who publishes over a part of the server that fails has the socket closed with 1012, and may come again. Candidates
 //! that concern no connection of the session are ignored: a candidate may cross with a departure.
 
-mod unrecognized;
-mod watching;
 mod wire;
 
 use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use serde::Deserialize;
 use serde_json::Value;
 use tracing::debug;
 
-use self::unrecognized::{Outcome, Unrecognized, because, bounded, parse};
-use self::watching::{JoinOffer, WATCH};
 use self::wire::{Id, Outgoing, ParticipantOut, TextOut};
 use super::client::{Admission, Client};
 use super::dialogue::Dialogue;
 use super::join::{Join, enter};
-use super::json::{self, Name};
+use super::json::{self, Name, Text, TooLong, fields};
 use super::reaction::{Close, Frame, Reaction};
 use super::wants::{SendLayers, VideoQuality, video_wants};
 use super::words::{FeatureWords, FeedWord, ice_servers, kind_word, media_word, muted_words, role_word, takes_notices};
 use super::{limits, offer};
 use crate::domain::{Command, DecodingNotice, Event, FileNotice, MeetingEvent, Person, Refusal, Subject, UserFeed};
 use crate::ids::{Features, RoomName, UserId};
-use crate::text;
+use crate::text::{self, TextLimit};
 
 /// What clients send under `type`.
 pub(crate) const KINDS: &[&str] = &[
@@ -122,7 +97,6 @@ pub(crate) const KINDS: &[&str] = &[
     "uploadSuccess",
     "onIceCandidate",
     "receiveVideoFrom",
-    "watch",
     "videoWants",
     "leave",
 ];
@@ -134,8 +108,16 @@ pub(crate) struct GroupcallTypeDialogue {
     takes_notices: bool,
     /// What the client's join says of features. `None` if it says nothing.
     features: Option<FeatureWords>,
-    join_offer: JoinOffer,
 }
+
+/// A message that cannot be understood or done: the client gets it back.
+#[derive(Default)]
+struct Unrecognized {
+    /// Reason, where the message itself does not show it.
+    reason: Option<String>,
+}
+
+type Outcome = Result<Reaction, Unrecognized>;
 
 impl<A: Admission> Dialogue<A> for GroupcallTypeDialogue {
     fn family(&self) -> &'static str {
@@ -149,28 +131,13 @@ impl<A: Admission> Dialogue<A> for GroupcallTypeDialogue {
     }
 
     fn send(&mut self, client: &Client<A>, event: Event) -> Reaction {
-        match event {
-            Event::Joined { others } => self.join_offer.entered(others, self.features.as_ref()),
-            Event::Answered {
-                subject: Subject::Conference,
-                sdp,
-                watched,
-                ..
-            } => self.join_offer.answered(&watched, &sdp, self.features.as_ref()),
-            event => {
-                let reaction = self.frames_of(client, &event);
-                self.join_offer.hold(reaction)
-            }
-        }
-    }
-}
-
-impl GroupcallTypeDialogue {
-    /// What the client is sent about an event that concerns neither its arrival nor what it watches over one connection.
-    fn frames_of<A>(&self, client: &Client<A>, event: &Event) -> Reaction {
-        let frame = match event {
+        let frame = match &event {
+            Event::Joined { others } => Outgoing::ExistingParticipants {
+                participants: others.iter().map(|person| participant(person)).collect(),
+                features: self.features.as_ref().map(FeatureWords::words),
+            },
             Event::ParticipantArrived { person } => Outgoing::NewParticipantArrived {
-                participant: ParticipantOut::of(person),
+                participant: participant(person),
             },
             Event::ParticipantLeft { user } => Outgoing::ParticipantLeft { user_id: Id(user) },
             Event::MediaChanged { user, media } if self.takes_notices => Outgoing::ParticipantMedia {
@@ -219,8 +186,7 @@ impl GroupcallTypeDialogue {
                 Outgoing::VideoQuality(VideoQuality::new(Id(&feed.user), feed.feed, *quality))
             }
             Event::LayersWanted(wanted) => Outgoing::SendLayers(SendLayers::from(&**wanted)),
-            Event::Joined { .. }
-            | Event::MediaChanged { .. }
+            Event::MediaChanged { .. }
             | Event::FurtherFeeds { .. }
             | Event::Speakers { .. }
             | Event::Answered { .. }
@@ -235,7 +201,9 @@ impl GroupcallTypeDialogue {
         };
         Reaction::frame(&frame)
     }
+}
 
+impl GroupcallTypeDialogue {
     async fn take<A: Admission>(&mut self, client: &Client<A>, message: Value) -> Reaction {
         let outcome = match message.get("type").and_then(Value::as_str).unwrap_or_default() {
             "join" => self.join(client, &message).await,
@@ -243,7 +211,6 @@ impl GroupcallTypeDialogue {
             "uploadSuccess" => upload_success(client, &message).await,
             "onIceCandidate" => on_ice_candidate(&message),
             "receiveVideoFrom" => receive_video_from(client, &message).await,
-            "watch" => watching::watch(client, &message).await,
             "videoWants" => {
                 let outcome = client
                     .request(Command::Want(video_wants(|name| message.get(name))))
@@ -262,7 +229,6 @@ impl GroupcallTypeDialogue {
 
     async fn join<A: Admission>(&mut self, client: &Client<A>, message: &Value) -> Outcome {
         let join: wire::Join = parse(message)?;
-        let watch_offer = join.watch_offer;
         let own_name = join
             .person_name
             .map(|name| bounded(name, "personName", text::NAME))
@@ -270,7 +236,7 @@ impl GroupcallTypeDialogue {
         let room = join.room.unwrap_or_else(|| Name::from(0));
         let (user, room) = (join.user_id.user()?, room.room()?);
         self.takes_notices = takes_notices(message);
-        self.features = FeatureWords::of(message.get("features"), &[WATCH]);
+        self.features = FeatureWords::of(message.get("features"));
         let join = Join {
             user: user.clone(),
             room: room.clone(),
@@ -281,15 +247,9 @@ impl GroupcallTypeDialogue {
             connects: false,
             features: self.features.as_ref().map_or(Features::NONE, FeatureWords::understood),
         };
-        self.join_offer = JoinOffer::Done;
         Ok(match enter(client, join).await {
-            Ok(()) => {
-                self.join_offer = JoinOffer::made(client, watch_offer).await;
-                match self.takes_notices {
-                    true => relays(client),
-                    false => Reaction::none(),
-                }
-            }
+            Ok(()) if self.takes_notices => relays(client),
+            Ok(()) => Reaction::none(),
             Err(close @ Close::STORAGE_FAILED) => Reaction::close(close),
             Err(Close::UNKNOWN_USER) => user_not_found(&user),
             Err(close) => permission_denied(&user, &room, close),
@@ -309,7 +269,7 @@ fn connection_lost(person: &Person) -> Reaction {
         user_id: Id(&person.user),
     };
     let arrived = Outgoing::NewParticipantArrived {
-        participant: ParticipantOut::of(person),
+        participant: participant(person),
     };
     Reaction::frame(&left).and_frame(&arrived)
 }
@@ -381,6 +341,31 @@ async fn request<A>(client: &Client<A>, command: Command) -> Outcome {
     }
 }
 
+/// The fields of a message. The message stays whole, so that it can be given back if it makes no sense.
+fn parse<'a, T: Deserialize<'a>>(message: &'a Value) -> Result<T, Unrecognized> {
+    fields(message).ok_or_else(Unrecognized::default)
+}
+
+fn bounded(Text(text): Text, field: &str, limit: TextLimit) -> Result<String, Unrecognized> {
+    if !limit.holds(&text) {
+        return Err(because(format!(
+            "{field} has more than {} characters",
+            limit.characters
+        )));
+    }
+    Ok(text)
+}
+
+fn because(reason: String) -> Unrecognized {
+    Unrecognized { reason: Some(reason) }
+}
+
+impl From<TooLong> for Unrecognized {
+    fn from(too_long: TooLong) -> Self {
+        because(too_long.to_string())
+    }
+}
+
 fn media_notice(decoding: &DecodingNotice) -> Outgoing<'_> {
     let (user_id, watcher_id) = (Id(&decoding.publisher), Id(&decoding.watcher));
     let media = kind_word(decoding.media);
@@ -396,6 +381,17 @@ fn media_notice(decoding: &DecodingNotice) -> Outgoing<'_> {
             watcher_id,
             media,
         },
+    }
+}
+
+fn participant(person: &Person) -> ParticipantOut<'_> {
+    ParticipantOut {
+        id: Id(&person.user),
+        user_id: Id(&person.user),
+        name: &person.name,
+        prefix: &person.prefix,
+        postfix: &person.postfix,
+        suffix: &person.postfix,
     }
 }
 

@@ -3,7 +3,6 @@
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 
-use crate::domain::Person;
 use crate::ids::UserId;
 use crate::signaling::json::{EXACT_INTEGER_MAX, Name, Text, if_any};
 use crate::signaling::wants::{SendLayers, VideoQuality};
@@ -20,8 +19,6 @@ pub struct Join {
     pub token: Option<Text>,
     #[serde(default, deserialize_with = "if_any")]
     pub(crate) person_name: Option<Text>,
-    #[serde(default, deserialize_with = "if_any")]
-    pub(crate) watch_offer: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -56,13 +53,6 @@ pub(crate) struct ReceiveVideoFrom {
     pub sdp_offer: String,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Watch {
-    pub(crate) user_ids: Vec<Name>,
-    pub sdp_offer: String,
-}
-
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub(crate) enum Outgoing<'a> {
@@ -80,10 +70,6 @@ pub(crate) enum Outgoing<'a> {
         participants: Vec<ParticipantOut<'a>>,
         #[serde(skip_serializing_if = "Option::is_none")]
         features: Option<&'a [&'static str]>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        watch: Option<WatchOut<'a>>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        watch_refused: Option<&'a str>,
     },
     NewParticipantArrived {
         participant: ParticipantOut<'a>,
@@ -108,7 +94,6 @@ pub(crate) enum Outgoing<'a> {
         feed: FeedWord,
         sdp_answer: &'a str,
     },
-    WatchAnswer(WatchOut<'a>),
     IceCandidate {
         user_id: Id<'a>,
         #[serde(skip_serializing_if = "FeedWord::is_camera")]
@@ -147,14 +132,6 @@ pub(crate) enum Outgoing<'a> {
     },
 }
 
-/// The answer to an offer to watch several people.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct WatchOut<'a> {
-    pub(crate) user_ids: Vec<Id<'a>>,
-    pub(crate) sdp_answer: &'a str,
-}
-
 /// A chat text, whose kind is configured.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -174,19 +151,6 @@ pub(crate) struct ParticipantOut<'a> {
     pub prefix: &'a str,
     pub postfix: &'a str,
     pub suffix: &'a str,
-}
-
-impl<'a> ParticipantOut<'a> {
-    pub(crate) fn of(person: &'a Person) -> Self {
-        Self {
-            id: Id(&person.user),
-            user_id: Id(&person.user),
-            name: &person.name,
-            prefix: &person.prefix,
-            postfix: &person.postfix,
-            suffix: &person.postfix,
-        }
-    }
 }
 
 /// An id on the wire: a number if JavaScript gives it back as it got it, otherwise the text.

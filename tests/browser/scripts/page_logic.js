@@ -217,7 +217,7 @@ export const cases = {
     equal(['0', '7', '007', '-1', '1e3', ' 5', '', 'anna', '9007199254740993'].map(wireId), [
       0, 7, '007', '-1', '1e3', ' 5', '', 'anna', '9007199254740993',
     ]);
-    equal(outgoing.join({ room: 'demo', userId: '1' }), { type: 'join', room: 'demo', userId: 1, notices: true, features: ['videoWants', 'videoQuality', 'sendLayers', 'watch'] });
+    equal(outgoing.join({ room: 'demo', userId: '1' }), { type: 'join', room: 'demo', userId: 1, notices: true, features: ['videoWants', 'videoQuality', 'sendLayers'] });
   },
 
   'what cannot be decoded is read with whose it is and for whom'() {

@@ -207,11 +207,6 @@ fn groupcall_id() -> Vec<(u8, String)> {
 
 fn groupcall_type() -> Vec<(u8, String)> {
     let publish = with_offer(r#"{"type":"receiveVideoFrom","userId":1,"sdpOffer":"#, "}");
-    let watching = with_offer(
-        r#"{"type":"join","userId":4,"room":7,"pw":"p","features":["watch"],"watchOffer":"#,
-        "}",
-    );
-    let watch = with_offer(r#"{"type":"watch","userIds":[1,"2"],"sdpOffer":"#, "}");
     owned(&[
         (0, r#"{"type":"join","userId":1,"room":7,"personName":"a","pw":"p"}"#),
         (1, r#"{"type":"join","userId":2,"room":7,"pw":"p","notices":true}"#),
@@ -230,8 +225,6 @@ fn groupcall_type() -> Vec<(u8, String)> {
             1,
             r#"{"type":"onIceCandidate","userId":1,"candicate":{"candidate":"","sdpMid":"0","sdpMLineIndex":0}}"#,
         ),
-        (2, &watching),
-        (2, &watch),
         (2, r#"{"type":"join","userId":3,"room":7,"pw":"wrong"}"#),
         (1, r#"{"type":"leave"}"#),
     ])

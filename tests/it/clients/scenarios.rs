@@ -75,7 +75,7 @@ async fn publish(server: &Server, family: Family, user: u64) -> (Signaling, Peer
     publish_in(server, family, ROOM, user).await
 }
 
-pub async fn publish_in(server: &Server, family: Family, room: u64, user: u64) -> (Signaling, Peer, Media) {
+pub(super) async fn publish_in(server: &Server, family: Family, room: u64, user: u64) -> (Signaling, Peer, Media) {
     let (mut signaling, _) = Signaling::join(server, family, room, user).await;
     let mut peer = Peer::new().await;
     let (audio, video) = (peer.add_audio(user as u32).await, peer.add_video(user as u32 + 1).await);

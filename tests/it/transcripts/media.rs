@@ -15,21 +15,6 @@ use tokio::sync::mpsc;
 
 use super::workers::FakeWorkers;
 
-/// The number of people whose media go down a connection.
-fn watched_people(spec: &PeerSpec) -> usize {
-    let mut people: Vec<ParticipantId> = spec
-        .sections
-        .iter()
-        .filter_map(|section| match section.down? {
-            Down::Track(track) => Some(track.participant),
-            Down::Slot(_) => None,
-        })
-        .collect();
-    people.sort_unstable();
-    people.dedup();
-    people.len()
-}
-
 const EVENTS: usize = 16;
 
 pub struct FakeMedia {
@@ -135,11 +120,7 @@ impl FakeMedia {
             ""
         };
         let muted = if spec.muted == Muted::default() { "" } else { ", muted" };
-        let people = match watched_people(spec) {
-            0 | 1 => String::new(),
-            many => format!(" {many} people"),
-        };
-        format!("{verb} {number} {purpose}{people}{certificate}{muted}")
+        format!("{verb} {number} {purpose}{certificate}{muted}")
     }
 
     /// The connection's number, from 1.

@@ -33,7 +33,7 @@
 //! `media cannot NUMBER` says that the client of a connection cannot decode AV1, which it is to be sent; `media can NUMBER`
 //! says that it can again. In what clients send, `"@KIND NUMBER"` stands for an offer of connection NUMBER, and
 //! `"@KIND NUMBER again"` for its next; KIND is `sendonly`, `recvonly` or `sendrecv`. If `video=AV1,VP8` follows, the offer has
-//! these formats instead of VP8. If `people=3` follows, it has so many sections of each kind instead of one. `"@token USER"` stands for a token of USER, `"@token USER expired"` for one that has expired,
+//! these formats instead of VP8. `"@token USER"` stands for a token of USER, `"@token USER expired"` for one that has expired,
 //! and `"@token USER foreign"` for one of another server. `"@access ROOM USER"` stands for an access token that lets USER into ROOM
 //! for the next minute; [`access`] says which words may follow.
 
@@ -68,7 +68,6 @@ mod together;
 mod tokens;
 mod unseen;
 mod wants;
-mod watching;
 mod without_socket;
 mod workers;
 

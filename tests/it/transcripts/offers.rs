@@ -1,7 +1,5 @@
 //! Short offers of the kind that browsers write.
 
-use std::fmt::Write as _;
-
 /// `"@KIND NUMBER"` in a message becomes an offer, as a JSON text.
 pub fn fill_in(message: &str) -> String {
     let Some((before, rest)) = message.split_once("\"@") else {
@@ -14,9 +12,7 @@ pub fn fill_in(message: &str) -> String {
     let rest: Vec<&str> = words.collect();
     let formats = rest.iter().find_map(|word| word.strip_prefix("video="));
     let formats: Vec<&str> = formats.unwrap_or("VP8").split(',').collect();
-    let people = rest.iter().find_map(|word| word.strip_prefix("people="));
-    let people = people.map_or(1, |people| people.parse().expect("a number of people"));
-    let offer = offer_for(people, kind, number, rest.contains(&"again"), &formats);
+    let offer = offer_of(kind, number, rest.contains(&"again"), &formats);
     let sdp = serde_json::to_string(&offer).unwrap();
     format!("{before}{sdp}{after}")
 }
@@ -29,11 +25,6 @@ pub fn offer(direction: &str, number: u32, again: bool) -> String {
 
 /// The same with these video formats, numbered from 96.
 pub fn offer_of(direction: &str, number: u32, again: bool, formats: &[&str]) -> String {
-    offer_for(1, direction, number, again, formats)
-}
-
-/// The same with so many sections of each kind, in pairs.
-fn offer_for(people: usize, direction: &str, number: u32, again: bool, formats: &[&str]) -> String {
     let numbers: String = (96..)
         .take(formats.len())
         .map(|number: u8| format!(" {number}"))
@@ -51,19 +42,11 @@ fn offer_for(people: usize, direction: &str, number: u32, again: bool, formats: 
         "a=ice-ufrag:u{generation}{number:02}\r\na=ice-pwd:passwordpasswordpass{generation}{number:03}\r\n\
         a=ice-options:trickle\r\na=fingerprint:sha-256 {digest}\r\na=setup:actpass\r\na=rtcp-mux\r\na={direction}\r\n"
     );
-    let mids: String = (0..2 * people).map(|mid| format!(" {mid}")).collect();
-    let mut offer = format!(
-        "v=0\r\no=- 77{number:03} {version} IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE{mids}\r\n"
-    );
-    for (sound, pictures) in (0..people).map(|person| (2 * person, 2 * person + 1)) {
-        write!(
-            offer,
-            "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\nc=IN IP4 0.0.0.0\r\na=mid:{sound}\r\n{transport}\
-            a=rtpmap:111 opus/48000/2\r\n\
-            m=video 9 UDP/TLS/RTP/SAVPF{numbers}\r\nc=IN IP4 0.0.0.0\r\na=mid:{pictures}\r\n{transport}\
-            {formats}"
-        )
-        .unwrap();
-    }
-    offer
+    format!(
+        "v=0\r\no=- 77{number:03} {version} IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0 1\r\n\
+        m=audio 9 UDP/TLS/RTP/SAVPF 111\r\nc=IN IP4 0.0.0.0\r\na=mid:0\r\n{transport}\
+        a=rtpmap:111 opus/48000/2\r\n\
+        m=video 9 UDP/TLS/RTP/SAVPF{numbers}\r\nc=IN IP4 0.0.0.0\r\na=mid:1\r\n{transport}\
+        {formats}"
+    )
 }

@@ -60,7 +60,7 @@ impl Entering {
             token: text("token"),
             owner: text("owner"),
             bsskey: text("bsskey"),
-            features: FeatureWords::of(fields.value("features"), &[]),
+            features: FeatureWords::of(fields.value("features")),
         }
     }
 
