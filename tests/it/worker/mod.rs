@@ -6,7 +6,7 @@ pub mod media_client;
 pub mod transport_feedback;
 #[allow(dead_code, reason = "each binary uses its own part of the common support")]
 #[path = "../../support/wide.rs"]
-mod wide;
+pub mod wide;
 
 mod beginnings;
 mod chores;

@@ -10,10 +10,11 @@ use patchbay::media::worker::Worker;
 
 use super::camera::{Camera, RATE, ssrc_of};
 use super::path::{FREE, Shape};
-use super::scene::{SOUND_BYTES, SOUND_MILLIS, SOUND_SSRC, STEP, opus, vp8};
+use super::scene::{SOUND_BYTES, SOUND_MILLIS, SOUND_SSRC, STEP, opus, sent_until, vp8};
 use super::watcher::{NUMBER, Watcher};
 use super::{BEGINNING, SEEDS};
 use crate::worker::media_client::*;
+use crate::worker::wide::Sent;
 
 /// What each camera takes at most, in kb/s.
 const MOST: u64 = 1_500;
@@ -88,10 +89,7 @@ impl Call {
 
     fn step(&mut self) {
         let until = self.now + STEP;
-        while let Some(due) = self.worker.poll_timeout().filter(|&due| due <= until) {
-            self.worker.handle_timeout(due);
-            let mut sent = Vec::new();
-            drain(&mut self.worker, &mut sent);
+        for (due, sent) in sent_until(&mut self.worker, until) {
             self.hand_out(due.max(self.now), sent);
         }
         self.now = until;
@@ -157,7 +155,7 @@ impl Call {
         self.hand_out(self.now, sent);
     }
 
-    fn hand_out(&mut self, now: Instant, sent: Vec<(SocketAddr, Vec<u8>)>) {
+    fn hand_out(&mut self, now: Instant, sent: Sent) {
         for (to, bytes) in sent {
             let mut sides = self.sides.iter_mut();
             if let Some(side) = sides.find(|side| side.watcher.client.address == to) {

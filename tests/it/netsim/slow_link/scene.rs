@@ -12,6 +12,7 @@ use patchbay::media::worker::Worker;
 use super::camera::{Camera, LAYERS, RATE, ssrc_of};
 use super::watcher::{NUMBER, Watcher};
 use crate::worker::media_client::*;
+use crate::worker::wide::Sent;
 
 pub const STEP: Duration = Duration::from_millis(1);
 pub const SOUND_SSRC: u32 = 0x3000;
@@ -82,10 +83,7 @@ impl Scene {
 
     fn step(&mut self) {
         let until = self.now + STEP;
-        while let Some(due) = self.worker.poll_timeout().filter(|&due| due <= until) {
-            self.worker.handle_timeout(due);
-            let mut sent = Vec::new();
-            drain(&mut self.worker, &mut sent);
+        for (due, sent) in sent_until(&mut self.worker, until) {
             self.hand_out(due.max(self.now), sent);
         }
         self.now = until;
@@ -133,7 +131,7 @@ impl Scene {
         self.hand_out(self.now, sent);
     }
 
-    fn hand_out(&mut self, now: Instant, sent: Vec<(SocketAddr, Vec<u8>)>) {
+    fn hand_out(&mut self, now: Instant, sent: Sent) {
         for (to, bytes) in sent {
             if to == self.publisher.address {
                 let compound = self.publisher.take(now, &bytes).unwrap_or_default();
@@ -147,6 +145,18 @@ impl Scene {
             }
         }
     }
+}
+
+/// Lets a worker do what is due by then. Returns what it sends, with the time of each.
+pub fn sent_until(worker: &mut Worker, until: Instant) -> Vec<(Instant, Sent)> {
+    let mut all = Vec::new();
+    while let Some(due) = worker.poll_timeout().filter(|&due| due <= until) {
+        worker.handle_timeout(due);
+        let mut sent = Vec::new();
+        drain(worker, &mut sent);
+        all.push((due, sent));
+    }
+    all
 }
 
 pub fn vp8() -> patchbay::media::session::NegotiatedCodec {
